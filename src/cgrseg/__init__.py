@@ -1,0 +1,66 @@
+"""Efficient semantic segmentation: from a picture to a map of labels.
+
+    segmenter = cgrseg.load("cgrseg-t-camvid")
+    result = segmenter("street.jpg")
+    result.labels
+
+Every public name is imported on first use, so `import cgrseg` costs milliseconds and not PyTorch's seconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cgrseg.config import ModelConfig, Recipe, read_recipe
+    from cgrseg.data.datasets import open_dataset
+    from cgrseg.errors import CGRSegError
+    from cgrseg.evaluation import Evaluation, evaluate
+    from cgrseg.model import build_model
+    from cgrseg.prediction import Failure, Segmentation, Segmenter, load
+    from cgrseg.training import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CGRSegError",
+    "Evaluation",
+    "Failure",
+    "ModelConfig",
+    "Recipe",
+    "Segmentation",
+    "Segmenter",
+    "build_model",
+    "evaluate",
+    "load",
+    "open_dataset",
+    "read_recipe",
+    "train",
+]
+
+_HOMES = {
+    "CGRSegError": "errors",
+    "Evaluation": "evaluation",
+    "Failure": "prediction",
+    "ModelConfig": "config",
+    "Recipe": "config",
+    "Segmentation": "prediction",
+    "Segmenter": "prediction",
+    "build_model": "model",
+    "evaluate": "evaluation",
+    "load": "prediction",
+    "open_dataset": "data.datasets",
+    "read_recipe": "config",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cgrseg' has no attribute {name!r}; its names are {', '.join(__all__)}")
+    value = getattr(import_module(f"cgrseg.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

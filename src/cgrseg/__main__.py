@@ -1,0 +1,5 @@
+"""`python -m cgrseg` is `cgrseg`; torchrun starts training this way."""
+
+from cgrseg.cli import main
+
+main()

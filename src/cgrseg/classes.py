@@ -1,0 +1,48 @@
+"""Class names, colours and raw label values: one JSON of `assets` for each published table."""
+
+import colorsys
+import json
+from dataclasses import dataclass
+from importlib import resources
+
+from cgrseg.arrays import Colour
+from cgrseg.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The classes of a data set or a model; a class's place is its label."""
+
+    names: tuple[str, ...]
+    colours: tuple[Colour, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def published(name: str) -> ClassTable:
+    """The table of a published data set, such as `camvid`.
+
+    Raises:
+        DatasetError: no such table ships.
+    """
+    folder = resources.files("cgrseg") / "assets"
+    file = folder / f"{name}.json"
+    if not file.is_file():
+        known = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+        raise DatasetError(f"no class table {name!r}; the published ones are {', '.join(known)}")
+    rows = json.loads(file.read_text(encoding="utf-8"))["classes"]
+    return ClassTable(tuple(row["name"] for row in rows), tuple(tuple(row["colour"]) for row in rows))
+
+
+def named(names: tuple[str, ...]) -> ClassTable:
+    """A table for any class names, with distinct colours made for them."""
+    return ClassTable(names, tuple(_distinct(index) for index in range(len(names))))
+
+
+def _distinct(index: int) -> Colour:
+    """The index-th of an endless row of colours: hues by the golden ratio, in three strengths."""
+    hue = (0.61 + index * 0.618034) % 1
+    saturation, value = ((0.75, 0.85), (0.5, 0.95), (0.9, 0.55))[index % 3]
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)

@@ -1,0 +1,41 @@
+"""The command `cgrseg`: one file for each verb, and one place where errors become exit codes."""
+
+import logging
+import sys
+
+import click
+
+from cgrseg import __version__
+from cgrseg.cli.evaluate import evaluate
+from cgrseg.cli.info import info
+from cgrseg.cli.predict import predict
+from cgrseg.cli.train import train
+from cgrseg.errors import CGRSegError
+
+MISTAKE, INTERRUPTED = 1, 130
+
+
+@click.group(commands=[predict, train, evaluate, info], context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Turn pictures into maps of labels, and learn to from labelled pictures.
+
+    \b
+    First try:  cgrseg predict photo.jpg
+    """
+    logging.basicConfig(format="cgrseg: %(message)s", level=logging.INFO, stream=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line and leave with 0, 1 (a mistake), 2 (usage), 3 (some inputs failed) or 75 (resumable)."""
+    try:
+        sys.exit(commands.main(prog_name="cgrseg", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except CGRSegError as error:
+        click.echo(f"cgrseg: error: {error}", err=True)
+        sys.exit(MISTAKE)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("cgrseg: stopped", err=True)
+        sys.exit(INTERRUPTED)

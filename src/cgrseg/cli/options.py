@@ -1,0 +1,57 @@
+"""Options that several commands share, and how the text of one becomes a value."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from cgrseg.config import Kind
+
+if TYPE_CHECKING:
+    from cgrseg.prediction import Segmenter
+
+
+@dataclass(frozen=True)
+class DataPath:
+    """`camvid=path/to/CamVid`: the layout of a data set, and where it is."""
+
+    kind: Kind
+    path: Path
+
+
+class DataPathType(click.ParamType[DataPath]):
+    """Reads KIND=PATH, checking both halves."""
+
+    name = "kind=path"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> DataPath:
+        kinds = {str(kind): kind for kind in get_args(Kind)}
+        kind, equals, path = value.partition("=")
+        if not equals:
+            self.fail(f"{value!r}: write KIND=PATH, for example camvid={value}", param, ctx)
+        if kind not in kinds:
+            close = difflib.get_close_matches(kind, kinds, n=1)
+            advice = f"did you mean {close[0]!r}?" if close else f"the kinds are {', '.join(kinds)}"
+            self.fail(f"unknown kind of data set {kind!r}; {advice}", param, ctx)
+        if not Path(path).is_dir():
+            self.fail(f"{path!r}: no such folder", param, ctx)
+        return DataPath(kinds[kind], Path(path))
+
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+data = click.option("-d", "--data", type=DataPathType(), required=True, help="Labelled pictures: their layout and folder.")
+as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file as JSON, too.")
+device = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+threads = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the network.  [default: all cores]")
+
+
+def write_json(file: Path | None, tree: dict) -> None:
+    """Write a report where the user asked for one."""
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,159 @@
+"""Pictures with labels, whatever their layout on disk: the one class that training and evaluation read from.
+
+Axes: H W picture rows and columns, k classes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64, Int64, UInt8
+
+from cgrseg.arrays import IGNORE, Image, LabelMap
+from cgrseg.classes import ClassTable
+from cgrseg.config import Kind
+from cgrseg.data.images import read_image, read_label_map, read_size
+from cgrseg.errors import DatasetError
+
+OUTSIDE = 254
+"""What a lookup gives for values that the data set does not define; so there are at most 254 classes."""
+
+Lookup = UInt8[np.ndarray, "256"]
+"""For each value in a label file its class 0..k-1, 255 = ignore, or OUTSIDE."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One picture and its label file."""
+
+    name: str
+    image: Path
+    labels: Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the reader of one kind of data set finds below a path, for one split."""
+
+    classes: ClassTable
+    lookup: Lookup
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """One split of a data set; pictures are read when asked for."""
+
+    kind: Kind
+    split: str
+    classes: ClassTable
+    pairs: tuple[Pair, ...]
+    lookup: Lookup
+    ignore: int = IGNORE
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def image(self, index: int) -> Image:
+        """The index-th picture."""
+        return read_image(self.pairs[index].image)
+
+    def labels(self, index: int) -> UInt8[np.ndarray, "H W"]:
+        """The index-th label map: 0..k-1, and 255 where there is no label.
+
+        Raises:
+            DatasetError: it holds a value that the data set does not define, or its size is not the picture's.
+        """
+        pair = self.pairs[index]
+        raw, size = read_label_map(pair.labels), read_size(pair.image)
+        if raw.shape != size:
+            theirs, ours = (f"{width} x {height}" for height, width in (raw.shape, size))
+            raise DatasetError(f"{pair.labels} is {theirs} pixels but its picture {pair.image} is {ours}")
+        labels = self.lookup[np.minimum(raw, 255)]
+        strange = (labels == OUTSIDE) | (raw > 255)
+        if strange.any():
+            raise DatasetError(self._strange_values(pair, raw, strange))
+        return labels
+
+    def _strange_values(self, pair: Pair, raw: LabelMap, strange: np.ndarray) -> str:
+        values, counts = np.unique(raw[strange], return_counts=True)
+        listed = ", ".join(f"{value} in {count:,}" for value, count in list(zip(values, counts, strict=True))[:3])
+        classes, ignored = (spans(np.flatnonzero(found)) for found in (self.lookup < OUTSIDE, self.lookup == IGNORE))
+        return (
+            f"{pair.labels} holds the value {listed} pixels; {self.kind} has {classes} for classes, {ignored} for none"
+        )
+
+    def fingerprint(self, index: int) -> str:
+        """The first 16 hex digits of the SHA-256 of the picture's height, width (as text) and RGB bytes."""
+        image = self.image(index)
+        digest = hashlib.sha256(f"{image.shape[0]}x{image.shape[1]}".encode())
+        digest.update(image.tobytes())
+        return digest.hexdigest()[:16]
+
+    def class_shares(self) -> Float64[np.ndarray, "k"]:
+        """Each class's share of the labelled pixels of all pictures."""
+        with ThreadPoolExecutor() as threads:
+            counts = np.stack(list(threads.map(self._class_counts, range(len(self))))).sum(axis=0)
+        if not counts.any():
+            raise DatasetError(f"no pixel of the {len(self)} pictures of split {self.split!r} has a label")
+        return counts / counts.sum()
+
+    def _class_counts(self, index: int) -> Int64[np.ndarray, "k"]:
+        return np.bincount(self.labels(index).ravel(), minlength=256)[: len(self.classes)]
+
+
+def published_lookup(name: str) -> Lookup:
+    """The lookup of a published table, such as `camvid`."""
+    table = json.loads((resources.files("cgrseg") / "assets" / f"{name}.json").read_text(encoding="utf-8"))
+    return lookup_of([row["raw"] for row in table["classes"]], table["ignore"])
+
+
+def lookup_of(raw: Iterable[int], ignored: Iterable[int] = (IGNORE,)) -> Lookup:
+    """The lookup for the value in a label file of each class in turn, and the values that mean no label."""
+    lookup = np.full(256, OUTSIDE, np.uint8)
+    for label, value in enumerate(raw):
+        lookup[value] = label
+    lookup[list(ignored)] = IGNORE
+    return lookup
+
+
+def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path], where: str) -> tuple[Pair, ...]:
+    """Pair pictures and label files by name; `where` is what errors call the lot.
+
+    Raises:
+        DatasetError: a picture or a label file is missing, or there are no names.
+    """
+    names = list(names)
+    if not names:
+        raise DatasetError(f"{where} holds no pictures")
+    for what, files in (("picture", images), ("label file", labels)):
+        missing = [name for name in names if name not in files]
+        if missing:
+            first = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+            raise DatasetError(f"{where}: {len(missing)} of {len(names)} have no {what}: {first}")
+    return tuple(Pair(name, images[name], labels[name]) for name in names)
+
+
+def files_by_stem(folder: Path, suffixes: tuple[str, ...], layout: str) -> dict[str, Path]:
+    """The files of a folder by name without suffix; `layout` tells a user whose folder is missing what it should be."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder; {layout}")
+    files: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() not in suffixes or file.name.startswith("."):
+            continue
+        if file.stem in files:
+            raise DatasetError(f"{folder} holds both {files[file.stem].name} and {file.name}; keep one of them")
+        files[file.stem] = file
+    return files
+
+
+def spans(values: np.ndarray) -> str:
+    """Whole numbers as text, runs shortened: 0..10, 255."""
+    runs = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
+    return ", ".join(f"{run[0]}..{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs if len(run))

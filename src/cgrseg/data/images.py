@@ -1,0 +1,226 @@
+"""Files <-> arrays: every picture comes in as RGB uint8 (H, W, 3), every label map as the numbers in its file.
+
+    bytes -> Pillow (bombs refused, first frame) -> EXIF rotation -> tones to 8 bit, alpha on white -> RGB uint8
+
+Axes: H W picture rows and columns.
+"""
+
+import glob
+import io
+import secrets
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Integer, Num, Shaped, UInt8
+from PIL import Image as Pillow
+from PIL import ImageFile, ImageOps, UnidentifiedImageError
+
+from cgrseg.arrays import IGNORE, Colour, Image, LabelMap, Size
+from cgrseg.errors import ImageError
+
+MAX_PIXELS = 178_956_970
+"""Largest picture that is decoded (Pillow's own limit): a small file can claim a size that no memory holds."""
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".avif"),
+)
+"""What counts as a picture in a folder; a file that is named itself may have any suffix."""
+
+PACKED_GRAY = {"1": 1, "L;2": 85, "L;4": 17}
+"""Gray below 8 bits: Pillow spreads its values over 0..255, in these steps."""
+
+
+def read_image(path: Path) -> Image:
+    """The picture in a file, upright, as RGB.
+
+    Raises:
+        ImageError: it cannot be read or decoded.
+    """
+    return decode_image(_read_bytes(path), str(path))
+
+
+def decode_image(data: bytes, name: str) -> Image:
+    """The picture in the bytes of a file, upright, as RGB; `name` is what errors call it."""
+    with _opened(data, name) as picture:
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _to_rgb(picture)
+
+
+def read_size(path: Path) -> Size:
+    """The size of the upright picture in a file, from its header only."""
+    with _opened(_read_bytes(path), str(path)) as picture:
+        is_turned = picture.getexif().get(0x0112, 1) >= 5
+        return (picture.width, picture.height) if is_turned else (picture.height, picture.width)
+
+
+def read_label_map(path: Path) -> LabelMap:
+    """The numbers a label file stores: gray values or palette places, never colours.
+
+    Raises:
+        ImageError: it cannot be read, or it holds colours or lossy values.
+    """
+    with _opened(_read_bytes(path), str(path)) as picture:
+        kept = "save the class numbers as an 8-bit gray or palette PNG"
+        if picture.format in ("JPEG", "MPO"):
+            raise ImageError(f"{path} is a JPEG, which changes the numbers of a label map; {kept}")
+        if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I;16"):
+            raise ImageError(f"{path} holds colours (mode {picture.mode}) where class numbers are needed; {kept}")
+        step = PACKED_GRAY.get(str(picture.tile[0][3])) if picture.tile else None
+        values = np.array(picture)
+    if values.dtype.itemsize == 2:
+        return values.astype(np.uint16)
+    return values.astype(np.uint8) // np.uint8(step or 1)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def _opened(data: bytes, name: str) -> Iterator[ImageFile.ImageFile]:
+    """A picture whose header is read, with everything that goes wrong inside the block turned into one sentence."""
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            with Pillow.open(io.BytesIO(data)) as picture:
+                _refuse_bomb(picture.width * picture.height, name)
+                yield picture
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{name} {_what_instead(data)}; save the picture again as JPEG or PNG") from None
+    except Pillow.DecompressionBombError:
+        _refuse_bomb(MAX_PIXELS + 1, name)
+    except MemoryError:
+        raise ImageError(f"{name} does not fit in memory; shrink it or cut it into tiles") from None
+    except Exception as error:  # noqa: BLE001  decoders raise anything at all on malformed bytes
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ImageError(f"{name} is damaged or cut short: {reason}; copy or download it again") from None
+
+
+def _refuse_bomb(pixels: int, name: str) -> None:
+    if pixels > MAX_PIXELS:
+        raise ImageError(f"{name} claims more than {MAX_PIXELS:,} pixels; shrink it or cut it into tiles")
+
+
+def _what_instead(data: bytes) -> str:
+    """What a file is that no decoder knows."""
+    is_text = data[:512].isascii() and b"\0" not in data[:512]
+    return "holds text, not a picture" if is_text else "is no known picture format, or its beginning is damaged"
+
+
+def _to_rgb(picture: Pillow.Image) -> Image:
+    if picture.mode.startswith("I;16"):
+        return _gray_to_rgb(_from_16_bit(np.array(picture), picture.info.get("transparency")))
+    if picture.mode in ("I", "F"):
+        return _gray_to_rgb(_from_any_range(np.array(picture)))
+    if picture.mode == "La":
+        picture = picture.convert("LA")
+    if picture.has_transparency_data:
+        # What lies under transparency is arbitrary, often black; white is the paper or page it was seen on.
+        picture = picture.convert("RGBA")
+        picture = Pillow.alpha_composite(Pillow.new("RGBA", picture.size, "white"), picture)
+    return np.array(picture.convert("RGB"))
+
+
+def _gray_to_rgb(gray: UInt8[np.ndarray, "H W"]) -> Image:
+    return np.repeat(gray[..., None], 3, axis=2)
+
+
+def _from_16_bit(values: Integer[np.ndarray, "H W"], transparent: int | None) -> UInt8[np.ndarray, "H W"]:
+    """0..65535 as the nearest of 0..255; Pillow's own conversion would cut everything above 255 to white."""
+    gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return gray if transparent is None else np.where(values == transparent, np.uint8(255), gray)
+
+
+def _from_any_range(values: Num[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
+    """Floats and 32-bit numbers have no agreed white: the smallest usual range that holds them, else their own."""
+    usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
+    tones = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+    if tones.min() < 0 or tones.max() > usual[-1]:
+        tones = tones - tones.min()
+        usual = (float(tones.max()) or 1.0,)
+    white = next(limit for limit in usual if tones.max() <= limit)
+    return np.rint(tones * (255 / white)).astype(np.uint8)
+
+
+def resize_image(image: Image, size: Size) -> UInt8[np.ndarray, "H_new W_new 3"]:
+    """The picture at another size: OpenCV's bilinear without antialiasing, as the paper's pipeline has it."""
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def resize_labels(labels: LabelMap, size: Size) -> Shaped[np.ndarray, "H_new W_new"]:
+    """The label map at another size, each pixel taking its nearest."""
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write a picture in the format of the path's suffix; the file appears whole or not at all.
+
+    Raises:
+        ImageError: the suffix names no format that can be written.
+    """
+    kind = Pillow.registered_extensions().get(path.suffix.lower())
+    if kind not in Pillow.SAVE:
+        raise ImageError(f"{path}: no picture format is written as {path.suffix!r}; use .png or .jpg")
+    quality = {"quality": 95} if kind in ("JPEG", "WEBP", "AVIF") else {}
+    _write_whole(path, lambda file: Pillow.fromarray(image).save(file, format=kind, **quality))
+
+
+def write_palette_png(path: Path, labels: LabelMap, colours: tuple[Colour, ...]) -> None:
+    """Write class numbers that viewers show in colour, 255 = ignore in black; 16-bit numbers become plain gray."""
+    picture = Pillow.fromarray(labels)
+    if labels.dtype == np.uint8:
+        palette = np.zeros((256, 3), np.uint8)
+        palette[: len(colours)] = np.array(colours, np.uint8).reshape(-1, 3)[:256]
+        palette[IGNORE] = 0
+        picture.putpalette(palette.tobytes())
+    _write_whole(path, lambda file: picture.save(file, format="PNG"))
+
+
+def _write_whole(path: Path, save: Callable[[Path], None]) -> None:
+    """Save beside the path, then rename: nobody ever reads half a file."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        save(unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def find_images(source: str | Path) -> list[Path]:
+    """The pictures of a file, a folder with all below it, or a pattern such as `photos/*.jpg`, in order of name.
+
+    Raises:
+        ImageError: there is none.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if _is_picture(file.relative_to(path)) and file.is_file()]
+    else:
+        matches = glob.glob(str(source), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
+        found = [Path(match) for match in matches if _is_picture(Path(match))]
+    if not found:
+        what = "holds no pictures" if path.is_dir() else "no such file or folder, and no picture fits it as a pattern"
+        raise ImageError(f"{source}: {what}; pictures end in {' '.join(SUFFIXES[:10])} and the like")
+    return sorted(found)
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether the suffix says so; hidden files (such as the `._x.jpg` of macOS) are not for people."""
+    is_hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not is_hidden

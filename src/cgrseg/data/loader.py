@@ -1,0 +1,132 @@
+"""Training batches, prepared by worker processes.
+
+    step, place in the batch -> epoch and place in its permutation -> picture -> transforms -> batch
+
+Whatever is random is a function of (seed, step, place), so a batch is the same for any number of workers, and a run
+resumes by starting at a later step.
+
+Axes: b batch, H W crop rows and columns.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cgrseg.arrays import Image, Size
+from cgrseg.config import DataConfig
+from cgrseg.data.datasets.labelled import LabelledImages
+from cgrseg.data.transforms import train_sample
+from cgrseg.errors import CGRSegError
+
+CACHE_BYTES = 512 * 2**20
+"""Each worker keeps decoded pictures if all of them fit in this: decoding a PNG costs as much as the transforms."""
+
+PREFETCH = 2
+"""Batches each worker prepares ahead."""
+
+ORDERS, CROPS = 2**31, 2**31 + 1
+"""Random streams beside those of the places in a batch."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from."""
+
+    step: int
+    images: Float32[Tensor, "b 3 H W"]
+    labels: UInt8[Tensor, "b H W"]
+    names: tuple[str, ...]
+
+
+def training_batches(
+    dataset: LabelledImages, config: DataConfig, *, batch_size: int, seed: int, first_step: int, last_step: int
+) -> Iterator[Batch]:
+    """The batches of steps `first_step` up to, not including, `last_step`.
+
+    Raises:
+        ImageError, DatasetError: a picture or its labels cannot be used; the message names the file.
+    """
+    steps = DataLoader(
+        _Steps(dataset, config, batch_size, seed),
+        batch_size=None,
+        sampler=range(first_step, last_step),
+        num_workers=config.workers,
+        prefetch_factor=PREFETCH if config.workers else None,
+        worker_init_fn=_use_one_thread,
+        generator=torch.Generator(),  # its own, so that making the loader does not move the network's random numbers
+    )
+    for batch in steps:
+        if isinstance(batch, CGRSegError):
+            raise batch
+        yield batch
+
+
+def _use_one_thread(worker: int) -> None:  # noqa: ARG001  the signature is torch's
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+
+
+class _Steps(Dataset):
+    """The batch of each step, by its number."""
+
+    def __init__(self, dataset: LabelledImages, config: DataConfig, batch_size: int, seed: int) -> None:
+        self.dataset = dataset
+        self.config = config
+        self.batch_size = batch_size
+        self.seed = seed
+        self.cache: dict[int, tuple[Image, UInt8[np.ndarray, "H W"]]] = {}
+
+    def __getitem__(self, step: int) -> Batch | CGRSegError:
+        """A user's mistake is handed over as a value: torch would wrap what is raised in the worker's traceback."""
+        try:
+            return self._batch(step)
+        except CGRSegError as error:
+            return error
+
+    def _batch(self, step: int) -> Batch:
+        crop_px = draw_crop(self.config, self.seed, step)
+        places = [place_in_data(len(self.dataset), self.batch_size, self.seed, step, i) for i in range(self.batch_size)]
+        samples = [self._sample(index, crop_px, step, i) for i, index in enumerate(places)]
+        images, labels = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
+        return Batch(step, images, labels, tuple(self.dataset.pairs[index].name for index in places))
+
+    def _sample(
+        self, index: int, crop_px: Size, step: int, i: int
+    ) -> tuple[Float32[np.ndarray, "3 H W"], UInt8[np.ndarray, "H W"]]:
+        try:
+            image, labels = self._decoded(index)
+            return train_sample(image, labels, self.config, crop_px, np.random.default_rng((self.seed, step, i)))
+        except Exception as error:
+            error.add_note(f"while preparing {self.dataset.pairs[index].image} for step {step}")
+            raise
+
+    def _decoded(self, index: int) -> tuple[Image, UInt8[np.ndarray, "H W"]]:
+        if index in self.cache:
+            return self.cache[index]
+        image, labels = self.dataset.image(index), self.dataset.labels(index)
+        if (image.nbytes + labels.nbytes) * len(self.dataset) <= CACHE_BYTES:
+            self.cache[index] = image, labels
+        return image, labels
+
+
+def draw_crop(config: DataConfig, seed: int, step: int) -> Size:
+    """The crop size of all pictures of a step."""
+    return config.crops_px[int(np.random.default_rng((seed, step, CROPS)).integers(len(config.crops_px)))]
+
+
+def place_in_data(length: int, batch_size: int, seed: int, step: int, i: int) -> int:
+    """Which picture is the i-th of a step: every picture comes once in each pass, in an order of its own."""
+    epoch, place = divmod(step * batch_size + i, length)
+    return int(_order(length, seed, epoch)[place])
+
+
+@lru_cache(maxsize=2)
+def _order(length: int, seed: int, epoch: int) -> Int64[np.ndarray, "n"]:
+    return np.random.default_rng((seed, epoch, ORDERS)).permutation(length)

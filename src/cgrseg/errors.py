@@ -1,0 +1,32 @@
+"""What can go wrong for a user: every exception that a door prints without a traceback.
+
+A message names the thing, shows its value, says what is accepted and offers the next step; it has no final full stop.
+"""
+
+
+class CGRSegError(Exception):
+    """A mistake or a lack that the user can mend; the base of every exception below."""
+
+
+class RecipeError(CGRSegError):
+    """A setting that does not exist, has the wrong type or is out of range."""
+
+
+class CheckpointError(CGRSegError):
+    """A weights file that cannot be read, or that does not fit what is asked of it."""
+
+
+class ImageError(CGRSegError):
+    """A picture or a label map that cannot be decoded."""
+
+
+class DatasetError(CGRSegError):
+    """A data set whose files are missing, do not pair or hold labels outside its table."""
+
+
+class TrainingError(CGRSegError):
+    """A run that cannot start, cannot resume, or met a loss that is not finite."""
+
+
+class MissingExtra(CGRSegError):
+    """An optional package that is not installed; the message holds the pip line."""

@@ -1,0 +1,43 @@
+"""The label map by plain PyTorch, a few rows at a time: for CUDA, and for machines without numba.
+
+Axes: k classes, h w grid rows and columns, r rows of a block, H W picture rows and columns.
+"""
+
+import torch
+from jaxtyping import Float, Float32, Shaped
+from torch import Tensor
+
+from cgrseg.labeling.axis import Axis
+
+BLOCK = 1 << 24
+"""Upsampled logits held at a time: 64 MiB of them."""
+
+
+def label_blocks(logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis) -> Shaped[Tensor, "H W"]:
+    """The class that wins each pixel, as 64-bit numbers."""
+    return torch.cat([block.argmax(dim=0) for block in _blocks(logits, rows, columns)])
+
+
+def label_blocks_with_confidence(
+    logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis
+) -> tuple[Shaped[Tensor, "H W"], Float32[Tensor, "H W"]]:
+    """The class that wins each pixel, and its softmax probability."""
+    labels, confidences = [], []
+    for block in _blocks(logits, rows, columns):
+        labels.append(block.argmax(dim=0))
+        top = block.gather(0, labels[-1][None])
+        confidences.append(block.sub_(top).exp_().sum(dim=0).reciprocal())
+    return torch.cat(labels), torch.cat(confidences)
+
+
+def _blocks(logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis):
+    """The upsampled logits (k, r, W), block after block of rows."""
+    classes, height, width = logits.shape
+    logits = logits.float()
+    row, down = torch.from_numpy(rows.cell).to(logits.device), torch.from_numpy(rows.share).to(logits.device)
+    column, along = torch.from_numpy(columns.cell).to(logits.device), torch.from_numpy(columns.share).to(logits.device)
+    step = max(1, BLOCK // (classes * len(column)))
+    for start in range(0, len(row), step):
+        above, share = row[start : start + step], down[start : start + step, None]
+        line = logits[:, above] * (1 - share) + logits[:, (above + 1).clamp(max=height - 1)] * share
+        yield line[:, :, column] * (1 - along) + line[:, :, (column + 1).clamp(max=width - 1)] * along

@@ -1,0 +1,83 @@
+"""Counting: label maps -> confusion matrix -> scores.
+
+    truth ------+
+                +-- confusion (k, k) -- + -- + -- ... -- scores -- mIoU, IoU, accuracies
+    prediction -+
+
+Row = true class, column = predicted class. Matrices of 64-bit counts add up over any number of pictures
+without rounding, in the memory of one matrix.
+
+Axes: H W picture rows and columns, k classes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64, Shaped
+
+from cgrseg.arrays import IGNORE, LabelMap
+
+BLOCK = 1 << 20
+"""Pixels counted at a time, so that a huge picture needs no huge temporary."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well predictions meet the truth; every share is 0..1."""
+
+    miou: float
+    """Mean IoU of the classes present in truth or prediction; 0 when there is none."""
+    iou: tuple[float | None, ...]
+    """Intersection over union of each class; none where it is absent from truth and prediction."""
+    pixel_accuracy: float
+    """Share of the counted pixels that are right."""
+    mean_accuracy: float
+    """Share of its pixels that are right, mean over the classes present in the truth."""
+    pixels: int
+    """Pixels counted: those whose truth is not ignored."""
+
+
+def confusion(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64[np.ndarray, "k k"]:
+    """How many pixels of each true class (row) are predicted as each class (column).
+
+    Pixels whose truth is ignored (255 in 8 bits, 65535 in 16) are not counted.
+    """
+    assert truth.shape == prediction.shape, f"truth is {truth.shape}, prediction {prediction.shape}"
+    true_labels, labels = truth.reshape(-1), prediction.reshape(-1)
+    matrix = np.zeros((classes, classes), np.int64)
+    for start in range(0, truth.size, BLOCK):
+        matrix += _count(true_labels[start : start + BLOCK], labels[start : start + BLOCK], classes)
+    return matrix
+
+
+def _count(
+    truth: Shaped[np.ndarray, " pixels"], prediction: Shaped[np.ndarray, " pixels"], classes: int
+) -> Int64[np.ndarray, "k k"]:
+    """The matrix of one block; ignored pixels fall into an extra row, which is cut off."""
+    ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
+    assert prediction.max() < classes, f"a prediction of {prediction.max()} among {classes} classes"
+    row = np.minimum(truth.astype(np.int64), classes)
+    known = (row < classes) | (truth == ignore)
+    assert known.all(), f"a true label of {truth[~known][0]} among {classes} classes"
+    counts = np.bincount(row * classes + prediction, minlength=(classes + 1) * classes)
+    return counts[: classes * classes].reshape(classes, classes)
+
+
+def scores(matrix: Int64[np.ndarray, "k k"]) -> Scores:
+    """The scores that a confusion matrix holds."""
+    right, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    union = true + predicted - right
+    pixels = int(true.sum())
+    iou = tuple(int(hit) / int(size) if size else None for hit, size in zip(right, union, strict=True))
+    accuracy = [int(hit) / int(size) for hit, size in zip(right, true, strict=True) if size]
+    return Scores(
+        miou=_mean([value for value in iou if value is not None]),
+        iou=iou,
+        pixel_accuracy=int(right.sum()) / pixels if pixels else 0.0,
+        mean_accuracy=_mean(accuracy),
+        pixels=pixels,
+    )
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

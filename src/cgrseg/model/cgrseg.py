@@ -1,0 +1,41 @@
+"""The whole network (Fig. 2 of the paper).
+
+    image -- pad -- backbone -- features --+-- pyramid -- contexts --+
+                                           +-------------------------+-- reconstruct -- head -- logits
+
+Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cgrseg.model.position import Position
+
+
+class CGRSeg(nn.Module):
+    """Context-guided reconstruction: a normalised picture of any size in, logits of an eighth of its size out."""
+
+    def __init__(
+        self, backbone: nn.Module, pyramid: nn.Module, reconstruct: nn.Module, head: nn.Module, *, position: Position
+    ) -> None:
+        super().__init__()
+        self.backbone, self.pyramid = backbone, pyramid
+        self.reconstruct, self.head = reconstruct, head
+        self.position = position
+
+    def forward(self, image: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b k h w"]:
+        """Logits of ceil(H/8) x ceil(W/8), whose grid spans 8*ceil(H/8) x 8*ceil(W/8) pixels."""
+        rows, columns = image.shape[-2:]
+        padding = (0, self.missing(columns), 0, self.missing(rows))
+        features = self.backbone(F.pad(image, padding))
+        contexts = self.pyramid(features)
+        x = self.reconstruct(features, contexts)
+        return self.head(x)[..., : -(rows // -8), : -(columns // -8)]
+
+    def missing(self, side: int) -> int:
+        """Pixels that a side lacks to a multiple of 32."""
+        if self.position == "official":
+            # Official: sides of 32n-15 .. 32n are not padded; all others crash there, so padding changes no number.
+            return (-side % 32) * (-(side // -16) % 2)
+        return -side % 32

@@ -1,0 +1,190 @@
+"""The backbone, EfficientFormerV2, with the attention tables of the segmentation model.
+
+    image -- stem -- stage 0 -- embed -- stage 1 -- embed -- stage 2 -- embed -- stage 3
+             1/4     1/4                 1/8                 1/16                1/32
+
+    Block       x -- (+ scale * attention) -- + scale * MLP -- out        attention only in the last blocks of stages 2, 3
+    MLP         1x1 -- BN -- GELU -- depthwise 3x3 -- BN -- GELU -- 1x1 -- BN
+    Attention   softmax(talk(query . key + bias)), talked again, times values; + local(values) -- GELU -- 1x1 -- BN
+
+Axes: b batch, c channels, h rows, w columns, H W picture rows and columns, n tokens.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cgrseg.model.layers import ConvNorm, DropPath, Scale, upsample
+from cgrseg.model.position import AttentionBias, Position
+
+HEADS = 8
+
+
+@dataclass(frozen=True)
+class BackbonePlan:
+    """Widths, depths and MLP expansions of the four stages, and the blocks at the end of stages 2 and 3 that attend."""
+
+    widths: tuple[int, int, int, int]
+    expansions: tuple[tuple[int, ...], ...]
+    attending: int
+
+    def attends(self, stage: int, block: int) -> bool:
+        """Whether this block of this stage starts with attention."""
+        return stage >= 2 and block >= len(self.expansions[stage]) - self.attending
+
+
+class LocalMLP(nn.Module):
+    """Two 1x1 convolutions around a depthwise 3x3, each with BN."""
+
+    def __init__(self, channels: int, expansion: int) -> None:
+        super().__init__()
+        hidden = channels * expansion
+        self.expand = ConvNorm(channels, hidden)
+        self.local = ConvNorm(hidden, hidden, 3, groups=hidden)
+        self.project = ConvNorm(hidden, channels)
+        self.act = nn.GELU()
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        x = self.act(self.expand(x))
+        x = self.act(self.local(x))
+        return self.project(x)
+
+
+class Attention(nn.Module):
+    """Global attention with talking heads, at half the resolution if `reduce`."""
+
+    def __init__(self, channels: int, bias: AttentionBias, *, reduce: bool, key: int = 32, value: int = 128) -> None:
+        super().__init__()
+        self.key_width, self.bias = key, bias
+        self.reduce = ConvNorm(channels, channels, 3, stride=2, groups=channels) if reduce else nn.Identity()
+        self.query = ConvNorm(channels, HEADS * key)
+        self.key = ConvNorm(channels, HEADS * key)
+        self.value = ConvNorm(channels, HEADS * value)
+        self.local = ConvNorm(HEADS * value, HEADS * value, 3, groups=HEADS * value)
+        self.talk_before = nn.Conv2d(HEADS, HEADS, 1)
+        self.talk_after = nn.Conv2d(HEADS, HEADS, 1)
+        self.project = nn.Sequential(nn.GELU(), ConvNorm(HEADS * value, channels))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        small = self.reduce(x)
+        value = self.value(small)
+        scores = similarity(self.query(small), self.key(small), self.key_width)
+        scores = scores + self.bias(*small.shape[-2:])
+        weights = self.talk_after(self.talk_before(scores).softmax(-1))
+        gathered = gather(weights, value).unflatten(2, small.shape[-2:])
+        return self.project(upsample(gathered + self.local(value), like=x))
+
+
+class DownsamplingAttention(nn.Module):
+    """Attention of every second row and column to all tokens; it halves the resolution."""
+
+    def __init__(self, inputs: int, outputs: int, bias: AttentionBias, *, key: int = 16, value: int = 64) -> None:
+        super().__init__()
+        self.key_width, self.bias = key, bias
+        self.query_local = nn.Conv2d(inputs, inputs, 3, 2, 1, groups=inputs)
+        self.query = ConvNorm(inputs, HEADS * key)
+        self.key = ConvNorm(inputs, HEADS * key)
+        self.value = ConvNorm(inputs, HEADS * value)
+        self.local = ConvNorm(HEADS * value, HEADS * value, 3, stride=2, groups=HEADS * value)
+        self.project = nn.Sequential(nn.GELU(), ConvNorm(HEADS * value, outputs))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h_ w_"]:
+        value = self.value(x)
+        query = self.query(x[..., ::2, ::2] + self.query_local(x))
+        scores = similarity(query, self.key(x), self.key_width) + self.bias(*x.shape[-2:])
+        gathered = gather(scores.softmax(-1), value).unflatten(2, query.shape[-2:])
+        return self.project(gathered + self.local(value))
+
+
+def similarity(
+    query: Float[Tensor, "b d qy qx"], key: Float[Tensor, "b d ky kx"], width: int
+) -> Float[Tensor, "b heads q n"]:
+    """Scaled products of every query with every key, head by head."""
+    queries = query.unflatten(1, (HEADS, width)).flatten(3).transpose(2, 3)  # (b, heads, q, width)
+    keys = key.unflatten(1, (HEADS, width)).flatten(3)  # (b, heads, width, n)
+    return (queries * width**-0.5) @ keys
+
+
+def gather(weights: Float[Tensor, "b heads q n"], value: Float[Tensor, "b d ky kx"]) -> Float[Tensor, "b d q"]:
+    """For each query, the sum of the values by its weights."""
+    values = value.unflatten(1, (HEADS, -1)).flatten(3)  # (b, heads, width, n)
+    return (values @ weights.transpose(2, 3)).flatten(1, 2)
+
+
+class Block(nn.Module):
+    """Attention (in the last blocks of a stage) and an MLP, each scaled and added to what came in."""
+
+    def __init__(self, attention: nn.Module | None, mlp: LocalMLP, *, width: int, start: float, drop: float) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(attention, Scale(width, start)) if attention is not None else None
+        self.mlp = nn.Sequential(mlp, Scale(width, start))
+        self.drop = DropPath(drop)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if self.attention is not None:
+            x = x + self.drop(self.attention(x))
+        return x + self.drop(self.mlp(x))
+
+
+class AttentiveEmbedding(nn.Module):
+    """The last halving: a strided convolution plus a downsampling attention."""
+
+    def __init__(self, inputs: int, outputs: int, bias: AttentionBias) -> None:
+        super().__init__()
+        self.conv = ConvNorm(inputs, outputs, 3, stride=2)
+        self.attention = DownsamplingAttention(inputs, outputs, bias)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h_ w_"]:
+        return self.attention(x) + self.conv(x)
+
+
+class EfficientFormerV2(nn.Module):
+    """The backbone: feature maps at 1/8, 1/16 and 1/32 of the picture, fine to coarse."""
+
+    def __init__(
+        self, plan: BackbonePlan, *, trained_px: int, position: Position, layer_scale: float, drop_path: float
+    ) -> None:
+        super().__init__()
+        widths, tokens = plan.widths, trained_px // 32
+        self.stem = nn.Sequential(
+            ConvNorm(3, widths[0] // 2, 3, stride=2), nn.GELU(), ConvNorm(widths[0] // 2, widths[0], 3, stride=2), nn.GELU()
+        )
+        last_bias = AttentionBias(HEADS, 2 * tokens, stride=2, position=position)
+        self.embeddings = nn.ModuleList(
+            [
+                ConvNorm(widths[0], widths[1], 3, stride=2),
+                ConvNorm(widths[1], widths[2], 3, stride=2),
+                AttentiveEmbedding(widths[2], widths[3], last_bias),
+            ]
+        )
+        rates = iter(torch.linspace(0, drop_path, sum(map(len, plan.expansions))).tolist())
+        self.stages = nn.ModuleList()
+        for stage, expansions in enumerate(plan.expansions):
+            blocks = []
+            for block, expansion in enumerate(expansions):
+                bias = AttentionBias(HEADS, tokens, position=position)
+                attends = plan.attends(stage, block)
+                attention = Attention(widths[stage], bias, reduce=stage == 2) if attends else None
+                mlp = LocalMLP(widths[stage], expansion)
+                blocks.append(Block(attention, mlp, width=widths[stage], start=layer_scale, drop=next(rates)))
+            self.stages.append(nn.Sequential(*blocks))
+        self.apply(start_mlp)
+
+    def forward(self, image: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b _ _ _"]]:
+        x = self.stages[0](self.stem(image))
+        features = []
+        for embedding, stage in zip(self.embeddings, list(self.stages)[1:], strict=True):
+            x = stage(embedding(x))
+            features.append(x)
+        return features
+
+
+def start_mlp(module: nn.Module) -> None:
+    """The backbone's start: truncated normal kernels in its MLPs, PyTorch's own elsewhere."""
+    if isinstance(module, LocalMLP):
+        for part in (module.expand, module.local, module.project):
+            nn.init.trunc_normal_(part.conv.weight, std=0.02)
+            if part.conv.bias is not None:
+                nn.init.zeros_(part.conv.bias)

@@ -1,0 +1,19 @@
+"""Engines: what turns prepared pictures into logits, behind one small protocol."""
+
+from typing import Literal
+
+from torch import nn
+
+from cgrseg.runtime.protocol import Engine
+from cgrseg.runtime.torch import TorchEngine
+
+__all__ = ["Engine", "EngineName", "TorchEngine", "open_engine"]
+
+EngineName = Literal["auto", "torch"]
+
+
+def open_engine(
+    model: nn.Module, *, engine: EngineName = "auto", device: str = "cpu", threads: int | None = None
+) -> Engine:
+    """The network on an engine; `auto` takes the fastest one that is installed and gives the same labels."""
+    return TorchEngine(model, device=device, threads=threads)

@@ -1,0 +1,72 @@
+"""The optimizer's parameter groups, the learning rate's course, and the moving average of the weights."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from cgrseg.config import TrainConfig
+from cgrseg.weights.official import official_name
+
+HEAD_FACTOR = 10
+
+
+def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
+    """AdamW's groups, each with its factor of the learning rate and its weight decay."""
+    choose = {"paper": _paper, "matrices": _matrices}[config.groups]
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        groups.setdefault(choose(name, parameter, config.weight_decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": config.lr * factor, "factor": factor, "weight_decay": decay}
+        for (factor, decay), parameters in groups.items()
+    ]
+
+
+def _paper(name: str, parameter: Tensor, decay: float) -> tuple[float, float]:
+    """Official: groups are matched by substring, so `head` is also the backbone's talking heads, and few norms match."""
+    name = official_name(name)
+    if "head" in name:
+        return HEAD_FACTOR, decay
+    return 1, 0.0 if "norm" in name else decay
+
+
+def _matrices(name: str, parameter: Tensor, decay: float) -> tuple[float, float]:
+    """Decay what multiplies features with features; leave biases, norms, scales and position tables alone."""
+    is_matrix = parameter.ndim == 4
+    return 1, decay if is_matrix else 0.0
+
+
+def rate_factor(step: int, config: TrainConfig) -> float:
+    """The learning rate of a step (0, 1, ...) as a factor of the peak: polynomial decay times linear warm-up."""
+    decay = (1 - step / config.steps) ** config.power
+    if step >= config.warmup_steps:
+        return decay
+    warmup = 1 - (1 - step / config.warmup_steps) * (1 - config.warmup_factor)
+    return decay * warmup
+
+
+def set_rate(optimizer: torch.optim.Optimizer, step: int, config: TrainConfig) -> float:
+    """Set each group's learning rate for a step; gives the rate of the groups of factor 1."""
+    rate = config.lr * rate_factor(step, config)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+    return rate
+
+
+class MovingAverage:
+    """An exponential moving average of a network's weights and statistics."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move towards the network's weights; in the first steps faster, so that the random start is forgotten."""
+        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        for average, current in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if average.is_floating_point():
+                average.lerp_(current, share)
+            else:
+                average.copy_(current)

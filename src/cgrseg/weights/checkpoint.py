@@ -1,0 +1,147 @@
+"""The one weights file of ours: safetensors whose metadata says everything about them.
+
+The metadata holds `format` ("cgrseg"), `version` (of the format) and `info` (JSON of `WeightsInfo`).
+"""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import safetensors
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cgrseg.classes import ClassTable
+from cgrseg.config import InferenceConfig, ModelConfig, Recipe, as_tree, parse
+from cgrseg.errors import CheckpointError
+from cgrseg.model import CGRSeg, build_model
+from cgrseg.weights.info import WeightsInfo
+
+FORMAT, VERSION = "cgrseg", 1
+CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
+
+
+def save_weights(path: Path, model: nn.Module, info: WeightsInfo, *, half: bool = False) -> None:
+    """Write weights and what they say about themselves, atomically; `half` stores fp16."""
+    tensors = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
+    metadata = {"format": FORMAT, "version": str(VERSION), "info": json.dumps(_info_tree(info))}
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file(tensors, unfinished, metadata)
+    unfinished.replace(path)
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if half and tensor.is_floating_point() else tensor
+
+
+def _info_tree(info: WeightsInfo) -> dict:
+    fields = {entry.name: getattr(info, entry.name) for entry in dataclasses.fields(info)}
+    trees = {name: as_tree(value) for name, value in fields.items() if dataclasses.is_dataclass(value)}
+    return fields | trees
+
+
+def read_info(path: Path) -> WeightsInfo:
+    """What a weights file says about itself, without reading its tensors.
+
+    Raises:
+        CheckpointError: missing, not safetensors, not ours, or of a newer format.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such weights file") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path.name} is not a safetensors file, or is cut short: {error}") from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path.name} is a safetensors file that cgrseg did not write; it does not say what it holds")
+    if int(metadata["version"]) > VERSION:
+        raise CheckpointError(
+            f"{path.name} has format version {metadata['version']}, this cgrseg reads up to {VERSION}; update cgrseg"
+        )
+    return _info(json.loads(metadata["info"]), path.name)
+
+
+def _info(tree: dict, where: str) -> WeightsInfo:
+    table = ClassTable(tuple(tree["classes"]["names"]), tuple(tuple(colour) for colour in tree["classes"]["colours"]))
+    return WeightsInfo(
+        model=parse(ModelConfig, tree["model"], where),
+        classes=table,
+        inference=parse(InferenceConfig, tree["inference"], where),
+        mean=tuple(tree["mean"]),
+        std=tuple(tree["std"]),
+        recipe=parse(Recipe, tree["recipe"], where) if tree["recipe"] else None,
+        scores=tree["scores"],
+        step=tree["step"],
+        trained_on=tuple(tree["trained_on"]),
+    )
+
+
+def load_weights(path: Path) -> tuple[CGRSeg, WeightsInfo]:
+    """The network of one of our files, in eval mode, and what the file says about itself."""
+    info = read_info(path)
+    model = build_model(info.model)
+    fill(model, read_tensors(path), path.name)
+    return model.eval(), info
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, floats as fp32."""
+    tensors = load_file(path)
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def fill(model: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
+    """Load tensors that must match the network's exactly.
+
+    Raises:
+        CheckpointError: one error that lists missing, unexpected and misshapen tensors.
+    """
+    problems = mismatches(model.state_dict(), tensors)
+    if problems:
+        raise CheckpointError(f"{name} does not fit this network: {'; '.join(problems)}")
+    model.load_state_dict(tensors)
+
+
+def mismatches(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
+    """What is missing, unexpected or of another shape, a phrase each, with examples."""
+    misshapen = [
+        f"{name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    rows = {
+        "missing": [name for name in wanted if name not in found],
+        "unexpected": [name for name in found if name not in wanted],
+        "of another shape": misshapen,
+    }
+    return [f"{len(names)} {what} ({_examples(names)})" for what, names in rows.items() if names]
+
+
+def _examples(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def start_from(
+    model: CGRSeg, classes: ClassTable, tensors: dict[str, Tensor], given: ClassTable, name: str
+) -> tuple[str, ...]:
+    """Start a training from weights: everything but the classifier, and its rows of classes of the same name.
+
+    Returns:
+        The names of the classes whose rows keep their random start.
+
+    Raises:
+        CheckpointError: anything else than the classifier's rows differs.
+    """
+    places = [given.names.index(label) if label in given.names else None for label in classes.names]
+    started = dict(tensors)
+    for key in CLASSIFIER:
+        rows = model.state_dict()[key].clone()
+        for row, place in enumerate(places):
+            if place is not None and key in tensors:
+                rows[row] = tensors[key][place]
+        started[key] = rows
+    fill(model, started, name)
+    return tuple(label for label, place in zip(classes.names, places, strict=True) if place is None)

@@ -1,0 +1,47 @@
+"""What every test gets: shapes and types checked at each call, one thread, and the data that cannot be shipped."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch loads: test processes run side by side
+
+from jaxtyping import install_import_hook
+
+install_import_hook("cgrseg", "beartype.beartype")
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("CGRSEG_SHARED", REPOSITORY.parent / "shared"))
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs the folder {name} of $CGRSEG_SHARED, which cannot be shipped")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Samples of published data sets, in their official layouts."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_golden() -> Path:
+    """Outputs of the authors' modules, too large to ship."""
+    return _shared("golden")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of this repository."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def photo() -> Path:
+    """The bundled street photo."""
+    return REPOSITORY / "src/cgrseg/assets/street.jpg"

@@ -1,0 +1,115 @@
+"""A folder of anyone's own pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cgrseg.classes import named
+from cgrseg.data.datasets import open_dataset
+from cgrseg.errors import DatasetError
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for place, name in enumerate(("b.jpg", "a.png")):
+        image, labels = tmp_path / "images" / "train" / name, tmp_path / "annotations" / "train" / f"{name[0]}.png"
+        for file in (image, labels):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 3)).save(image)
+        Image.fromarray(np.full((3, 4), (1, 255)[place], np.uint8)).save(labels)
+    (tmp_path / "classes.txt").write_text("grass\nsky\n")
+    return tmp_path
+
+
+def test_pictures_and_labels_pair_by_name_whatever_the_suffix(photos):
+    dataset = open_dataset("folder", photos, "train")
+
+    assert [(pair.name, pair.image.name, pair.labels.name) for pair in dataset.pairs] == [
+        ("a", "a.png", "a.png"),
+        ("b", "b.jpg", "b.png"),
+    ]
+    assert dataset.classes.names == ("grass", "sky")
+    assert [int(dataset.labels(index)[0, 0]) for index in (0, 1)] == [255, 1]
+
+
+def test_a_label_beyond_the_classes_is_refused(photos):
+    Image.fromarray(np.full((3, 4), 2, np.uint8)).save(photos / "annotations/train/a.png")
+
+    with pytest.raises(
+        DatasetError, match=r"holds the value 2 in 12 pixels; folder has 0\.\.1 for classes, 255 for none"
+    ):
+        open_dataset("folder", photos, "train").labels(0)
+
+
+def test_classes_and_colours_may_come_from_json(photos):
+    (photos / "classes.txt").unlink()
+    (photos / "meta.json").write_text(json.dumps({"classes": ["x", "y"], "palette": [[1, 2, 3], [4, 5, 6]]}))
+
+    table = open_dataset("folder", photos, "train").classes
+
+    assert table.names == ("x", "y")
+    assert table.colours == ((1, 2, 3), (4, 5, 6))
+
+
+def test_classes_given_serve_a_folder_that_names_none(photos):
+    given = named(("one", "two", "three"))
+    own = open_dataset("folder", photos, "train", classes=given).classes
+    (photos / "classes.txt").unlink()
+
+    taken = open_dataset("folder", photos, "train", classes=given).classes
+
+    assert own.names == ("grass", "sky")
+    assert taken == given
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("classes.txt", "a\n\nb\n", r"classes\.txt: line 2 is empty"),
+        ("classes.txt", "a\nb\na\n", "the class 'a' is there twice, as labels 0 and 2"),
+        ("classes.txt", "\n".join(map(str, range(255))), "names 255 classes; 1 to 254 are possible"),
+        ("classes.txt", "", "names 0 classes"),
+        ("meta.json", "{", r"meta\.json is not JSON"),
+        ("meta.json", "[]", r"names no classes; write classes\.txt"),
+        ("meta.json", '{"classes": ["a"], "palette": []}', r"palette: 1 colours \[red"),
+        ("meta.json", '{"classes": ["a"], "palette": [[1, 2]]}', r"palette: 1 colours \[red"),
+        ("meta.json", '{"classes": 3}', "classes: a list of names"),
+    ],
+)
+def test_a_slip_in_the_class_names_is_one_sentence(photos, file, text, sentence):
+    (photos / "classes.txt").unlink()
+    (photos / file).write_text(text)
+
+    with pytest.raises(DatasetError, match=sentence):
+        open_dataset("folder", photos, "train")
+
+
+def test_a_missing_split_names_the_ones_there_are(photos):
+    with pytest.raises(
+        DatasetError, match=r"images/val: no such folder; .*images/<split>/.* the splits of .* are train"
+    ):
+        open_dataset("folder", photos, "val")
+
+
+def test_a_picture_without_labels_is_named(photos):
+    Image.new("RGB", (4, 3)).save(photos / "images/train/c.png")
+
+    with pytest.raises(DatasetError, match=r"split 'train' of .*: 1 of 3 have no label file: c"):
+        open_dataset("folder", photos, "train")
+
+
+def test_two_pictures_of_one_name_are_refused(photos):
+    Image.new("RGB", (4, 3)).save(photos / "images/train/b.png")
+
+    with pytest.raises(DatasetError, match=r"holds both b\.jpg and b\.png; keep one"):
+        open_dataset("folder", photos, "train")
+
+
+def test_an_empty_split_is_named(photos):
+    for file in photos.glob("*/train/*"):
+        file.unlink()
+
+    with pytest.raises(DatasetError, match=r"split 'train' of .* holds no pictures"):
+        open_dataset("folder", photos, "train")
