@@ -21,9 +21,9 @@ def official_weights(size: str, strength: float = 1.0) -> dict[str, Tensor]:
     return {key: torch.from_numpy(fill(key, tuple(entry["shape"]), strength)) for key, entry in manifest.items()}
 
 
-def fill(key: str, shape: tuple[int, ...], strength: float = 1.0) -> np.ndarray:
+def fill(key: str, shape: tuple[int, ...], strength: float = 1.0) -> np.ndarray:  # noqa: PLR0911  one return a line of the rule
     """The values of one tensor, a function of its name and shape alone."""
-    leaf = key.split(".")[-1]
+    leaf = key.rsplit(".", 1)[-1]
     if leaf.startswith(UNTRAINED):
         return np.zeros(shape, np.int64)
     values = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape).astype(np.float32)

@@ -13,20 +13,26 @@ from typing import Literal, TypeVar
 
 import yaml
 
-from cgrseg.errors import RecipeError
+from cgrseg.errors import RecipeError, reason
+
+ModelSize = Literal["s0", "t", "b", "l"]
+"""T, B and L of the paper; s0 puts T's decoder on the smallest EfficientFormerV2."""
 
 Kind = Literal["camvid", "folder"]
 """The kinds of data set that have a reader."""
 
 Settings = TypeVar("Settings")
 
+if typing.TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The network: one of the paper's sizes, and how it starts."""
 
-    size: Literal["s0", "t", "b", "l"] = "t"
-    """T, B and L of the paper; s0 puts T's decoder on the smallest EfficientFormerV2."""
+    size: ModelSize = "t"
+    """Which of the paper's networks."""
     classes: int = 150
     """Number of classes k."""
     position: Literal["offsets", "official"] = "offsets"
@@ -89,7 +95,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     """AdamW's decoupled weight decay."""
     groups: Literal["paper", "matrices"] = "paper"
-    """`paper`: head at ten times the rate, some norms undecayed; `matrices`: one rate, only kernels and matrices decay."""
+    """`paper`: ten times the rate for the head, some norms undecayed; `matrices`: one rate, only kernels decay."""
     warmup_steps: int = 1_500
     """Steps of the linear warm-up."""
     warmup_factor: float = 1e-6
@@ -145,7 +151,7 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; those that ship are in the folder recipes/") from None
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise RecipeError(f"{path.name}: not a YAML file: {str(error).splitlines()[0]}") from None
+        raise RecipeError(f"{path.name}: not a YAML file: {reason(error)}") from None
     return parse_recipe(tree, path.name, overrides)
 
 
@@ -179,7 +185,7 @@ def parse(kind: type[Settings], tree: object, where: str) -> Settings:
             close = difflib.get_close_matches(str(key), hints, n=1)
             advice = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(hints)}"
             raise RecipeError(f"{where}: unknown key {key!r}; {advice}")
-    values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()}
+    values: dict[str, typing.Any] = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()}
     return kind(**values)
 
 
@@ -222,30 +228,33 @@ def _convert_tuple(arguments: tuple, values: tuple, where: str) -> tuple:
     if arguments[-1] is Ellipsis:
         arguments = (arguments[0],) * len(values)
     if len(arguments) != len(values) or not values:
-        raise RecipeError(f"{where}: {list(values)} has {len(values)} entries where {len(arguments) or 'some'} are needed")
+        raise RecipeError(
+            f"{where}: {list(values)} has {len(values)} entries where {len(arguments) or 'some'} are needed"
+        )
     return tuple(_convert(hint, value, where) for hint, value in zip(arguments, values, strict=True))
 
 
 def _describe(hint: object) -> str:
+    name = getattr(hint, "__name__", str(hint))
     if typing.get_origin(hint) is Literal:
         return f"one of {', '.join(repr(choice) for choice in typing.get_args(hint))}"
     if typing.get_origin(hint) is tuple:
         return "a list"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))  # type: ignore[call-overload]
+    return {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}.get(name, name)
 
 
 def _names(kind: type) -> list[str]:
     return [entry.name for entry in dataclasses.fields(kind)]
 
 
-def as_tree(settings: object) -> dict:
+def as_tree(settings: "DataclassInstance") -> dict:
     """A dataclass as plain values that `parse` and YAML read back (tuples become lists)."""
-    return _plain(dataclasses.asdict(settings))  # type: ignore[call-overload]
+    return {entry.name: _plain(getattr(settings, entry.name)) for entry in dataclasses.fields(settings)}
 
 
-def _plain(value: object) -> typing.Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return as_tree(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

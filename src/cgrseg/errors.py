@@ -30,3 +30,8 @@ class TrainingError(CGRSegError):
 
 class MissingExtra(CGRSegError):
     """An optional package that is not installed; the message holds the pip line."""
+
+
+def reason(error: Exception) -> str:
+    """The first line of another library's message, to quote in ours; its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

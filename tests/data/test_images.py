@@ -91,11 +91,11 @@ def test_a_picture_is_turned_upright():
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_16_bit_gray_is_scaled_and_not_cut(suffix):
-    values = np.array([[0, 257, 128 * 257 + 100, 65535]], np.uint16)
+    values = np.array([[0, 257, 128 * 257 + 129, 65535]], np.uint16)
 
     image = decode_image(encoded(Image.fromarray(values), suffix), "deep")
 
-    assert image[..., 0].tolist() == [[0, 1, 128, 255]]
+    assert image[..., 0].tolist() == [[0, 1, 129, 255]]
     assert (image == image[..., :1]).all()
 
 
@@ -146,7 +146,9 @@ def test_a_white_picture_is_white_in_every_mode(mode, suffix):
     assert (image >= 254).all()
 
 
-def test_a_bomb_is_refused_before_it_is_decoded():
+@pytest.mark.parametrize("own_limit", [None, 10**6])
+def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch, own_limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", own_limit)
     header = encoded(Image.new("RGB", (1, 1)))
     chunk = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + header[24:29]
     checksum = PngImagePlugin._crc32(chunk).to_bytes(4, "big")

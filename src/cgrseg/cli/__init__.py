@@ -13,16 +13,14 @@ from cgrseg.cli.train import train
 from cgrseg.errors import CGRSegError
 
 MISTAKE, INTERRUPTED = 1, 130
+EXAMPLE = "\b\nExample:\n  cgrseg predict photo.jpg"
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(commands=[predict, train, evaluate, info], context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(commands=[predict, train, evaluate, info], epilog=EXAMPLE, context_settings=HELP)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
-    """Turn pictures into maps of labels, and learn to from labelled pictures.
-
-    \b
-    First try:  cgrseg predict photo.jpg
-    """
+    """Turn pictures into maps of labels, and learn to from labelled pictures."""
     logging.basicConfig(format="cgrseg: %(message)s", level=logging.INFO, stream=sys.stderr)
 
 
@@ -33,7 +31,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except CGRSegError as error:
+    except (CGRSegError, OSError) as error:
         click.echo(f"cgrseg: error: {error}", err=True)
         sys.exit(MISTAKE)
     except (KeyboardInterrupt, click.Abort):

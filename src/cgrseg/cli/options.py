@@ -4,14 +4,11 @@ import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import click
 
 from cgrseg.config import Kind
-
-if TYPE_CHECKING:
-    from cgrseg.prediction import Segmenter
 
 
 @dataclass(frozen=True)
@@ -28,30 +25,31 @@ class DataPathType(click.ParamType[DataPath]):
     name = "kind=path"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> DataPath:
-        kinds = {str(kind): kind for kind in get_args(Kind)}
+        kinds: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
         kind, equals, path = value.partition("=")
         if not equals:
-            self.fail(f"{value!r}: write KIND=PATH, for example camvid={value}", param, ctx)
+            self.fail(f"{value!r} names no layout; write KIND=PATH, for example camvid={value}", param, ctx)
         if kind not in kinds:
             close = difflib.get_close_matches(kind, kinds, n=1)
             advice = f"did you mean {close[0]!r}?" if close else f"the kinds are {', '.join(kinds)}"
-            self.fail(f"unknown kind of data set {kind!r}; {advice}", param, ctx)
+            self.fail(f"no kind of data set is called {kind!r}; {advice}", param, ctx)
         if not Path(path).is_dir():
-            self.fail(f"{path!r}: no such folder", param, ctx)
+            self.fail(f"{path}: no such folder", param, ctx)
         return DataPath(kinds[kind], Path(path))
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
-data = click.option("-d", "--data", type=DataPathType(), required=True, help="Labelled pictures: their layout and folder.")
-as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file as JSON, too.")
+data = click.option("-d", "--data", type=DataPathType(), required=True, help="Layout and folder of labelled pictures.")
+engine = click.option("--engine", type=click.Choice(["auto", "torch"]), default="auto", show_default=True)
 device = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-threads = click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the network.  [default: all cores]")
+threads = click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file, too.")
 
 
-def write_json(file: Path | None, tree: dict) -> None:
+def write_json(file: Path | None, report: dict) -> None:
     """Write a report where the user asked for one."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -19,7 +19,7 @@ class Axis:
     cell: Int32[np.ndarray, " n"]
     share: Float32[np.ndarray, " n"]
 
-    def firsts(self, points: int) -> Int32[np.ndarray, " h+1"]:
+    def firsts(self, points: int) -> Int32[np.ndarray, " borders"]:
         """The first pixel at or behind each of so many grid points, and behind them the number of pixels."""
         return np.searchsorted(self.cell, np.arange(points + 1)).astype(np.int32)
 
@@ -27,9 +27,8 @@ class Axis:
 def place(points: int, pixels: int, extent: int | None) -> Axis:
     """The places of the pixels, as `interpolate(mode="bilinear", align_corners=False)` has them.
 
-    Args:
-        extent: pixels of the network's input that the picture covers, the grid having a point for every `STRIDE`,
-            the last perhaps reaching beyond; none where the grid spans the picture.
+    `extent` is how many pixels of the network's input are the picture: the grid has a point for every `STRIDE` of them,
+    the last perhaps reaching beyond. Without it the grid spans exactly the picture.
     """
     assert extent is None or -(-extent // STRIDE) == points, f"{points} grid points for {extent} pixels"
     pitch = (points if extent is None else extent / STRIDE) / pixels

@@ -3,6 +3,8 @@
 Axes: k classes, h w grid rows and columns, r rows of a block, H W picture rows and columns.
 """
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Float32, Shaped
 from torch import Tensor
@@ -23,15 +25,16 @@ def label_blocks_with_confidence(
 ) -> tuple[Shaped[Tensor, "H W"], Float32[Tensor, "H W"]]:
     """The class that wins each pixel, and its softmax probability."""
     labels, confidences = [], []
-    for block in _blocks(logits, rows, columns):
+    level = logits - logits.amax(dim=0)  # small numbers, so that rounding does not reach the confidence
+    for block, weights in zip(_blocks(logits, rows, columns), _blocks(level, rows, columns), strict=True):
         labels.append(block.argmax(dim=0))
-        top = block.gather(0, labels[-1][None])
-        confidences.append(block.sub_(top).exp_().sum(dim=0).reciprocal())
+        top = weights.gather(0, labels[-1][None])
+        confidences.append(weights.sub_(top).exp_().sum(dim=0).reciprocal())
     return torch.cat(labels), torch.cat(confidences)
 
 
-def _blocks(logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis):
-    """The upsampled logits (k, r, W), block after block of rows."""
+def _blocks(logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis) -> Iterator[Float32[Tensor, "k r W"]]:
+    """The upsampled logits, block after block of rows."""
     classes, height, width = logits.shape
     logits = logits.float()
     row, down = torch.from_numpy(rows.cell).to(logits.device), torch.from_numpy(rows.share).to(logits.device)

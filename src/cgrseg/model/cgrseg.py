@@ -6,10 +6,12 @@
 Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
 """
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cgrseg.model.layers import Length
 from cgrseg.model.position import Position
 
 
@@ -31,11 +33,20 @@ class CGRSeg(nn.Module):
         features = self.backbone(F.pad(image, padding))
         contexts = self.pyramid(features)
         x = self.reconstruct(features, contexts)
-        return self.head(x)[..., : -(rows // -8), : -(columns // -8)]
+        logits = self.head(x)
+        return logits.index_select(2, eighth(rows, x)).index_select(3, eighth(columns, x))
 
-    def missing(self, side: int) -> int:
+    def missing(self, side: Length) -> Length:
         """Pixels that a side lacks to a multiple of 32."""
         if self.position == "official":
             # Official: sides of 32n-15 .. 32n are not padded; all others crash there, so padding changes no number.
             return (-side % 32) * (-(side // -16) % 2)
         return -side % 32
+
+
+def eighth(side: Length, like: Tensor) -> Int[Tensor, " n"]:
+    """The rows or columns of the logits that show the picture, not its padding.
+
+    A slice would give the same; exported, it would tie the program to sizes that need (or do not need) padding.
+    """
+    return torch.arange(-(side // -8), device=like.device)

@@ -3,7 +3,7 @@
     image -- stem -- stage 0 -- embed -- stage 1 -- embed -- stage 2 -- embed -- stage 3
              1/4     1/4                 1/8                 1/16                1/32
 
-    Block       x -- (+ scale * attention) -- + scale * MLP -- out        attention only in the last blocks of stages 2, 3
+    Block       x -- (+ scale * attention) -- + scale * MLP -- out    attention in the last blocks of stages 2 and 3
     MLP         1x1 -- BN -- GELU -- depthwise 3x3 -- BN -- GELU -- 1x1 -- BN
     Attention   softmax(talk(query . key + bias)), talked again, times values; + local(values) -- GELU -- 1x1 -- BN
 
@@ -12,7 +12,6 @@ Axes: b batch, c channels, h rows, w columns, H W picture rows and columns, n to
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -149,7 +148,10 @@ class EfficientFormerV2(nn.Module):
         super().__init__()
         widths, tokens = plan.widths, trained_px // 32
         self.stem = nn.Sequential(
-            ConvNorm(3, widths[0] // 2, 3, stride=2), nn.GELU(), ConvNorm(widths[0] // 2, widths[0], 3, stride=2), nn.GELU()
+            ConvNorm(3, widths[0] // 2, 3, stride=2),
+            nn.GELU(),
+            ConvNorm(widths[0] // 2, widths[0], 3, stride=2),
+            nn.GELU(),
         )
         last_bias = AttentionBias(HEADS, 2 * tokens, stride=2, position=position)
         self.embeddings = nn.ModuleList(
@@ -159,7 +161,8 @@ class EfficientFormerV2(nn.Module):
                 AttentiveEmbedding(widths[2], widths[3], last_bias),
             ]
         )
-        rates = iter(torch.linspace(0, drop_path, sum(map(len, plan.expansions))).tolist())
+        last = sum(map(len, plan.expansions)) - 1
+        rates = (drop_path * block / last for block in range(last + 1))
         self.stages = nn.ModuleList()
         for stage, expansions in enumerate(plan.expansions):
             blocks = []

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+Length = int | torch.SymInt
+"""A number of rows or columns; a symbol while a program for any size is exported."""
+
+
 class ConvNorm(nn.Module):
     """A convolution that keeps (or divides by `stride`) the size, and its BatchNorm."""
 

@@ -16,6 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cgrseg.model.layers import Length
+
 Position = Literal["offsets", "official"]
 
 
@@ -27,7 +29,7 @@ class AttentionBias(nn.Module):
         self.table = nn.Parameter(torch.zeros(heads, grid, grid))
         self.grid, self.stride, self.position = grid, stride, position
 
-    def forward(self, rows: int, columns: int) -> Float[Tensor, "heads q n"]:
+    def forward(self, rows: Length, columns: Length) -> Float[Tensor, "heads q n"]:
         """The bias for keys on a grid of rows x columns, both in row-major order."""
         if self.position == "offsets":
             stretched = stretch(stretch(self.table, rows, axis=1), columns, axis=2)
@@ -39,7 +41,7 @@ class AttentionBias(nn.Module):
         # Official: rows of this matrix are flattened positions, so a non-square picture scrambles the distances.
         return F.interpolate(bias[None], size=wanted, mode="bicubic", align_corners=False)[0]
 
-    def expand(self, table: Float[Tensor, "heads y x"], rows: int, columns: int) -> Float[Tensor, "heads q n"]:
+    def expand(self, table: Float[Tensor, "heads y x"], rows: Length, columns: Length) -> Float[Tensor, "heads q n"]:
         """Read the table once for every query and key."""
         vertical = distances(rows, self.stride, table.device)
         horizontal = distances(columns, self.stride, table.device)
@@ -48,13 +50,13 @@ class AttentionBias(nn.Module):
         return bias.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-def distances(keys: int, stride: int, device: torch.device) -> Int[Tensor, "q n"]:
+def distances(keys: Length, stride: int, device: torch.device) -> Int[Tensor, "q n"]:
     """Distance of every query to every key along one axis, in steps of the key grid."""
     places = torch.arange(keys, device=device)
     return (places[::stride, None] - places).abs()
 
 
-def stretch(table: Float[Tensor, "heads y x"], entries: int, *, axis: int) -> Float[Tensor, "heads y_ x_"]:
+def stretch(table: Float[Tensor, "heads y x"], entries: Length, *, axis: int) -> Float[Tensor, "heads y_ x_"]:
     """The table with `entries` along one axis: itself where that is no more than it has, else linearly resampled."""
     last = table.shape[axis] - 1
     place = torch.arange(entries, device=table.device) * last / torch.sym_max(entries - 1, last)

@@ -1,8 +1,8 @@
 """The Dynamic Prototype Guided head (Fig. 4 of the paper).
 
-    x -+- 1x1 depthwise, BN, ReLU -- classifier -- guess -- softmax over pixels --+
-       +------------------------------------------------------------------------ x -- prototypes -- gate --+
-       +------------------------------------------------------------------------------- (gate + 1) x x ----+-- classifier
+    x -+- depthwise 1x1, BN, ReLU -- classifier -- softmax over pixels --+
+       +--------------------------------------------------------------- x -- prototypes -- gate --+
+       +----------------------------------------------------------------------- x * gate + x -----+-- classifier
 
 Axes: b batch, d decoder width, k classes, h rows, w columns.
 """
@@ -39,13 +39,15 @@ class PrototypeHead(nn.Module):
 
     def __init__(self, width: int, classes: int, *, dropout: float = 0.1) -> None:
         super().__init__()
-        self.guess = nn.Sequential(ConvNorm(width, width, groups=width, bias=False), nn.ReLU())
+        features = ConvNorm(width, width, groups=width, bias=False)
+        self.guess = nn.Sequential(features, nn.ReLU())
         self.gate = PrototypeGate(width)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(width, classes, 1)
-        nn.init.kaiming_normal_(self.guess[0].conv.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.kaiming_normal_(features.conv.weight, mode="fan_out", nonlinearity="relu")
         nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.constant_(self.classifier.bias, 0) if self.classifier.bias is not None else None
+        if self.classifier.bias is not None:
+            nn.init.zeros_(self.classifier.bias)
 
     def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b k h w"]:
         guess = self.classify(self.guess(x))

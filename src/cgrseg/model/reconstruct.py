@@ -24,9 +24,7 @@ class Fuse(nn.Module):
         for part in (self.detail, self.context):
             nn.init.kaiming_normal_(part.conv.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(
-        self, detail: Float[Tensor, "b c H W"], context: Float[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b d H W"]:
+    def forward(self, detail: Float[Tensor, "b c H W"], context: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d H W"]:
         gate = F.hardsigmoid(self.context(context))
         return self.detail(detail) * upsample(gate, like=detail)
 

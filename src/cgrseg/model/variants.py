@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cgrseg.config import ModelConfig
+from cgrseg.config import ModelConfig, ModelSize
 from cgrseg.model.cgrseg import CGRSeg
 from cgrseg.model.efficientformer import BackbonePlan, EfficientFormerV2
 from cgrseg.model.layers import freeze_batch_norm
@@ -52,7 +52,7 @@ L = BackbonePlan(
     attending=6,
 )
 
-VARIANTS = {
+VARIANTS: dict[ModelSize, Variant] = {
     "s0": Variant(backbone=S0, width=128, rcms=5, strip=11, drop_path=0.0),
     "t": Variant(backbone=S1, width=128, rcms=5, strip=11, drop_path=0.0),
     "b": Variant(backbone=S2, width=256, rcms=6, strip=11, drop_path=0.02),

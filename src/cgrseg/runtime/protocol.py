@@ -3,12 +3,13 @@
 Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 
+@runtime_checkable
 class Engine(Protocol):
     """A network made ready to run: normalised pictures in, logits at an eighth of their size out."""
 

@@ -50,7 +50,7 @@ Watcher = Callable[[Event], None]
 
 
 class EventLog:
-    """Appends each event to a file, a JSON object a line, and passes it on."""
+    """Appends each event to a file, a JSON object a line, and passes it on; a context manager."""
 
     def __init__(self, path: Path, watch: Watcher | None) -> None:
         self.file = path.open("a", encoding="utf-8")
@@ -63,8 +63,10 @@ class EventLog:
         if self.watch:
             self.watch(event)
 
-    def close(self) -> None:
-        """Close the file."""
+    def __enter__(self) -> "EventLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.file.close()
 
 

@@ -7,7 +7,6 @@ The sample at (step, place in the batch) depends on the seed alone, so resuming 
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +59,9 @@ def train(
         TrainingError: the folder holds a run already (or none, with `resume`), or the loss is not finite.
     """
     if not resume and (output / "log.jsonl").exists():
-        raise TrainingError(f"{output} already holds a run; add --resume to continue it or choose another folder with -o")
+        raise TrainingError(
+            f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
+        )
     pictures, held_out = open_splits(recipe, data)
     recipe = replace(recipe, model=replace(recipe.model, classes=len(pictures.classes)))
     torch.manual_seed(recipe.train.seed)
@@ -71,17 +72,16 @@ def train(
         load_state(output / "state.pt", state)
     output.mkdir(parents=True, exist_ok=True)
     (output / "recipe.yaml").write_text(yaml.safe_dump(as_tree(recipe), sort_keys=False), encoding="utf-8")
-    run = Run(recipe, state, pictures, held_out, output, EventLog(output / "log.jsonl", watch))
-    run.log(
-        Started(
-            step=state.step,
-            steps=recipe.train.steps,
-            pictures=len(pictures),
-            classes=pictures.classes.names,
-            drawn_anew=drawn_anew,
-        )
+    started = Started(
+        step=state.step,
+        steps=recipe.train.steps,
+        pictures=len(pictures),
+        classes=pictures.classes.names,
+        drawn_anew=drawn_anew,
     )
-    run.go()
+    with EventLog(output / "log.jsonl", watch) as log:
+        log(started)
+        Run(recipe, state, pictures, held_out, output, log).go()
     return output / "best.safetensors"
 
 
@@ -119,7 +119,7 @@ class Run:
         pictures: LabelledImages,
         held_out: LabelledImages,
         output: Path,
-        log: Callable[[Started | Stepped | Scored], None],
+        log: EventLog,
     ) -> None:
         self.recipe, self.config, self.state = recipe, recipe.train, state
         self.pictures, self.held_out, self.output, self.log = pictures, held_out, output, log

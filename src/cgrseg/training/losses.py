@@ -1,4 +1,8 @@
-"""The loss.
+"""The loss: cross-entropy at every labelled pixel, without keeping full-size maps.
+
+    logits (b, k, h, w) -- picture by picture: upsample -- softmax -- loss, gradient -- back to (k, h, w)
+
+One picture's full-size logits exist at a time, and its gradient is worked out while they are at hand.
 
 Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
 """
@@ -7,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 from cgrseg.arrays import IGNORE
@@ -15,16 +20,54 @@ from cgrseg.arrays import IGNORE
 def segmentation_loss(
     logits: Float[Tensor, "b k h w"], labels: UInt8[Tensor, "b H W"], class_weights: Float[Tensor, " k"] | None
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of the upsampled logits, over labelled pixels; 0 where a batch has none.
+    """Cross-entropy of the upsampled logits: the mean over labelled pixels by class weight, 0 where there are none.
 
     The logits' grid spans 8 x 8 pixels a cell, so it may reach past the labels; what does is cut off.
     """
-    rows, columns = labels.shape[-2:]
-    spanned = (8 * logits.shape[-2], 8 * logits.shape[-1])
-    full = F.interpolate(logits.float(), size=spanned, mode="bilinear", align_corners=False)[..., :rows, :columns]
-    if not (labels != IGNORE).any():
-        return full.sum() * 0
-    return F.cross_entropy(full, labels.long(), weight=class_weights, ignore_index=IGNORE)
+    weights = torch.zeros(IGNORE + 1, device=logits.device)
+    weights[: logits.shape[1]] = 1.0 if class_weights is None else class_weights
+    return _PixelLoss.apply(logits.float(), labels, weights)  # type: ignore[return-value]
+
+
+class _PixelLoss(torch.autograd.Function):
+    """Cross-entropy whose gradient is computed beside it, one picture at a time."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        logits: Float[Tensor, "b k h w"],
+        labels: UInt8[Tensor, "b H W"],
+        weights: Float[Tensor, " 256"],
+    ) -> Float[Tensor, ""]:
+        parts = [_picture_loss(picture, truth, weights) for picture, truth in zip(logits, labels, strict=True)]
+        losses, sums, gradients = (torch.stack(each) for each in zip(*parts, strict=True))
+        total = sums.sum().clamp(min=torch.finfo(sums.dtype).tiny)
+        ctx.save_for_backward(gradients / total)
+        return losses.sum() / total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, *gradient: Float[Tensor, ""]) -> tuple[Float[Tensor, "b k h w"], None, None]:
+        return ctx.saved_tensors[0] * gradient[0], None, None  # type: ignore[attr-defined]
+
+
+def _picture_loss(
+    logits: Float[Tensor, "k h w"], labels: UInt8[Tensor, "H W"], weights: Float[Tensor, " 256"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, "k h w"]]:
+    """One picture's weighted loss, the sum of its weights, and the gradient of the first."""
+    rows, columns = labels.shape
+    grid = logits.detach().contiguous().requires_grad_()
+    with torch.enable_grad():
+        full = F.interpolate(grid[None], scale_factor=8, mode="bilinear", align_corners=False)[0, :, :rows, :columns]
+    weight = weights[labels.long()]
+    place = labels.long().clamp(max=len(logits) - 1)[None]
+    scores = full.detach() - full.detach().amax(0)
+    right = scores.gather(0, place)[0]
+    shares = scores.exp_()
+    total = shares.sum(0)
+    loss = ((total.log() - right) * weight).sum()
+    shares.mul_(weight / total).scatter_add_(0, place, -weight[None])
+    return loss, weight.sum(), torch.autograd.grad(full, grid, shares)[0]
 
 
 def log_weights(shares: Float64[np.ndarray, " k"]) -> Float[Tensor, " k"]:

@@ -3,38 +3,41 @@
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cgrseg.config import TrainConfig
 from cgrseg.weights.official import official_name
 
-HEAD_FACTOR = 10
+HEAD_FACTOR = 10.0
+"""The paper's learning rate of the head, as a factor of the backbone's."""
+
+KERNEL_AXES = 4
+"""Axes of a convolution's kernel; biases, norms, scales and attention tables have fewer."""
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
     """AdamW's groups, each with its factor of the learning rate and its weight decay."""
-    choose = {"paper": _paper, "matrices": _matrices}[config.groups]
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault(choose(name, parameter, config.weight_decay), []).append(parameter)
+        key = _paper(name) if config.groups == "paper" else (1.0, parameter.ndim == KERNEL_AXES)
+        groups.setdefault(key, []).append(parameter)
     return [
-        {"params": parameters, "lr": config.lr * factor, "factor": factor, "weight_decay": decay}
-        for (factor, decay), parameters in groups.items()
+        {
+            "params": parameters,
+            "lr": config.lr * factor,
+            "factor": factor,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for (factor, decays), parameters in groups.items()
     ]
 
 
-def _paper(name: str, parameter: Tensor, decay: float) -> tuple[float, float]:
-    """Official: groups are matched by substring, so `head` is also the backbone's talking heads, and few norms match."""
+def _paper(name: str) -> tuple[float, bool]:
+    """Official: groups are matched by substring, so `head` is also the talking heads of the backbone."""
     name = official_name(name)
     if "head" in name:
-        return HEAD_FACTOR, decay
-    return 1, 0.0 if "norm" in name else decay
-
-
-def _matrices(name: str, parameter: Tensor, decay: float) -> tuple[float, float]:
-    """Decay what multiplies features with features; leave biases, norms, scales and position tables alone."""
-    is_matrix = parameter.ndim == 4
-    return 1, decay if is_matrix else 0.0
+        return HEAD_FACTOR, True
+    return 1.0, "norm" not in name
 
 
 def rate_factor(step: int, config: TrainConfig) -> float:

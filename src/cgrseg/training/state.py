@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cgrseg.errors import TrainingError
+from cgrseg.errors import TrainingError, reason
 from cgrseg.training.optim import MovingAverage
 
 
@@ -60,6 +60,5 @@ def load_state(path: Path, state: TrainState) -> None:
         if state.average:
             state.average.model.load_state_dict(tree["average"])
     except (RuntimeError, KeyError, ValueError, TypeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise TrainingError(f"{path} does not continue this recipe: {reason}") from None
+        raise TrainingError(f"{path} does not continue this recipe: {reason(error)}") from None
     state.step, state.best = tree["step"], tree["best"]

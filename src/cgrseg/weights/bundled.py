@@ -3,7 +3,7 @@
 from importlib import resources
 from pathlib import Path
 
-from cgrseg.errors import CheckpointError
+from cgrseg.errors import CheckpointError, reason
 
 HUB_FILE = "model.safetensors"
 
@@ -41,7 +41,7 @@ def _download(repository: str) -> Path:
     try:
         return Path(hf_hub_download(repository, HUB_FILE))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
         raise CheckpointError(
-            f"{repository} is no local file, and {HUB_FILE} of the hub repository of that name could not be fetched: {reason}"
+            f"{repository} is no local file, and {HUB_FILE} of the hub repository of that name "
+            f"could not be fetched: {reason(error)}"
         ) from None

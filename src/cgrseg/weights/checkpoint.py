@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.config import InferenceConfig, ModelConfig, Recipe, as_tree, parse
-from cgrseg.errors import CheckpointError
+from cgrseg.errors import CheckpointError, reason
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.weights.info import WeightsInfo
 
@@ -38,8 +38,8 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 
 def _info_tree(info: WeightsInfo) -> dict:
     fields = {entry.name: getattr(info, entry.name) for entry in dataclasses.fields(info)}
-    trees = {name: as_tree(value) for name, value in fields.items() if dataclasses.is_dataclass(value)}
-    return fields | trees
+    settings = {"model": info.model, "classes": info.classes, "inference": info.inference, "recipe": info.recipe}
+    return fields | {name: as_tree(value) for name, value in settings.items() if value is not None}
 
 
 def read_info(path: Path) -> WeightsInfo:
@@ -54,9 +54,11 @@ def read_info(path: Path) -> WeightsInfo:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such weights file") from None
     except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path.name} is not a safetensors file, or is cut short: {error}") from None
+        raise CheckpointError(f"{path.name} is not a safetensors file, or is cut short: {reason(error)}") from None
     if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path.name} is a safetensors file that cgrseg did not write; it does not say what it holds")
+        raise CheckpointError(
+            f"{path.name} is a safetensors file that cgrseg did not write; it does not say what it holds"
+        )
     if int(metadata["version"]) > VERSION:
         raise CheckpointError(
             f"{path.name} has format version {metadata['version']}, this cgrseg reads up to {VERSION}; update cgrseg"

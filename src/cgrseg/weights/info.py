@@ -13,7 +13,7 @@ class WeightsInfo:
 
     model: ModelConfig
     classes: ClassTable
-    inference: InferenceConfig = InferenceConfig()
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     recipe: Recipe | None = None

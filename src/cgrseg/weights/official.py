@@ -5,15 +5,15 @@ The authors' files hold `backbone.*` and `decode_head.*`, plain or below `state_
 
 import pickle
 import re
+import warnings
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from cgrseg.classes import ClassTable, named
-from cgrseg.config import ModelConfig
-from cgrseg.errors import CheckpointError
+from cgrseg.config import ModelConfig, ModelSize
+from cgrseg.errors import CheckpointError, reason
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.model.variants import VARIANTS
 from cgrseg.weights.checkpoint import fill
@@ -56,7 +56,10 @@ RENAMES = (
     (r"^reconstruct\.rcms", "decode_head.meta"),
     (r"^reconstruct\.merges", "decode_head.conv"),
     (r"^reconstruct\.fuses\.(\d)\.detail\.(conv|norm)", lambda m: f"decode_head.SIM.{m[1]}.fuse1.{BN.get(m[2], m[2])}"),
-    (r"^reconstruct\.fuses\.(\d)\.context\.(conv|norm)", lambda m: f"decode_head.SIM.{m[1]}.fuse2.{BN.get(m[2], m[2])}"),
+    (
+        r"^reconstruct\.fuses\.(\d)\.context\.(conv|norm)",
+        lambda m: f"decode_head.SIM.{m[1]}.fuse2.{BN.get(m[2], m[2])}",
+    ),
     (r"^(decode_head.*)\.attention\.local", r"\1.token_mixer.dwconv_hw"),
     (r"^(decode_head.*)\.attention\.calibrate", r"\1.token_mixer.excite"),
     (r"^(decode_head.*)\.mlp\.0", r"\1.mlp.fc1"),
@@ -71,6 +74,9 @@ RENAMES = (
 """Applied in order to one of our names; together they give the authors' name of the same tensor."""
 
 BN = {"norm": "bn"}
+
+NOT_TENSORS = (pickle.UnpicklingError, RuntimeError, LookupError, ValueError, TypeError, EOFError, OSError)
+"""What PyTorch's restricted reader raises on files that hold anything else, or nothing."""
 
 UNUSED = re.compile(r"attention_biases$|attention_bias_idxs(_seg)?$")
 """The authors' tensors that nothing reads: ImageNet's tables, and index buffers that follow from the grid."""
@@ -100,10 +106,12 @@ def read_official(path: Path, classes: ClassTable | None) -> tuple[CGRSeg, Weigh
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        tree = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path.name} cannot be read as plain tensors (nothing else is ever loaded): {reason}") from None
+        with warnings.catch_warnings(action="ignore"):
+            tree = torch.load(path, map_location="cpu", weights_only=True)
+    except NOT_TENSORS as error:
+        raise CheckpointError(
+            f"{path.name} cannot be read as plain tensors (nothing else is ever loaded): {reason(error)}"
+        ) from None
     for wrapper in ("state_dict", "model"):
         if isinstance(tree, dict) and isinstance(tree.get(wrapper), dict):
             tree = tree[wrapper]
@@ -112,11 +120,13 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in tree.items() if not UNUSED.search(name)}
 
 
-def _infer(tensors: dict[str, Tensor], name: str) -> tuple[Literal["s0", "t", "b", "l"], int]:
+def _infer(tensors: dict[str, Tensor], name: str) -> tuple[ModelSize, int]:
     """The size whose stem, depth and classifier these are, and the number of classes."""
     classifier = tensors.get("decode_head.conv_seg.weight")
     if classifier is None or "backbone.patch_embed.0.weight" not in tensors:
-        raise CheckpointError(f"{name} is not a CGRSeg of the authors: it lacks backbone.patch_embed or decode_head.conv_seg")
+        raise CheckpointError(
+            f"{name} is not a CGRSeg of the authors: it lacks backbone.patch_embed or decode_head.conv_seg"
+        )
     for size, variant in VARIANTS.items():
         last = f"backbone.network.6.{len(variant.backbone.expansions[3]) - 1}.mlp.fc2.bias"
         if last in tensors and tensors[last].shape[0] == variant.backbone.widths[3]:

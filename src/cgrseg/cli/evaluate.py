@@ -1,0 +1,59 @@
+"""`cgrseg evaluate`: the scores of weights on labelled pictures."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cgrseg.cli import options
+from cgrseg.cli.progress import bar
+
+
+@click.command(epilog="\b\nExample:\n  cgrseg evaluate cgrseg-t-camvid --data camvid=path/to/CamVid")
+@click.argument("weights")
+@options.data
+@click.option("--split", default="val", show_default=True, help="Part of the data set: val, test, train or holdout.")
+@options.engine
+@options.device
+@options.threads
+@options.as_json
+def evaluate(
+    weights: str,
+    data: options.DataPath,
+    split: str,
+    engine: str,
+    device: str,
+    threads: int | None,
+    json_file: Path | None,
+) -> None:
+    """Score WEIGHTS on labelled pictures. IoU of each class and their mean, counted at the annotations' own sizes."""
+    import cgrseg
+
+    segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads)
+    recipe = segmenter.info.recipe
+    hold_out = recipe.data.hold_out if recipe else ""
+    dataset = cgrseg.open_dataset(data.kind, data.path, split, hold_out, segmenter.classes)
+    with bar("pictures", len(dataset)) as show:
+        report = cgrseg.evaluate(segmenter, dataset, show).as_tree()
+    Console().print(table(report))
+    options.write_json(json_file, {"weights": weights} | report)
+
+
+def table(report: dict) -> Table:
+    """The report for people: percent, one class a row."""
+    rows = {"mean (mIoU)": report["miou"], "pixel accuracy": report["pixel_accuracy"]}
+    rows["mean accuracy"] = report["mean_accuracy"]
+    result = Table("class", "IoU, %", title=f"{report['data']} {report['split']}, {report['pictures']} pictures")
+    result.columns[1].justify = "right"
+    for name, value in report["iou"].items():
+        result.add_row(name, percent(value))
+    result.add_section()
+    for name, value in rows.items():
+        result.add_row(name, percent(value))
+    return result
+
+
+def percent(share: float | None) -> str:
+    """0..1 as people read it; a dash for what cannot be measured."""
+    return "-" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,23 @@
+"""What a person sees while waiting: live lines on stderr, nothing where stderr is not a terminal."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+
+@contextmanager
+def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar; gives the function that is told how many are done."""
+    with live(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def live(*columns: ProgressColumn) -> Progress:
+    """An empty live display that vanishes at the end."""
+    # Lines printed meanwhile go above the display; results in a pipe stay clear of it.
+    is_shared = sys.stdout.isatty()
+    return Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=is_shared)

@@ -1,0 +1,58 @@
+"""What a person sees of a training run: one live line, and a line that stays for each evaluation; all on stderr."""
+
+import time
+
+import click
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+from cgrseg.cli.progress import live
+from cgrseg.training.log import Event, Scored, Started, Stepped
+
+SECONDS_BETWEEN_LINES = 30
+"""How often a plain line replaces the live one where stderr is not a terminal."""
+
+
+class TrainingDisplay:
+    """Shows the events of a run; a context manager, called with each."""
+
+    def __init__(self) -> None:
+        self.progress = live(BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        self.task = self.progress.add_task("starting", total=None)
+        self.best = ""
+        self.last_line = time.monotonic()
+
+    def __enter__(self) -> "TrainingDisplay":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._start(event)
+            case Stepped():
+                self._step(event)
+            case Scored():
+                self._score(event)
+
+    def _start(self, event: Started) -> None:
+        self.progress.update(self.task, total=event.steps, completed=event.step)
+        click.echo(f"{event.pictures} pictures, {len(event.classes)} classes, {event.steps:,} steps", err=True)
+        if event.drawn_anew:
+            click.echo(f"no weights to start from for {', '.join(event.drawn_anew)}: drawn anew", err=True)
+
+    def _step(self, event: Stepped) -> None:
+        line = f"step {event.step:,}  loss {event.loss:.3f}  rate {event.lr:.1e}  {event.pictures_per_s:.1f} pictures/s"
+        self.progress.update(self.task, completed=event.step, description=line + self.best)
+        is_due = time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES
+        if is_due and not self.progress.console.is_terminal:
+            self.last_line = time.monotonic()
+            click.echo(line + self.best, err=True)
+
+    def _score(self, event: Scored) -> None:
+        score = f"mIoU {100 * event.miou:.1f} %"
+        self.best = f"  last {score}"
+        best = ", the best so far" if event.best else ""
+        click.echo(f"step {event.step:,}: {event.split} {score}{best}", err=True)

@@ -1,0 +1,175 @@
+"""Label maps as pictures: flat colours, an overlay on the photo, and the overlay with its legend.
+
+    photo, labels -- blend, outline --> overlay --+
+    areas -- sort, cut, set in columns --> legend --+--> one picture
+
+Axes: H W rows and columns; h w those of a drawing that is larger than the picture.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from cgrseg.arrays import Colour, Image, LabelMap
+from cgrseg.classes import ClassTable
+
+Drawing = UInt8[np.ndarray, "h w 3"]
+
+PAPER: Colour = (250, 250, 248)
+INK: Colour = (38, 40, 44)
+FAINT_INK: Colour = (120, 122, 126)
+OUTLINE: Colour = (255, 255, 255)
+OUTLINE_OPACITY = 0.6
+LIFT = 0.6
+"""Published colours are dark: the photo is brightened under them, the more the less of it is left."""
+
+SMALLEST_VIEW_PX = 420
+"""A picture whose longer side is smaller is enlarged before a legend is put beside it."""
+SMALLEST_TEXT_PX = 14
+LETTERS = 24
+"""Widest class name, in widths of an n; longer ones are cut."""
+FEWEST_ROWS, MOST_COLUMNS = 6, 3
+MOST_ROWS_BELOW = 12
+
+
+def colour_labels(labels: LabelMap, colours: tuple[Colour, ...]) -> Image:
+    """The label map in the classes' colours, 255 = ignore (and whatever is no class) in black."""
+    table = np.zeros((len(colours) + 1, 3), np.uint8)
+    table[:-1] = np.array(colours, np.uint8).reshape(-1, 3)
+    return table[np.minimum(labels.astype(np.uint16), len(colours))]
+
+
+def overlay(image: Image, labels: LabelMap, classes: ClassTable, opacity: float = 0.55) -> Image:
+    """The picture under its classes' colours, with a thin line between regions; ignored pixels stay as they are."""
+    colours = colour_labels(labels, classes.colours)
+    lift = 1 + LIFT * opacity
+    blended = cv2.addWeighted(image, (1 - opacity) * lift, colours, opacity, 0)
+    ignored = labels >= len(classes)
+    blended[ignored] = image[ignored]
+    edge = outline(labels, thickness=max(1, round(min(labels.shape) / 600)))
+    lightened = blended[edge] * (1 - OUTLINE_OPACITY) + np.array(OUTLINE) * OUTLINE_OPACITY
+    blended[edge] = np.rint(lightened).astype(np.uint8)
+    return blended
+
+
+def outline(labels: LabelMap, thickness: int = 1) -> Bool[np.ndarray, "H W"]:
+    """The pixels along which labels change, so many of them wide."""
+    edge = np.zeros(labels.shape, np.uint8)
+    edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    edge[:-1] |= labels[:-1] != labels[1:]
+    return cv2.dilate(edge, np.ones((thickness, thickness), np.uint8)).astype(bool)
+
+
+def overlay_with_legend(image: Image, labels: LabelMap, classes: ClassTable, areas: dict[str, float]) -> Drawing:
+    """The overlay, enlarged if it is tiny, and a legend of the classes in `areas` beside or below it."""
+    factor = ceil(SMALLEST_VIEW_PX / max(labels.shape))
+    view = overlay(_enlarge(image, factor), _enlarge(labels, factor), classes)
+    height, width = view.shape[:2]
+    text_px = max(SMALLEST_TEXT_PX, round((height * width) ** 0.5 / 38))
+    entries = _entries(classes, areas)
+    if width < 2 * height:
+        lines = max(FEWEST_ROWS, height // _line_px(text_px))
+        return _join(view, legend(entries, text_px, lines, MOST_COLUMNS), text_px, axis=1)
+    columns = max(1, width // _column_px(entries, text_px))
+    lines = min(MOST_ROWS_BELOW, ceil(len(entries) / columns))
+    return _join(view, legend(entries, text_px, lines, columns), text_px, axis=0)
+
+
+def _enlarge(pixels: np.ndarray, factor: int) -> np.ndarray:
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _join(view: Drawing, panel: Drawing, gap: int, axis: int) -> UInt8[np.ndarray, "_h _w 3"]:
+    """Both on one sheet, side by side (axis 1) or one below the other (axis 0), with margins."""
+    across = 1 - axis
+    size = [0, 0]
+    size[axis] = view.shape[axis] + panel.shape[axis] + 3 * gap
+    size[across] = max(view.shape[across], panel.shape[across]) + 2 * gap
+    sheet = np.empty((*size, 3), np.uint8)
+    sheet[:] = PAPER
+    sheet[gap : gap + view.shape[0], gap : gap + view.shape[1]] = view
+    corner = [gap, gap]
+    corner[axis] += view.shape[axis] + gap
+    sheet[corner[0] : corner[0] + panel.shape[0], corner[1] : corner[1] + panel.shape[1]] = panel
+    return sheet
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a legend."""
+
+    name: str
+    share: str
+    colour: Colour
+
+
+def _entries(classes: ClassTable, areas: dict[str, float]) -> list[Entry]:
+    """The lines of a legend, the largest area first."""
+    colours = dict(zip(classes.names, classes.colours, strict=True))
+    ordered = sorted(areas.items(), key=lambda item: -item[1])
+    return [Entry(name, _percent(area), colours[name]) for name, area in ordered]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.0005 else "<0.1%"
+
+
+def legend(entries: list[Entry], text_px: int, rows: int, columns: int) -> Drawing:
+    """Swatch, name and share of each entry, in at most so many rows and columns; the rest is counted."""
+    room = rows * columns
+    shown = entries if len(entries) <= room else entries[: room - 1]
+    count = len(shown) + (len(shown) < len(entries))
+    rows = min(rows, ceil(count / ceil(count / rows))) if count else 1
+    width, line = _column_px(entries, text_px), _line_px(text_px)
+    whole_px = max(1, ceil(count / rows)) * width - _gap_px(text_px)
+    sheet = Pillow.new("RGB", (whole_px, rows * line), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for place, entry in enumerate(shown):
+        _write_entry(pen, entry, (place // rows * width, place % rows * line), text_px, width)
+    if count > len(shown):
+        left, top = (count - 1) // rows * width, (count - 1) % rows * line
+        more = f"and {len(entries) - len(shown)} more"
+        pen.text((left + 2 * text_px, top + line / 2), more, FAINT_INK, _font(text_px), anchor="lm")
+    return np.array(sheet)
+
+
+def _write_entry(pen: ImageDraw.ImageDraw, entry: Entry, corner: tuple[int, int], text_px: int, width: int) -> None:
+    left, middle = corner[0], corner[1] + _line_px(text_px) / 2
+    swatch = (left, middle - 0.55 * text_px, left + 1.3 * text_px, middle + 0.55 * text_px)
+    pen.rounded_rectangle(swatch, radius=0.2 * text_px, fill=entry.colour, outline=FAINT_INK)
+    pen.text((left + 2 * text_px, middle), _cut(entry.name, text_px), INK, _font(text_px), anchor="lm")
+    pen.text((left + width - _gap_px(text_px), middle), entry.share, FAINT_INK, _font(text_px), anchor="rm")
+
+
+def _cut(name: str, text_px: int) -> str:
+    """The name, its end replaced by dots where it is too long."""
+    font, widest = _font(text_px), LETTERS * _font(text_px).getlength("n")
+    if font.getlength(name) <= widest:
+        return name
+    kept = next(n for n in range(len(name), -1, -1) if font.getlength(name[:n] + "…") <= widest)
+    return name[:kept].rstrip() + "…"
+
+
+def _column_px(entries: list[Entry], text_px: int) -> int:
+    """Width of a column: swatch, the longest name, the share and the space behind it."""
+    font = _font(text_px)
+    longest = max((font.getlength(_cut(entry.name, text_px)) for entry in entries), default=0)
+    return ceil(2 * text_px + longest + text_px + font.getlength("100.0%")) + _gap_px(text_px)
+
+
+def _gap_px(text_px: int) -> int:
+    """The space between two columns."""
+    return 2 * text_px
+
+
+def _line_px(text_px: int) -> int:
+    return round(1.7 * text_px)
+
+
+def _font(text_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(text_px)

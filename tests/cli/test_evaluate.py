@@ -1,0 +1,56 @@
+import json
+
+import pytest
+from PIL import Image
+
+
+def test_scores_are_printed_in_percent_and_written_as_shares(run, weights, labelled, tmp_path):
+    result = run("evaluate", weights, "--data", f"folder={labelled}", "--json", tmp_path / "scores.json")
+
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert result.code == 0
+    assert (report["data"], report["split"], report["pictures"]) == ("folder", "val", 2)
+    assert 0 <= report["miou"] <= 1
+    assert list(report["iou"]) == ["sky", "road", "car"]
+    assert f"{100 * report['miou']:.1f}" in result.out
+    assert all(name in result.out for name in report["iou"])
+
+
+def test_another_split_is_scored_by_name(run, weights, labelled, tmp_path):
+    run("evaluate", weights, "--data", f"folder={labelled}", "--split", "train", "--json", tmp_path / "scores.json")
+
+    assert json.loads((tmp_path / "scores.json").read_text())["pictures"] == 4
+
+
+def test_a_split_that_is_not_there_is_a_mistake_that_lists_the_others(run, weights, labelled):
+    result = run("evaluate", weights, "--data", f"folder={labelled}", "--split", "test")
+
+    assert result.code == 1
+    assert "train, val" in result.err
+
+
+def test_a_strange_label_names_its_file(run, weights, labelled):
+    broken = labelled / "annotations/val/0.png"
+    Image.new("L", (64, 48), 7).save(broken)
+
+    result = run("evaluate", weights, "--data", f"folder={labelled}")
+
+    assert result.code == 1
+    assert str(broken) in result.err
+    assert "7" in result.err
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("camvd=.", "did you mean 'camvid'?"),
+        ("satellite=.", "the kinds are camvid, folder"),
+        ("pictures", "write KIND=PATH, for example camvid=pictures"),
+        ("camvid=nowhere", "nowhere: no such folder"),
+    ],
+)
+def test_data_is_kind_and_path(run, weights, data, message):
+    result = run("evaluate", weights, "--data", data)
+
+    assert result.code == 2
+    assert message in result.err

@@ -1,0 +1,54 @@
+import pytest
+
+import cgrseg
+from cgrseg.cli import commands
+
+
+def test_version_is_the_package_version(run):
+    assert run("--version").out == f"cgrseg {cgrseg.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["", *commands.commands])
+def test_every_help_has_an_example(run, command):
+    result = run(*command.split(), "--help")
+
+    assert result.code == 0
+    assert "Example:\n  cgrseg " in result.out
+
+
+def test_an_unknown_command_is_a_usage_error(run):
+    result = run("segment", "photo.jpg")
+
+    assert result.code == 2
+    assert "No such command 'segment'" in result.err
+    assert result.out == ""
+
+
+def test_a_mistake_is_one_line_without_a_traceback(run):
+    result = run("predict", "no-such-photo.jpg")
+
+    assert result.code == 1
+    assert result.err.startswith("cgrseg: error: no-such-photo.jpg: no such file")
+    assert result.err.count("\n") == 1
+    assert result.out == ""
+
+
+def test_an_output_that_cannot_be_written_is_one_line(run, weights, pictures, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    result = run("predict", pictures, "-w", weights, "-o", tmp_path / "file" / "out")
+
+    assert result.code == 1
+    assert "Traceback" not in result.err
+
+
+def test_an_interrupt_ends_quietly(run, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands.commands["info"], "invoke", interrupt)
+
+    result = run("info", "cgrseg-t-camvid")
+
+    assert result.code == 130
+    assert result.err.strip() == "cgrseg: stopped"

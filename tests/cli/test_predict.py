@@ -1,0 +1,66 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+
+def test_each_picture_gets_a_label_map_of_its_size(run, weights, pictures, tmp_path):
+    result = run("predict", pictures, "-w", weights, "-o", tmp_path / "out")
+
+    written = result.out.splitlines()
+    assert result.code == 0
+    assert len(written) == 2
+    for line in written:
+        with Image.open(line) as labels:
+            assert labels.size == (60, 40)
+    assert "2 of 2 pictures in " in result.err
+
+
+def test_several_sources_are_taken_in_turn(run, weights, pictures, tmp_path):
+    result = run("predict", pictures / "two.png", pictures / "o*.png", "-w", weights, "-o", tmp_path / "out")
+
+    assert [line.split("/")[-1].split(".")[0].split("_")[0] for line in result.out.splitlines()] == ["two", "one"]
+
+
+def test_a_broken_picture_is_named_and_the_rest_goes_on(run, weights, pictures, tmp_path):
+    (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
+
+    result = run("predict", pictures, "-w", weights, "-o", tmp_path / "out")
+
+    assert result.code == 3
+    assert len(result.out.splitlines()) == 2
+    assert "cgrseg: error: " in result.err
+    assert "broken.jpg" in result.err
+    assert "2 of 3 pictures in " in result.err
+
+
+def test_one_broken_picture_alone_is_a_mistake(run, weights, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"")
+
+    result = run("predict", tmp_path / "broken.jpg", "-w", weights, "-o", tmp_path / "out")
+
+    assert result.code == 1
+    assert "broken.jpg is empty" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_weights_that_do_not_exist_are_a_mistake(run, pictures):
+    result = run("predict", pictures, "-w", "no-such-weights")
+
+    assert result.code == 1
+    assert "no-such-weights" in result.err
+
+
+@pytest.mark.slow
+def test_progress_goes_to_stderr_and_results_to_stdout(weights, pictures, tmp_path):
+    command = [sys.executable, "-m", "cgrseg", "predict", pictures, "-w", weights, "-o", tmp_path / "out"]
+    terminal = os.environ | {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "COLUMNS": "100"}
+
+    result = subprocess.run(command, capture_output=True, text=True, env=terminal, check=True)
+
+    assert "pictures" in result.stderr
+    assert "2/2" in result.stderr
+    assert len(result.stdout.splitlines()) == 2
+    assert "\x1b" not in result.stdout

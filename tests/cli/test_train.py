@@ -1,0 +1,91 @@
+import json
+
+import pytest
+import yaml
+
+TINY = """
+model: {size: s0, preset: from_scratch}
+data: {kind: folder, fit_px: [48, 64], scale: [1, 1], crops_px: [[32, 32]], workers: 0}
+train: {steps: 2, batch_size: 2, warmup_steps: 1, eval_every: 2, groups: matrices}
+inference: {short_px: 48}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(TINY, encoding="utf-8")
+    return file
+
+
+@pytest.mark.slow
+def test_a_run_writes_weights_that_the_other_commands_take(run, recipe, labelled, tmp_path):
+    trained = run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
+    told = run("info", tmp_path / "run/last.safetensors")
+
+    assert trained.code == 0
+    assert trained.out.strip() == str(tmp_path / "run/best.safetensors")
+    assert "4 pictures, 3 classes, 2 steps" in trained.err
+    assert "val mIoU" in trained.err
+    assert yaml.safe_load(told.out)["trained"]["steps"] == 2
+
+
+@pytest.mark.slow
+def test_the_log_is_one_json_line_for_each_event(run, recipe, labelled, tmp_path):
+    run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
+
+    events = [json.loads(line)["event"] for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert events == ["started", "stepped", "stepped", "scored"]
+
+
+@pytest.mark.slow
+def test_a_folder_with_a_run_is_not_overwritten(run, recipe, labelled, tmp_path):
+    run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
+
+    again = run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
+
+    assert again.code == 1
+    assert "--resume" in again.err
+
+
+@pytest.mark.slow
+def test_a_stopped_run_says_how_to_go_on(run, recipe, labelled, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
+    monkeypatch.setattr("cgrseg.training.loop.Run.step", interrupt)
+
+    stopped = run(
+        "train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run", "--resume", "--set", "train.steps=4"
+    )
+
+    assert stopped.code == 75
+    assert "--resume goes on from" in stopped.err
+
+
+def test_a_run_stopped_before_its_first_checkpoint_is_just_stopped(run, recipe, labelled, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cgrseg.training.loop.Run.step", interrupt)
+
+    stopped = run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
+
+    assert stopped.code == 130
+    assert stopped.err.endswith("cgrseg: stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.batch_sise=2", "did you mean 'batch_size'?"),
+        ("train.steps=many", "'many' is not a whole number"),
+        ("steps=2", "write section.key=value"),
+    ],
+)
+def test_a_wrong_setting_is_a_mistake(run, recipe, labelled, setting, message):
+    result = run("train", recipe, "--data", f"folder={labelled}", "--set", setting)
+
+    assert result.code == 1
+    assert message in result.err

@@ -1,0 +1,259 @@
+"""The label map is the argmax of the upsampled logits, whatever the sizes and the numbers."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from cgrseg.labeling import label_map, label_map_with_confidence, maps
+from cgrseg.labeling.axis import place
+
+
+def upsampled(logits: np.ndarray, size: tuple[int, int], extent: tuple[int, int] | None = None) -> np.ndarray:
+    """All logits at every pixel in float64: matrix products with the weights of each axis, no cleverness."""
+    down, along = (weights(*axis) for axis in zip(logits.shape[1:], size, extent or (None, None), strict=True))
+    return np.einsum("yh,khw,xw->kyx", down, logits.astype(np.float64), along)
+
+
+def weights(points: int, pixels: int, extent: int | None) -> np.ndarray:
+    span = points if extent is None else extent / 8
+    matrix = np.zeros((pixels, points))
+    for pixel in range(pixels):
+        position = min(max((pixel + 0.5) * span / pixels - 0.5, 0), points - 1)
+        cell = min(int(position), points - 1)
+        matrix[pixel, cell] += 1 - (position - cell)
+        matrix[pixel, min(cell + 1, points - 1)] += position - cell
+    return matrix
+
+
+def assert_wins(
+    labels: np.ndarray, logits: np.ndarray, size: tuple[int, int], extent: tuple[int, int] | None = None
+) -> None:
+    """Each label is the argmax in float64, or within what rounding to float32 can do to the two numbers compared."""
+    full, magnitude = upsampled(logits, size, extent), upsampled(np.abs(logits), size, extent)
+    best, chosen = full.argmax(axis=0)[None], labels[None].astype(np.int64)
+    behind, scale = (
+        [np.take_along_axis(each, which, axis=0)[0] for which in (best, chosen)] for each in (full, magnitude)
+    )
+    assert (behind[0] - behind[1] <= 1e-6 * (scale[0] + scale[1])).all()
+
+
+def make_logits(kind: str, shape: tuple[int, int, int], seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal(shape).astype(np.float32)
+    if kind == "smooth":
+        return np.sin(noise[:, :1, :1] * np.arange(shape[1])[:, None] + noise[:, -1:, -1:] * np.arange(shape[2])) * 9
+    if kind == "constant":
+        return np.full(shape, noise.flat[0])
+    if kind == "tied":
+        return rng.integers(-1, 2, shape).astype(np.float32)
+    if kind == "steep":
+        return noise * 10.0 ** rng.integers(-6, 9, shape[:1])[:, None, None]
+    if kind == "near":
+        return 1 + noise * 1e-5
+    return noise
+
+
+KINDS = st.sampled_from(["random", "smooth", "constant", "tied", "steep", "near"])
+SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 6), st.integers(1, 6))
+SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+@pytest.fixture(params=["numba", "torch"])
+def path(request, monkeypatch):
+    monkeypatch.setattr(maps, "_has_numba", lambda: request.param == "numba")
+    return request.param
+
+
+@contextmanager
+def taking(way: str) -> Iterator[None]:
+    """The fixture `path` for tests whose examples hypothesis draws."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maps, "_has_numba", lambda: way == "numba")
+        yield
+
+
+@pytest.mark.parametrize("way", ["numba", "torch"])
+@settings(deadline=None, max_examples=200)
+@given(kind=KINDS, shape=SHAPES, size=SIZES, seed=st.integers(0, 99))
+def test_labels_are_the_argmax_of_the_upsampled_logits(way, kind, shape, size, seed):
+    logits = make_logits(kind, shape, seed).astype(np.float32)
+
+    with taking(way):
+        labels = label_map(logits, size)
+
+    assert labels.shape == size
+    assert labels.dtype == np.uint8
+    assert_wins(labels, logits, size)
+
+
+@pytest.mark.parametrize("way", ["numba", "torch"])
+@settings(deadline=None, max_examples=100)
+@given(kind=KINDS, classes=st.integers(1, 12), extent=st.tuples(st.integers(1, 50), st.integers(1, 50)), size=SIZES)
+def test_with_an_extent_a_grid_point_stands_for_eight_pixels(way, kind, classes, extent, size):
+    shape = (classes, -(-extent[0] // 8), -(-extent[1] // 8))
+    logits = make_logits(kind, shape, seed=1).astype(np.float32)
+
+    with taking(way):
+        labels = label_map(logits, size, extent=extent)
+
+    assert_wins(labels, logits, size, extent)
+
+
+@pytest.mark.parametrize("way", ["numba", "torch"])
+@settings(deadline=None, max_examples=100)
+@given(
+    kind=st.sampled_from(["random", "smooth", "constant", "tied", "near"]),
+    shape=SHAPES,
+    size=SIZES,
+    seed=st.integers(0, 99),
+)
+def test_confidence_is_the_softmax_of_the_winner_over_all_classes(way, kind, shape, size, seed):
+    logits = make_logits(kind, shape, seed).astype(np.float32)
+
+    with taking(way):
+        labels, confidence = label_map_with_confidence(logits, size)
+        without = label_map(logits, size)
+
+    reference = torch.from_numpy(upsampled(logits, size)).softmax(dim=0).amax(dim=0).numpy()
+    assert confidence.dtype == np.float32
+    assert np.abs(confidence - reference).max() <= 1e-5
+    assert (labels == without).all()
+
+
+def test_confidence_stays_exact_far_from_zero(path):
+    logits = np.random.default_rng(0).standard_normal((150, 5, 6)).astype(np.float32) + 1000
+
+    confidence = label_map_with_confidence(logits, (40, 41))[1]
+
+    reference = torch.from_numpy(upsampled(logits, (40, 41))).softmax(dim=0).amax(dim=0).numpy()
+    assert np.abs(confidence - reference).max() <= 1e-5
+
+
+@pytest.mark.parametrize("size", [(512, 683), (64, 85), (37, 50)])
+def test_places_are_those_of_interpolate(path, size):
+    logits = torch.randn(20, 64, 85, generator=torch.manual_seed(0))
+
+    labels = label_map(logits, size)
+
+    full = F.interpolate(logits[None].double(), size, mode="bilinear")[0]
+    assert (labels == full.argmax(dim=0)).float().mean() > 0.9999
+
+
+def test_with_the_pictures_own_extent_the_map_is_the_corner_of_the_whole_grids(path):
+    logits = torch.randn(4, 5, 7, generator=torch.manual_seed(0))
+
+    labels = label_map(logits, (35, 50), extent=(35, 50))
+
+    assert torch.equal(labels, label_map(logits, (40, 56))[:35, :50])
+
+
+def test_of_equal_classes_the_lowest_wins_everywhere(path):
+    one = np.random.default_rng(0).integers(-3, 4, (1, 4, 5)).astype(np.float32)
+    logits = np.concatenate([one - 1, one, one, one])
+
+    assert (label_map(logits, (32, 40)) == 1).all()
+
+
+def test_a_tie_between_grid_points_goes_to_the_lowest_class(path):
+    logits = np.array([[[0, 2]], [[1, 1]], [[2, 0]]], np.float32)  # three lines through one point
+
+    labels = label_map(logits, (1, 6))  # pixel centres at -1/3, 0, 1/3, 2/3, 1, 4/3 of the way
+
+    assert label_map(logits, (1, 1)).item() == 0
+    assert labels.tolist() == [[2, 2, 2, 0, 0, 0]]
+
+
+def test_a_class_that_wins_only_between_grid_points_is_found(path):
+    logits = np.array([[[4, 0]], [[0, 4]], [[3, 3]]], np.float32)
+
+    labels = label_map(logits, (1, 16))
+
+    assert labels.tolist() == [[0] * 6 + [2] * 4 + [1] * 6]
+
+
+@pytest.mark.parametrize(("classes", "dtype"), [(1, np.uint8), (255, np.uint8), (256, np.uint16), (512, np.uint16)])
+def test_labels_have_16_bits_only_above_255_classes(path, classes, dtype):
+    logits = np.zeros((classes, 2, 2), np.float32)
+    logits[-1] = 1
+
+    labels = label_map(logits, (5, 5))
+
+    assert labels.dtype == dtype
+    assert (labels == classes - 1).all()
+
+
+def test_tensors_give_tensors_and_batches_give_batches(path):
+    logits = torch.randn(3, 5, 4, 6, generator=torch.manual_seed(0), requires_grad=True)
+
+    labels, confidence = label_map_with_confidence(logits, (20, 30))
+    arrays = label_map_with_confidence(logits.detach().numpy(), (20, 30))
+
+    assert labels.dtype == torch.uint8
+    assert confidence.shape == labels.shape == (3, 20, 30)
+    assert (arrays[0] == labels.numpy()).all()
+    assert (label_map(logits[1], (20, 30)) == labels[1]).all()
+
+
+@pytest.mark.parametrize("convert", [lambda x: x.half(), lambda x: x.bfloat16(), lambda x: x.double(), lambda x: x.mT])
+def test_any_float_type_and_memory_layout_is_taken(path, convert):
+    logits = convert(torch.randn(5, 6, 6, generator=torch.manual_seed(0)))
+
+    labels = label_map(logits, (30, 30))
+
+    assert_wins(labels.numpy(), logits.float().numpy(), (30, 30))
+
+
+def test_a_read_only_array_is_taken_and_left_alone(path):
+    logits = np.random.default_rng(0).standard_normal((5, 4, 6)).astype(np.float32)
+    kept = logits.copy()
+    logits.flags.writeable = False
+
+    label_map_with_confidence(logits, (9, 9))
+
+    assert (logits == kept).all()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 50])
+def test_threads_share_the_rows_and_change_nothing(threads):
+    logits = np.random.default_rng(0).standard_normal((2, 7, 5, 6)).astype(np.float32)
+
+    alone = label_map_with_confidence(logits, (33, 47))
+    together = label_map_with_confidence(logits, (33, 47), threads=threads)
+
+    assert (alone[0] == together[0]).all()
+    assert (alone[1] == together[1]).all()
+
+
+def test_blocks_of_few_rows_give_the_same_map(monkeypatch):
+    monkeypatch.setattr(maps, "_has_numba", lambda: False)
+    logits = np.random.default_rng(0).standard_normal((7, 5, 6)).astype(np.float32)
+    whole = label_map_with_confidence(logits, (33, 47))
+
+    monkeypatch.setattr(maps.blocks, "BLOCK", 1000)
+    parts = label_map_with_confidence(logits, (33, 47))
+
+    assert (whole[0] == parts[0]).all()
+    assert np.allclose(whole[1], parts[1], rtol=1e-6)
+
+
+def test_the_first_call_on_a_machine_says_that_it_compiles(monkeypatch, caplog):
+    monkeypatch.setattr("cgrseg.labeling.compiling.is_kept", lambda function: False)
+    maps._kernels.cache_clear()
+    caplog.set_level(logging.INFO)
+
+    for _ in range(2):
+        label_map(np.zeros((2, 2, 2), np.float32), (4, 4))
+
+    assert [record.message.split(";")[0] for record in caplog.records] == ["compiling the label map kernels"]
+
+
+def test_an_extent_that_does_not_fit_the_grid_is_a_bug_of_the_caller():
+    with pytest.raises(AssertionError, match="5 grid points for 41 pixels"):
+        place(5, 41, 41)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cgrseg.training.losses import log_weights, segmentation_loss
+
+
+def test_the_loss_is_the_mean_over_labelled_pixels_of_the_upsampled_logits():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 3, 2, 2), torch.randint(0, 3, (2, 16, 16)).byte()
+    labels[0, :5] = 255
+
+    full = F.interpolate(logits, size=(16, 16), mode="bilinear").log_softmax(1).permute(0, 2, 3, 1)
+    known = labels != 255
+    expected = -full[known].gather(1, labels[known].long()[:, None]).mean()
+
+    torch.testing.assert_close(segmentation_loss(logits, labels, None), expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("size", [(32, 40), (27, 33)])
+def test_loss_and_gradient_are_those_of_cross_entropy_on_full_size_logits(size, weighted):
+    torch.manual_seed(0)
+    logits = (3 * torch.randn(3, 5, 4, 5)).to(memory_format=torch.channels_last).requires_grad_()
+    labels = torch.randint(0, 5, (3, *size)).byte()
+    labels[1:, 3:9] = 255
+    weights = torch.rand(5) + 0.5 if weighted else None
+
+    loss = segmentation_loss(logits, labels, weights)
+    (gradient,) = torch.autograd.grad(2 * loss, logits)
+
+    full = F.interpolate(logits, scale_factor=8, mode="bilinear")[..., : size[0], : size[1]]
+    expected = F.cross_entropy(full, labels.long(), weight=weights, ignore_index=255)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient, torch.autograd.grad(2 * expected, logits)[0], rtol=1e-5, atol=1e-7)
+
+
+def test_a_crop_that_is_no_multiple_of_eight_is_met_where_the_grid_lies():
+    logits = torch.tensor([[[[0.0, 8.0]], [[8.0, 0.0]]]])
+    labels = torch.zeros(1, 8, 12, dtype=torch.uint8)
+
+    aligned = F.interpolate(logits, size=(8, 16), mode="bilinear")[..., :12]
+
+    torch.testing.assert_close(segmentation_loss(logits, labels, None), F.cross_entropy(aligned, labels.long()))
+
+
+def test_a_batch_without_labels_gives_zero_and_a_gradient_of_zeros():
+    logits = torch.randn(1, 3, 2, 2, requires_grad=True)
+
+    loss = segmentation_loss(logits, torch.full((1, 16, 16), 255, dtype=torch.uint8), None)
+    loss.backward()
+
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_rare_classes_weigh_more_and_the_mean_weight_is_one():
+    weights = log_weights(np.array([0.9, 0.1, 0.0]))
+
+    assert weights.mean().item() == pytest.approx(1)
+    assert (weights[1] / weights[0]).item() == pytest.approx(np.log(2.0) / np.log(1.2))
+    assert weights[2] > weights[1] > weights[0]
