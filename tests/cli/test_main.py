@@ -13,7 +13,7 @@ def test_every_help_has_an_example(run, command):
     result = run(*command.split(), "--help")
 
     assert result.code == 0
-    assert "Example:\n  cgrseg " in result.out
+    assert "Example:\n    cgrseg " in result.out
 
 
 def test_an_unknown_command_is_a_usage_error(run):
