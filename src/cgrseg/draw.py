@@ -3,7 +3,7 @@
     photo, labels -- blend, outline --> overlay --+
     areas -- sort, cut, set in columns --> legend --+--> one picture
 
-Axes: H W rows and columns; h w those of a drawing that is larger than the picture.
+Axes: H W rows and columns of the picture, _h _w of a drawing around it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from PIL import ImageDraw, ImageFont
 from cgrseg.arrays import Colour, Image, LabelMap
 from cgrseg.classes import ClassTable
 
-Drawing = UInt8[np.ndarray, "h w 3"]
+Drawing = UInt8[np.ndarray, "_h _w 3"]
 
 PAPER: Colour = (250, 250, 248)
 INK: Colour = (38, 40, 44)
@@ -28,8 +28,8 @@ OUTLINE_OPACITY = 0.6
 LIFT = 0.6
 """Published colours are dark: the photo is brightened under them, the more the less of it is left."""
 
-SMALLEST_VIEW_PX = 420
-"""A picture whose longer side is smaller is enlarged before a legend is put beside it."""
+VIEW_PX = 420
+"""A much smaller picture is enlarged to about this longer side before a legend is put beside it."""
 SMALLEST_TEXT_PX = 14
 LETTERS = 24
 """Widest class name, in widths of an n; longer ones are cut."""
@@ -67,7 +67,7 @@ def outline(labels: LabelMap, thickness: int = 1) -> Bool[np.ndarray, "H W"]:
 
 def overlay_with_legend(image: Image, labels: LabelMap, classes: ClassTable, areas: dict[str, float]) -> Drawing:
     """The overlay, enlarged if it is tiny, and a legend of the classes in `areas` beside or below it."""
-    factor = ceil(SMALLEST_VIEW_PX / max(labels.shape))
+    factor = max(1, round(VIEW_PX / max(labels.shape)))
     view = overlay(_enlarge(image, factor), _enlarge(labels, factor), classes)
     height, width = view.shape[:2]
     text_px = max(SMALLEST_TEXT_PX, round((height * width) ** 0.5 / 38))
@@ -84,7 +84,7 @@ def _enlarge(pixels: np.ndarray, factor: int) -> np.ndarray:
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def _join(view: Drawing, panel: Drawing, gap: int, axis: int) -> UInt8[np.ndarray, "_h _w 3"]:
+def _join(view: Drawing, panel: Drawing, gap: int, axis: int) -> Drawing:
     """Both on one sheet, side by side (axis 1) or one below the other (axis 0), with margins."""
     across = 1 - axis
     size = [0, 0]

@@ -1,6 +1,6 @@
 """Picture -> label map, on any engine.
 
-    picture -- resize to fit, normalise -- engine -- logits (k, h, w) -- upsampled argmax -- labels, as large as the picture
+    picture -- resize to fit, normalise -- engine -- logits -- upsampled argmax -- labels, sized as the picture
 
 Axes: _H _W rows and columns of the prepared picture.
 """

@@ -3,14 +3,18 @@
 Axes: b batch, c channels, h rows, w columns.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-Length = int | torch.SymInt
-"""A number of rows or columns; a symbol while a program for any size is exported."""
+if TYPE_CHECKING:
+    Length = int
+else:
+    Length = int | torch.SymInt  # a symbol while a program for any size is exported; PyTorch's own stubs say int
+"""A number of rows or columns."""
 
 
 class ConvNorm(nn.Module):

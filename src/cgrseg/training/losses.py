@@ -47,8 +47,10 @@ class _PixelLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, *gradient: Float[Tensor, ""]) -> tuple[Float[Tensor, "b k h w"], None, None]:
-        return ctx.saved_tensors[0] * gradient[0], None, None  # type: ignore[attr-defined]
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  the decorator hides the names
+        ctx: FunctionCtx, *gradients: Float[Tensor, ""]
+    ) -> tuple[Float[Tensor, "b k h w"], None, None]:
+        return ctx.saved_tensors[0] * gradients[0], None, None  # type: ignore[attr-defined]
 
 
 def _picture_loss(
