@@ -52,6 +52,17 @@ def test_labels_are_right_to_the_pixel_where_the_grid_meets_the_edge():
     assert (labels[:, 32:] == 2).all()
 
 
+def test_a_grid_that_reaches_beyond_the_picture_does_not_move_its_labels():
+    image = np.zeros((64, 257, 3), np.uint8)
+    image[:, :224, 0] = 255
+    image[:, 224:, 2] = 255
+
+    labels = predict_labels(ColourEngine(), colour_info(long_px=600), image)
+
+    assert (labels[:, :224] == 0).all()
+    assert (labels[:, 224:] == 2).all()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 5), (7, 900)])
 def test_extreme_pictures_get_a_label_for_every_pixel(size):
     image = np.zeros((*size, 3), np.uint8)

@@ -162,12 +162,11 @@ def test_of_equal_classes_the_lowest_wins_everywhere(path):
 
 
 def test_a_tie_between_grid_points_goes_to_the_lowest_class(path):
-    logits = np.array([[[0, 2]], [[1, 1]], [[2, 0]]], np.float32)  # three lines through one point
+    logits = np.array([[[1, 1]], [[2, 0]], [[0, 2]]], np.float32)  # three lines through one point
 
-    labels = label_map(logits, (1, 6))  # pixel centres at -1/3, 0, 1/3, 2/3, 1, 4/3 of the way
+    labels = label_map(logits, (1, 5))  # the middle pixel is that point
 
-    assert label_map(logits, (1, 1)).item() == 0
-    assert labels.tolist() == [[2, 2, 2, 0, 0, 0]]
+    assert labels.tolist() == [[1, 1, 0, 2, 2]]
 
 
 def test_a_class_that_wins_only_between_grid_points_is_found(path):

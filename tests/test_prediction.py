@@ -289,3 +289,9 @@ def test_every_odd_picture_gets_a_label_map_or_one_sentence(segmenter, shared_da
         else:
             assert result.labels.shape == result.image.shape[:2]
             assert result.save(tmp_path).is_file()
+
+
+def test_a_picture_too_long_for_jpeg_gets_a_png_overlay(segmenter, tmp_path):
+    path = segmenter(np.zeros((1, 66_000, 3), np.uint8)).save(tmp_path)
+
+    assert path.with_name("picture_overlay.png").is_file()

@@ -32,6 +32,9 @@ from cgrseg.weights import WeightsInfo, open_weights
 Picture = str | Path | Pillow.Image | np.ndarray
 """What a segmenter takes: the path of a file, a PIL picture or an (h, w, 3) uint8 RGB array."""
 
+JPEG_PX = 60_000
+"""A longer side does not fit in a JPEG."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Segmentation:
@@ -64,7 +67,8 @@ class Segmentation:
             ImageError: a file cannot be written, or would take the place of the picture itself.
         """
         base = Path(folder) / self.name
-        labels, overlay, summary = (base.with_name(base.name + end) for end in (".png", "_overlay.jpg", ".json"))
+        drawn = "_overlay.jpg" if max(self.labels.shape) < JPEG_PX else "_overlay.png"
+        labels, overlay, summary = (base.with_name(base.name + end) for end in (".png", drawn, ".json"))
         if self.source is not None and self.source.resolve() in (labels.resolve(), overlay.resolve()):
             raise ImageError(f"{self.source} would be overwritten by its own result; choose another output folder")
         sheet = draw.overlay_with_legend(self.image, self.labels, self.classes, self.areas())
@@ -228,8 +232,8 @@ def _from_pillow(picture: Pillow.Image) -> Image:
 def name_pictures(sources: Sequence[str | Path]) -> list[tuple[Path, str]]:
     """Every picture of some files, folders and patterns, and a name for its results that no other has.
 
-    The name is the path below the folder given (below what all have in common, if there are several), without the suffix
-    unless two pictures differ in nothing else.
+    The name is the path below the folder given (below what all have in common, if there are several), without the
+    suffix unless two pictures differ in nothing else.
     """
     paths = [path for source in sources for path in find_images(source)]
     root = os.path.commonpath([_root(source).absolute() for source in sources])

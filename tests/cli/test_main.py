@@ -1,7 +1,11 @@
+from typing import get_args
+
 import pytest
 
 import cgrseg
 from cgrseg.cli import commands
+from cgrseg.cli.options import ENGINES
+from cgrseg.runtime import EngineName
 
 
 def test_version_is_the_package_version(run):
@@ -14,6 +18,10 @@ def test_every_help_has_an_example(run, command):
 
     assert result.code == 0
     assert "Example:\n    cgrseg " in result.out
+
+
+def test_the_engines_offered_are_those_there_are():
+    assert get_args(EngineName) == ENGINES
 
 
 def test_an_unknown_command_is_a_usage_error(run):

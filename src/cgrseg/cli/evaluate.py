@@ -1,6 +1,7 @@
 """`cgrseg evaluate`: the scores of weights on labelled pictures."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -8,6 +9,9 @@ from rich.table import Table
 
 from cgrseg.cli import options
 from cgrseg.cli.progress import bar
+
+if TYPE_CHECKING:
+    from cgrseg.runtime import EngineName
 
 
 @click.command(epilog="\b\nExample:\n  cgrseg evaluate cgrseg-t-camvid --data camvid=path/to/CamVid")
@@ -22,7 +26,7 @@ def evaluate(
     weights: str,
     data: options.DataPath,
     split: str,
-    engine: str,
+    engine: "EngineName",
     device: str,
     threads: int | None,
     json_file: Path | None,
@@ -42,18 +46,11 @@ def evaluate(
 
 def table(report: dict) -> Table:
     """The report for people: percent, one class a row."""
-    rows = {"mean (mIoU)": report["miou"], "pixel accuracy": report["pixel_accuracy"]}
-    rows["mean accuracy"] = report["mean_accuracy"]
     result = Table("class", "IoU, %", title=f"{report['data']} {report['split']}, {report['pictures']} pictures")
     result.columns[1].justify = "right"
-    for name, value in report["iou"].items():
-        result.add_row(name, percent(value))
-    result.add_section()
-    for name, value in rows.items():
-        result.add_row(name, percent(value))
+    means = {"mean (mIoU)": "miou", "pixel accuracy": "pixel_accuracy", "mean accuracy": "mean_accuracy"}
+    for rows in (report["iou"], {title: report[key] for title, key in means.items()}):
+        result.add_section()
+        for name, share in rows.items():
+            result.add_row(name, "-" if share is None else f"{100 * share:.1f}")
     return result
-
-
-def percent(share: float | None) -> str:
-    """0..1 as people read it; a dash for what cannot be measured."""
-    return "-" if share is None else f"{100 * share:.1f}"

@@ -38,11 +38,13 @@ class DataPathType(click.ParamType[DataPath]):
         return DataPath(kinds[kind], Path(path))
 
 
+ENGINES = ("auto", "torch")
+"""The names in `cgrseg.runtime.EngineName`, repeated so that --help need not import PyTorch."""
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 data = click.option("-d", "--data", type=DataPathType(), required=True, help="Layout and folder of labelled pictures.")
-engine = click.option("--engine", type=click.Choice(["auto", "torch"]), default="auto", show_default=True)
+engine = click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
 device = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 threads = click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
 as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file, too.")

@@ -12,6 +12,7 @@ from cgrseg.cli.progress import bar
 
 if TYPE_CHECKING:
     from cgrseg.prediction import Failure, Segmentation
+    from cgrseg.runtime import EngineName
 
 ALL_FAILED, SOME_FAILED = 1, 3
 
@@ -24,7 +25,7 @@ ALL_FAILED, SOME_FAILED = 1, 3
 @options.device
 @options.threads
 def predict(
-    sources: tuple[str, ...], weights: str, output: Path, engine: str, device: str, threads: int | None
+    sources: tuple[str, ...], weights: str, output: Path, engine: "EngineName", device: str, threads: int | None
 ) -> None:
     """Write a label map for every picture of SOURCE. A file, a folder or a pattern; an overlay and areas come too."""
     import cgrseg
