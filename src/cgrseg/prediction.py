@@ -9,7 +9,6 @@ Axes: H W picture rows and columns.
 
 import json
 import os
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +22,9 @@ from torch import nn
 from cgrseg import draw
 from cgrseg.arrays import Confidence, Image, LabelMap
 from cgrseg.classes import ClassTable
-from cgrseg.data.images import find_images, read_image, write_image, write_palette_png
+from cgrseg.data.images import find_images, read_image, to_rgb, write_image, write_palette_png
 from cgrseg.errors import CGRSegError, ImageError
+from cgrseg.files import replacing
 from cgrseg.inference import predict_labels, predict_labels_with_confidence
 from cgrseg.runtime import Engine, EngineName, TorchEngine, open_engine
 from cgrseg.weights import WeightsInfo, open_weights
@@ -74,7 +74,9 @@ class Segmentation:
         sheet = draw.overlay_with_legend(self.image, self.labels, self.classes, self.areas())
         try:
             base.parent.mkdir(parents=True, exist_ok=True)
-            _write_text(summary, json.dumps(self._summary(), indent=2, ensure_ascii=False) + "\n")
+            with replacing(summary) as unfinished:
+                text = json.dumps(self._summary(), indent=2, ensure_ascii=False)
+                unfinished.write_text(text + "\n", encoding="utf-8")
             write_image(overlay, sheet)
             write_palette_png(labels, self.labels, self.classes.colours)
         except OSError as error:
@@ -204,29 +206,18 @@ def as_image(picture: Pillow.Image | np.ndarray) -> Image:
     """A PIL picture or an array as RGB; transparent parts become white.
 
     Raises:
-        ImageError: the array is not (h, w, 3) uint8, or the picture has no agreed white.
+        ImageError: the array is not (h, w, 3) uint8, or there are no pixels.
     """
     if isinstance(picture, Pillow.Image):
-        return _from_pillow(picture)
+        if picture.width * picture.height == 0:
+            raise ImageError(f"a PIL picture of {picture.height} x {picture.width} has no pixels")
+        return to_rgb(picture)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
         shape = " x ".join(map(str, picture.shape))
         raise ImageError(
             f"an array of {shape} {picture.dtype} is no picture; an RGB array of h x w x 3 uint8 is needed"
         )
     return np.ascontiguousarray(picture)
-
-
-def _from_pillow(picture: Pillow.Image) -> Image:
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        raise ImageError(
-            f"a PIL picture of mode {picture.mode} has no agreed white; scale it to 8 bits, or give its path"
-        )
-    if picture.width * picture.height == 0:
-        raise ImageError(f"a PIL picture of {picture.height} x {picture.width} has no pixels")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Pillow.alpha_composite(Pillow.new("RGBA", picture.size, "white"), picture)
-    return np.array(picture.convert("RGB"))
 
 
 def name_pictures(sources: Sequence[str | Path]) -> list[tuple[Path, str]]:
@@ -258,13 +249,3 @@ def _root(source: str | Path) -> Path:
     if path.is_file():
         return path.parent
     return Path(*takewhile(lambda part: not set(part) & set("*?["), path.parts))
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write beside the path, then rename: nobody ever reads half a file."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

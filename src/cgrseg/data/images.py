@@ -7,9 +7,8 @@ Axes: H W picture rows and columns.
 
 import glob
 import io
-import secrets
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from PIL import Image as Pillow
 from PIL import ImageFile, ImageOps, UnidentifiedImageError
 
 from cgrseg.arrays import IGNORE, Colour, Image, LabelMap, Size
-from cgrseg.errors import ImageError
+from cgrseg.errors import ImageError, reason
+from cgrseg.files import replacing
 
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded (Pillow's own limit): a small file can claim a size that no memory holds."""
@@ -48,7 +48,7 @@ def decode_image(data: bytes, name: str) -> Image:
     """The picture in the bytes of a file, upright, as RGB; `name` is what errors call it."""
     with _opened(data, name) as picture:
         ImageOps.exif_transpose(picture, in_place=True)
-        return _to_rgb(picture)
+        return to_rgb(picture)
 
 
 def read_size(path: Path) -> Size:
@@ -106,8 +106,7 @@ def _opened(data: bytes, name: str) -> Iterator[ImageFile.ImageFile]:
     except MemoryError:
         raise ImageError(f"{name} does not fit in memory; shrink it or cut it into tiles") from None
     except Exception as error:  # noqa: BLE001  decoders raise anything at all on malformed bytes
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ImageError(f"{name} is damaged or cut short: {reason}; copy or download it again") from None
+        raise ImageError(f"{name} is damaged or cut short: {reason(error)}; copy or download it again") from None
 
 
 def _refuse_bomb(pixels: int, name: str) -> None:
@@ -121,7 +120,8 @@ def _what_instead(data: bytes) -> str:
     return "holds text, not a picture" if is_text else "is no known picture format, or its beginning is damaged"
 
 
-def _to_rgb(picture: Pillow.Image) -> Image:
+def to_rgb(picture: Pillow.Image) -> Image:
+    """A decoded picture of any mode as RGB: all its tones, and white where it is transparent."""
     if picture.mode.startswith("I;16"):
         return _gray_to_rgb(_from_16_bit(np.array(picture), picture.info.get("transparency")))
     if picture.mode in ("I", "F"):
@@ -176,7 +176,8 @@ def write_image(path: Path, image: Image) -> None:
     if kind not in Pillow.SAVE:
         raise ImageError(f"{path}: no picture format is written as {path.suffix!r}; use .png or .jpg")
     quality = {"quality": 95} if kind in ("JPEG", "WEBP", "AVIF") else {}
-    _write_whole(path, lambda file: Pillow.fromarray(image).save(file, format=kind, **quality))
+    with replacing(path) as unfinished:
+        Pillow.fromarray(image).save(unfinished, format=kind, **quality)
 
 
 def write_palette_png(path: Path, labels: LabelMap, colours: tuple[Colour, ...]) -> None:
@@ -187,17 +188,8 @@ def write_palette_png(path: Path, labels: LabelMap, colours: tuple[Colour, ...])
         palette[: len(colours)] = np.array(colours, np.uint8).reshape(-1, 3)[:256]
         palette[IGNORE] = 0
         picture.putpalette(palette.tobytes())
-    _write_whole(path, lambda file: picture.save(file, format="PNG"))
-
-
-def _write_whole(path: Path, save: Callable[[Path], None]) -> None:
-    """Save beside the path, then rename: nobody ever reads half a file."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        save(unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as unfinished:
+        picture.save(unfinished, format="PNG")
 
 
 def find_images(source: str | Path) -> list[Path]:

@@ -1,6 +1,5 @@
 """What a run needs to go on: network, optimizer, average, step and best score, written atomically."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 from torch import nn
 
 from cgrseg.errors import TrainingError, reason
+from cgrseg.files import replacing
 from cgrseg.training.optim import MovingAverage
 
 
@@ -37,12 +37,8 @@ def save_state(path: Path, state: TrainState) -> None:
         "step": state.step,
         "best": state.best,
     }
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("wb") as file:
-        torch.save(tree, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        torch.save(tree, unfinished)
 
 
 def load_state(path: Path, state: TrainState) -> None:

@@ -5,16 +5,16 @@ The metadata holds `format` ("cgrseg"), `version` (of the format) and `info` (JS
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.config import InferenceConfig, ModelConfig, Recipe, as_tree, parse
 from cgrseg.errors import CheckpointError, reason
+from cgrseg.files import replacing
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.weights.info import WeightsInfo
 
@@ -26,9 +26,8 @@ def save_weights(path: Path, model: nn.Module, info: WeightsInfo, *, half: bool 
     """Write weights and what they say about themselves, atomically; `half` stores fp16."""
     tensors = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
     metadata = {"format": FORMAT, "version": str(VERSION), "info": json.dumps(_info_tree(info))}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(tensors, unfinished, metadata)
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(save(tensors, metadata))  # save_file would make it readable by its owner only
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
