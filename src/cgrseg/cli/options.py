@@ -45,7 +45,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 data = click.option("-d", "--data", type=DataPathType(), required=True, help="Layout and folder of labelled pictures.")
 engine = click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
-device = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, or one of several, cuda:1.")
 threads = click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
 as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file, too.")
 

@@ -17,6 +17,7 @@ RESUMABLE = 75
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a setting, such as train.steps=1000.")
 @click.option("--init", help="Weights to start from: bundled name, file or hub id.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@options.device
 @click.option("-o", "--output", type=options.FOLDER, help="Folder of the run.  [default: runs/<name of the recipe>]")
 def train(
     recipe: Path,
@@ -24,6 +25,7 @@ def train(
     overrides: tuple[str, ...],
     init: str | None,
     resume: bool,
+    device: str,
     output: Path | None,
 ) -> None:
     """Train a network by a RECIPE. Its weights, its log and all settings go into one folder."""
@@ -35,7 +37,8 @@ def train(
     folder = output or Path("runs") / recipe.stem
     try:
         with TrainingDisplay() as display:
-            click.echo(cgrseg.train(settings, data.path, folder, init=init, resume=resume, watch=display))
+            best = cgrseg.train(settings, data.path, folder, init=init, resume=resume, device=device, watch=display)
+        click.echo(best)
     except KeyboardInterrupt:
         if not (folder / "state.pt").exists():
             raise

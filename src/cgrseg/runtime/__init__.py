@@ -6,9 +6,9 @@ from torch import nn
 
 from cgrseg.errors import CGRSegError
 from cgrseg.runtime.protocol import Engine
-from cgrseg.runtime.torch import TorchEngine
+from cgrseg.runtime.torch import TorchEngine, require_device
 
-__all__ = ["Engine", "EngineName", "TorchEngine", "open_engine"]
+__all__ = ["Engine", "EngineName", "TorchEngine", "open_engine", "require_device"]
 
 EngineName = Literal["auto", "torch"]
 

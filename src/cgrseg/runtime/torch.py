@@ -8,17 +8,29 @@ from torch import nn
 from cgrseg.errors import CGRSegError
 
 
+def require_device(name: str) -> torch.device:
+    """The device of that name: `cpu`, `cuda` or one of several, `cuda:1`.
+
+    Raises:
+        CGRSegError: there is no such device here.
+    """
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise CGRSegError(f"no device {name!r}; use 'cpu', 'cuda' or one of several, such as 'cuda:1'")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise CGRSegError(f"device {name!r} is not there: PyTorch sees {torch.cuda.device_count()} CUDA devices")
+    return torch.device(name)
+
+
 class TorchEngine:
     """A network in eval mode on one device."""
 
     name = "torch"
 
     def __init__(self, model: nn.Module, *, device: str = "cpu", threads: int | None = None) -> None:
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise CGRSegError(f"device {device!r} is not available: PyTorch sees no CUDA device; use device 'cpu'")
         if threads is not None:
             torch.set_num_threads(threads)
-        self.device = torch.device(device)
+        self.device = require_device(device)
         self.model = model.eval().to(self.device)
 
     def __call__(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:

@@ -22,7 +22,7 @@ from cgrseg.errors import TrainingError
 from cgrseg.evaluation import Evaluation, evaluate
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.prediction import Segmenter
-from cgrseg.runtime import TorchEngine
+from cgrseg.runtime import TorchEngine, require_device
 from cgrseg.training.log import EventLog, Pace, Scored, Started, Stepped, Watcher
 from cgrseg.training.losses import log_weights, segmentation_loss
 from cgrseg.training.optim import MovingAverage, parameter_groups, set_rate
@@ -40,6 +40,7 @@ def train(
     *,
     init: str | Path | None = None,
     resume: bool = False,
+    device: str = "cpu",
     watch: Watcher | None = None,
 ) -> Path:
     """Train a network and write its weights and its log into a folder.
@@ -50,6 +51,7 @@ def train(
         output: the run's folder: recipe.yaml, log.jsonl, best.safetensors, last.safetensors and state.pt.
         init: weights to start from; classifier rows of classes of the same name are kept, others drawn anew.
         resume: go on with the run that the folder holds.
+        device: `cpu`, `cuda` or `cuda:1`.
         watch: called with every event, for a live display.
 
     Returns:
@@ -67,7 +69,7 @@ def train(
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model)
     drawn_anew = _start(model, pictures.classes, init)
-    state = new_state(model, recipe)
+    state = new_state(model.to(require_device(device)), recipe)
     if resume:
         load_state(output / "state.pt", state)
     output.mkdir(parents=True, exist_ok=True)
@@ -127,8 +129,9 @@ class Run:
         if self.config.compile:
             self.network = torch.compile(state.model, dynamic=False)  # type: ignore[assignment]
         weigh = self.config.class_weights == "log"
-        self.class_weights: Tensor | None = log_weights(pictures.class_shares()) if weigh else None
-        self.trained_on = tuple(pictures.fingerprint(index) for index in range(len(pictures)))
+        self.device = next(state.model.parameters()).device
+        self.class_weights = log_weights(pictures.class_shares()).to(self.device) if weigh else None
+        self.trained_on = pictures.fingerprints()
 
     def go(self) -> None:
         """From the state's step to the recipe's last."""
@@ -177,16 +180,16 @@ class Run:
         """The loss of a batch, in the recipe's precision and memory layout."""
         self.state.model.train()
         layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
-        images = batch.images.contiguous(memory_format=layout)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+        images = batch.images.to(self.device, memory_format=layout)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits = self.network(images)
-        return segmentation_loss(logits, batch.labels, self.class_weights)
+        return segmentation_loss(logits, batch.labels.to(self.device), self.class_weights)
 
     def score(self) -> None:
         """Evaluate, and write the checkpoints: the state first, so that a crash loses nothing."""
         state = self.state
         info = self.describe({})
-        evaluation = evaluate(Segmenter(TorchEngine(state.evaluated), info), self.held_out)
+        evaluation = evaluate(Segmenter(TorchEngine(state.evaluated, device=str(self.device)), info), self.held_out)
         best = evaluation.scores.miou > state.best
         state.best = max(state.best, evaluation.scores.miou)
         info = self.describe({f"{self.held_out.split}/miou": evaluation.scores.miou})

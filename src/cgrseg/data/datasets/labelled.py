@@ -95,6 +95,11 @@ class LabelledImages:
         digest.update(image.tobytes())
         return digest.hexdigest()[:16]
 
+    def fingerprints(self) -> tuple[str, ...]:
+        """The fingerprint of every picture, in order."""
+        with ThreadPoolExecutor() as threads:
+            return tuple(threads.map(self.fingerprint, range(len(self))))
+
     def class_shares(self) -> Float64[np.ndarray, "k"]:
         """Each class's share of the labelled pixels of all pictures."""
         with ThreadPoolExecutor() as threads:
