@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import cgrseg
-from cgrseg.config import PRESETS, read_recipe
+from cgrseg.config import PRESETS
+from cgrseg.recipes import read_recipe
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))

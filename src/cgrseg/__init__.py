@@ -11,12 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cgrseg.config import ModelConfig, Recipe, read_recipe
+    from cgrseg.config import ModelConfig, Recipe
     from cgrseg.data.datasets import open_dataset
     from cgrseg.errors import CGRSegError
     from cgrseg.evaluation import Evaluation, evaluate
     from cgrseg.model import build_model
     from cgrseg.prediction import Failure, Segmentation, Segmenter, load
+    from cgrseg.recipes import read_recipe
     from cgrseg.training import train
 
 __version__ = "0.1.0"
@@ -49,7 +50,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "load": "prediction",
     "open_dataset": "data.datasets",
-    "read_recipe": "config",
+    "read_recipe": "recipes",
     "train": "training",
 }
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 import yaml
 
-from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig, parse_recipe
+from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
 from cgrseg.data.images import write_image, write_palette_png
 from cgrseg.errors import TrainingError
 from cgrseg.prediction import load
+from cgrseg.recipes import parse_recipe
 from cgrseg.training import train
 from cgrseg.training.log import Scored, Started, Stepped
 from cgrseg.weights import load_weights, read_info

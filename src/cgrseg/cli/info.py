@@ -6,7 +6,7 @@ import click
 import yaml
 
 from cgrseg.cli import options
-from cgrseg.config import as_tree
+from cgrseg.recipes import as_tree
 
 
 @click.command(epilog="\b\nExample:\n  cgrseg info cgrseg-t-camvid")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgrseg.cli import options
-from cgrseg.cli.progress import bar
+from cgrseg.cli.progress import bar, say
 
 if TYPE_CHECKING:
     from cgrseg.prediction import Failure, Segmentation
@@ -49,7 +49,7 @@ def is_delivered(result: "Segmentation | Failure", output: Path) -> bool:
     from cgrseg.prediction import Failure
 
     if isinstance(result, Failure):
-        click.echo(f"cgrseg: error: {result.error}", err=True)
+        say(f"cgrseg: error: {result.error}", is_error=True)
         return False
-    click.echo(result.save(output))
+    say(result.save(output))
     return True

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -14,6 +15,11 @@ def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with live(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.update(task, completed=done)
+
+
+def say(line: object, *, is_error: bool = False) -> None:
+    """Print a line above whatever is live; without `file`, click would write across it."""
+    click.echo(line, file=sys.stderr if is_error else sys.stdout)
 
 
 def live(*columns: ProgressColumn) -> Progress:

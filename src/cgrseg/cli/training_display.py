@@ -2,10 +2,9 @@
 
 import time
 
-import click
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from cgrseg.cli.progress import live
+from cgrseg.cli.progress import live, say
 from cgrseg.training.log import Event, Scored, Started, Stepped
 
 SECONDS_BETWEEN_LINES = 30
@@ -39,9 +38,9 @@ class TrainingDisplay:
 
     def _start(self, event: Started) -> None:
         self.progress.update(self.task, total=event.steps, completed=event.step)
-        click.echo(f"{event.pictures} pictures, {len(event.classes)} classes, {event.steps:,} steps", err=True)
+        say(f"{event.pictures} pictures, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
         if event.drawn_anew:
-            click.echo(f"no weights to start from for {', '.join(event.drawn_anew)}: drawn anew", err=True)
+            say(f"no weights to start from for {', '.join(event.drawn_anew)}: drawn anew", is_error=True)
 
     def _step(self, event: Stepped) -> None:
         line = f"step {event.step:,}  loss {event.loss:.3f}  rate {event.lr:.1e}  {event.pictures_per_s:.1f} pictures/s"
@@ -49,10 +48,10 @@ class TrainingDisplay:
         is_due = time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES
         if is_due and not self.progress.console.is_terminal:
             self.last_line = time.monotonic()
-            click.echo(line + self.best, err=True)
+            say(line + self.best, is_error=True)
 
     def _score(self, event: Scored) -> None:
         score = f"mIoU {100 * event.miou:.1f} %"
         self.best = f"  last {score}"
         best = ", the best so far" if event.best else ""
-        click.echo(f"step {event.step:,}: {event.split} {score}{best}", err=True)
+        say(f"step {event.step:,}: {event.split} {score}{best}", is_error=True)

@@ -10,6 +10,7 @@ from cgrseg.model.prototype import PrototypeHead
 from cgrseg.model.pyramid import PyramidContext
 from cgrseg.model.rcm import RCM
 from cgrseg.model.reconstruct import Reconstruction
+from cgrseg.recipes import checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,12 @@ VARIANTS: dict[ModelSize, Variant] = {
 
 
 def build_model(config: ModelConfig) -> CGRSeg:
-    """A new network with random weights, a plain `torch.nn.Module`; seed PyTorch first for the same ones again."""
+    """A new network with random weights, a plain `torch.nn.Module`; seed PyTorch first for the same ones again.
+
+    Raises:
+        RecipeError: a setting is none of its choices or out of its range.
+    """
+    config = checked(config)
     variant = VARIANTS[config.size]
     widths = variant.backbone.widths[1:]
     backbone = EfficientFormerV2(

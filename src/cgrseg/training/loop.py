@@ -15,13 +15,14 @@ import yaml
 from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
-from cgrseg.config import Recipe, as_tree
+from cgrseg.config import Recipe
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.loader import Batch, training_batches
 from cgrseg.errors import TrainingError
 from cgrseg.evaluation import Evaluation, evaluate
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.prediction import Segmenter
+from cgrseg.recipes import as_tree, checked
 from cgrseg.runtime import TorchEngine, require_device
 from cgrseg.training.log import EventLog, Pace, Scored, Started, Stepped, Watcher
 from cgrseg.training.losses import log_weights, segmentation_loss
@@ -58,8 +59,10 @@ def train(
         The weights with the best score.
 
     Raises:
+        RecipeError: a setting is out of its range.
         TrainingError: the folder holds a run already (or none, with `resume`), or the loss is not finite.
     """
+    recipe = checked(recipe)
     if not resume and (output / "log.jsonl").exists():
         raise TrainingError(
             f"{output} already holds a run; add --resume to continue it or choose another folder with -o"

@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
-from cgrseg.config import InferenceConfig, ModelConfig, Recipe, as_tree, parse
+from cgrseg.config import InferenceConfig, ModelConfig, Recipe
 from cgrseg.errors import CheckpointError, reason
 from cgrseg.files import replacing
 from cgrseg.model import CGRSeg, build_model
+from cgrseg.recipes import as_tree, parse
 from cgrseg.weights.info import WeightsInfo
 
 FORMAT, VERSION = "cgrseg", 1
