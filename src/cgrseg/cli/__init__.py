@@ -22,6 +22,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def commands() -> None:
     """Turn pictures into maps of labels, and learn to from labelled pictures."""
     logging.basicConfig(format="cgrseg: %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own sentence says what is wrong with a picture
 
 
 def main() -> None:

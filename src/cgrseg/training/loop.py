@@ -189,7 +189,7 @@ class Run:
         return segmentation_loss(logits, batch.labels.to(self.device), self.class_weights)
 
     def score(self) -> None:
-        """Evaluate, and write the checkpoints: the state first, so that a crash loses nothing."""
+        """Evaluate, and write the weights, then the state: a crash in between repeats steps and loses none."""
         state = self.state
         info = self.describe({})
         evaluation = evaluate(Segmenter(TorchEngine(state.evaluated, device=str(self.device)), info), self.held_out)
