@@ -16,6 +16,7 @@ help: ## show this
 
 demo: $(VENV)/core ## segment the bundled street photo; the results go to out/
 	@$(BIN)/cgrseg predict $(PHOTO) --output out
+	@echo "label map, overlay with legend and areas: $$(ls out/street* | tr '\n' ' ')"
 
 test: $(VENV)/dev ## run every test
 	@$(BIN)/pytest --numprocesses 2 --quiet

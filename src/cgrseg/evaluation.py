@@ -70,7 +70,7 @@ def evaluate(
 
 
 def require_same_classes(classes: ClassTable, dataset: LabelledImages) -> None:
-    """Refuse to score or train a model on a data set of other classes."""
+    """Refuse to score a model on a data set of other classes."""
     if classes.names == dataset.classes.names:
         return
     if len(classes) != len(dataset.classes):

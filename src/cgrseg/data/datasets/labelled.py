@@ -54,7 +54,6 @@ class LabelledImages:
     classes: ClassTable
     pairs: tuple[Pair, ...]
     lookup: Lookup
-    ignore: int = IGNORE
 
     def __len__(self) -> int:
         return len(self.pairs)
