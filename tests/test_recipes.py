@@ -27,8 +27,13 @@ def test_lists_become_tuples_and_null_switches_off():
 
 
 def test_settings_survive_the_way_through_yaml():
-    recipe = recipe_of("model: {preset: from_scratch}\ndata: {crops_px: [[64, 96]]}\ntrain: {ema: 0.5}")
+    recipe = recipe_of(
+        "model: {preset: from_scratch}\n"
+        "data: {crops_px: [[64, 96]], merge: {a: [b, 3], ignore: [c]}}\n"
+        "train: {ema: 0.5}"
+    )
 
+    assert recipe.data.merge == {"a": ("b", 3), "ignore": ("c",)}
     assert recipe_of(yaml.safe_dump(as_tree(recipe))) == recipe
 
 
@@ -57,6 +62,12 @@ def test_overrides_win_over_the_file():
         ("model: {size: x}", "model: size: 'x' is not one of 's0', 't', 'b', 'l'"),
         ("model: {preset: tiny}", "preset: 'tiny' is not one of paper, from_scratch"),
         ("data: {flip: yes}", "data: flip: True is not a number"),
+        ("data: {merge: [a]}", r"data: merge: \['a'\] is not a mapping"),
+        ("data: {merge: {a: b}}", "data: merge: a: 'b' is not a list"),
+        ("data: {merge: {a: []}}", "data: merge: a: .* some are needed"),
+        ("data: {merge: {a: [yes]}}", "data: merge: a: True is not text"),
+        ("data: {merge: {a: [null]}}", "data: merge: a: None is not text"),
+        ("data: {merge: {1: [a]}}", "data: merge: 1 is not text"),
         ("data: {scale: [1]}", r"data: scale: \[1\] has 1 entries where 2 are needed"),
         ("data: {crops_px: []}", r"data: crops_px: \[\] has 0 entries where some are needed"),
         ("data: {crops_px: 64}", "data: crops_px: 64 is not a list"),

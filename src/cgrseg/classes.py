@@ -20,8 +20,29 @@ class ClassTable:
         return len(self.names)
 
 
-def published(name: str) -> ClassTable:
-    """The table of a published data set, such as `camvid`.
+@dataclass(frozen=True)
+class Published:
+    """What is known of a published data set."""
+
+    name: str
+    """For people."""
+    terms: str
+    """What its pictures and labels may be used for, in a few words."""
+    home: str
+    """The page that describes it."""
+    files: tuple[str, ...]
+    """Where the archives of pictures and labels are."""
+    splits: dict[str, int]
+    """Number of pictures in each split of the official release."""
+    classes: ClassTable
+    raw: tuple[int, ...]
+    """The value of each class in the label files."""
+    ignored: tuple[int, ...]
+    """The values that mean no label."""
+
+
+def read_published(name: str) -> Published:
+    """What is known of a published data set, such as `camvid`.
 
     Raises:
         DatasetError: no such table ships.
@@ -31,8 +52,27 @@ def published(name: str) -> ClassTable:
     if not file.is_file():
         known = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
         raise DatasetError(f"no class table {name!r}; the published ones are {', '.join(known)}")
-    rows = json.loads(file.read_text(encoding="utf-8"))["classes"]
-    return ClassTable(tuple(row["name"] for row in rows), tuple(tuple(row["colour"]) for row in rows))
+    table = json.loads(file.read_text(encoding="utf-8"))
+    rows = table["classes"]
+    return Published(
+        name=table["name"],
+        terms=table["terms"],
+        home=table["home"],
+        files=tuple(table["files"]),
+        splits=table["splits"],
+        classes=ClassTable(tuple(row["name"] for row in rows), tuple(tuple(row["colour"]) for row in rows)),
+        raw=tuple(row["raw"] for row in rows),
+        ignored=tuple(table["ignore"]),
+    )
+
+
+def published(name: str) -> ClassTable:
+    """The classes of a published data set, such as `camvid`.
+
+    Raises:
+        DatasetError: no such table ships.
+    """
+    return read_published(name).classes
 
 
 def named(names: tuple[str, ...]) -> ClassTable:

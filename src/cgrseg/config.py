@@ -10,8 +10,21 @@ from typing import Annotated, Literal
 ModelSize = Literal["s0", "t", "b", "l"]
 """T, B and L of the paper; s0 puts T's decoder on the smallest EfficientFormerV2."""
 
-Kind = Literal["camvid", "folder"]
+Kind = Literal[
+    "camvid",
+    "ade20k",
+    "cocostuff10k",
+    "cocostuff164k",
+    "pascalcontext59",
+    "pascalcontext60",
+    "cityscapes",
+    "voc2012",
+    "folder",
+]
 """The kinds of data set that have a reader."""
+
+Merge = dict[str, tuple[str | int, ...]]
+"""New classes in order of label: names, or values in the label files, of the old ones; the key `ignore` drops."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,8 @@ class DataConfig:
     """The layout of the files; `--data KIND=PATH` says where they are."""
     hold_out: str = ""
     """Prefix of picture names kept out of training; the split `holdout` is exactly these."""
+    merge: Merge = field(default_factory=dict)
+    """New classes made of the data set's own, such as `{vehicle: [car, bus], ignore: [sky]}`; empty leaves them."""
     fit_px: tuple[Count, Count] = (512, 2048)
     """Before scaling, a picture is resized to fit this (short side, long side), keeping its aspect."""
     scale: tuple[Amount, Amount] = (0.5, 2.0)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 
 import yaml
 
-from cgrseg.config import PRESETS, ModelConfig, Recipe, Within
+from cgrseg.config import PRESETS, Merge, ModelConfig, Recipe, Within
 from cgrseg.errors import RecipeError, reason
 
 if typing.TYPE_CHECKING:
@@ -28,13 +28,27 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     Raises:
         RecipeError: the file is missing or not YAML, or a key or value is not one of the fields above.
     """
+    return parse_recipe(_read_yaml(path, "recipe; those that ship are in the folder recipes/"), path.name, overrides)
+
+
+def read_merge(path: Path) -> Merge:
+    """The classes to merge in a YAML file: each new name with a list of old ones, and those to `ignore`.
+
+    Raises:
+        RecipeError: the file is missing, not YAML or not such a mapping.
+    """
+    merge = _convert(Merge, _read_yaml(path, "file of classes to merge"), path.name)
+    assert isinstance(merge, dict)
+    return merge
+
+
+def _read_yaml(path: Path, what: str) -> object:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe; those that ship are in the folder recipes/") from None
+        raise RecipeError(f"{path}: no such {what}") from None
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
         raise RecipeError(f"{path.name}: not a YAML file: {reason(error)}") from None
-    return parse_recipe(tree, path.name, overrides)
 
 
 def parse_recipe(tree: object, name: str, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -94,11 +108,15 @@ def _convert(hint: object, value: object, where: str) -> object:  # noqa: PLR091
     if origin is Annotated:
         return _within(_convert(arguments[0], value, where), arguments[1], where)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _convert(arguments[0], value, where)
+        chosen = next((choice for choice in arguments if type(value) is choice), arguments[0])
+        return None if value is None and types.NoneType in arguments else _convert(chosen, value, where)
     if origin is Literal and value in arguments:
         return value
     if origin is tuple and isinstance(value, list | tuple):
         return _convert_tuple(arguments, tuple(value), where)
+    if origin is dict and isinstance(value, dict):
+        name, content = arguments
+        return {_convert(name, key, where): _convert(content, item, f"{where}: {key}") for key, item in value.items()}
     if hint is float and isinstance(value, str):
         value = _number(value)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -138,6 +156,8 @@ def _describe(hint: object) -> str:
         return f"one of {', '.join(repr(choice) for choice in typing.get_args(hint))}"
     if typing.get_origin(hint) is tuple:
         return "a list"
+    if typing.get_origin(hint) is dict:
+        return "a mapping"
     return {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}.get(name, name)
 
 
@@ -155,4 +175,6 @@ def _plain(value: object) -> object:
         return as_tree(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     return value

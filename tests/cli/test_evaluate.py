@@ -40,11 +40,30 @@ def test_a_strange_label_names_its_file(run, weights, labelled):
     assert "7" in result.err
 
 
+def test_old_classes_are_scored_as_the_new_ones_of_a_file(run, weights, labelled, tmp_path):
+    (labelled / "classes.txt").write_text("clouds\nway\nvan\n", encoding="utf-8")
+    (tmp_path / "merge.yaml").write_text("sky: [clouds]\nroad: [way]\ncar: [van]\n", encoding="utf-8")
+
+    without = run("evaluate", weights, "--data", f"folder={labelled}")
+    merged = run("evaluate", weights, "--data", f"folder={labelled}", "--merge", tmp_path / "merge.yaml")
+
+    assert without.code == 1
+    assert "a class 'sky' where folder has 'clouds'" in without.err
+    assert merged.code == 0
+
+
+def test_a_merge_file_that_is_not_there_is_a_mistake(run, weights, labelled):
+    result = run("evaluate", weights, "--data", f"folder={labelled}", "--merge", "nowhere.yaml")
+
+    assert result.code == 1
+    assert "nowhere.yaml: no such file of classes to merge" in result.err
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         ("camvd=.", "did you mean 'camvid'?"),
-        ("satellite=.", "the kinds are camvid, folder"),
+        ("satellite=.", "the kinds are camvid, ade20k, cocostuff10k, "),
         ("pictures", "write KIND=PATH, for example camvid=pictures"),
         ("camvid=nowhere", "nowhere: no such folder"),
     ],

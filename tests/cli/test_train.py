@@ -89,3 +89,43 @@ def test_a_wrong_setting_is_a_mistake(run, recipe, labelled, setting, message):
 
     assert result.code == 1
     assert message in result.err
+
+
+@pytest.mark.slow
+def test_merged_classes_are_learnt_and_scored_without_naming_them_again(run, recipe, labelled, tmp_path):
+    (tmp_path / "merge.yaml").write_text("still: [sky, road]\nmoving: [car]\n", encoding="utf-8")
+    run("train", recipe, "--data", f"folder={labelled}", "--merge", tmp_path / "merge.yaml", "-o", tmp_path / "run")
+
+    weights = tmp_path / "run/last.safetensors"
+    scored = run("evaluate", weights, "--data", f"folder={labelled}", "--json", tmp_path / "scores.json")
+
+    assert scored.code == 0
+    assert list(json.loads((tmp_path / "scores.json").read_text())["iou"]) == ["still", "moving"]
+    settings = yaml.safe_load((tmp_path / "run/recipe.yaml").read_text())
+    assert settings["data"]["merge"] == {"still": ["sky", "road"], "moving": ["car"]}
+
+
+def test_a_merge_that_leaves_a_class_out_is_a_mistake(run, recipe, labelled, tmp_path):
+    (tmp_path / "merge.yaml").write_text("still: [sky, road]\n", encoding="utf-8")
+
+    result = run("train", recipe, "--data", f"folder={labelled}", "--merge", tmp_path / "merge.yaml")
+
+    assert result.code == 1
+    assert "merge leaves out car" in result.err
+
+
+def test_splits_with_classes_of_their_own_must_agree(run, recipe, labelled):
+    (labelled / "classes.txt").unlink()
+    for split, names in (("train", ("sky", "road")), ("val", ("road", "sky"))):
+        files = sorted((labelled / "images" / split).iterdir())
+        tree = {
+            "images": [{"id": file.stem, "file_name": file.name, "height": 48, "width": 64} for file in files],
+            "categories": [{"id": place, "name": name} for place, name in enumerate(names)],
+            "annotations": [],
+        }
+        (labelled / "annotations" / f"{split}.json").write_text(json.dumps(tree), encoding="utf-8")
+
+    result = run("train", recipe, "--data", f"folder={labelled}")
+
+    assert result.code == 1
+    assert "the classes of train and val differ; write classes.txt there to settle them" in result.err

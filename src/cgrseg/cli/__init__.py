@@ -6,6 +6,7 @@ import sys
 import click
 
 from cgrseg import __version__
+from cgrseg.cli.data import data
 from cgrseg.cli.evaluate import evaluate
 from cgrseg.cli.info import info
 from cgrseg.cli.predict import predict
@@ -17,7 +18,7 @@ EXAMPLE = "\b\nExample:\n  cgrseg predict photo.jpg"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(commands=[predict, train, evaluate, info], epilog=EXAMPLE, context_settings=HELP)
+@click.group(commands=[predict, train, evaluate, data, info], epilog=EXAMPLE, context_settings=HELP)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
     """Turn pictures into maps of labels, and learn to from labelled pictures."""

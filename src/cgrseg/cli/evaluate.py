@@ -37,7 +37,8 @@ def evaluate(
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads)
     recipe = segmenter.info.recipe
     hold_out = recipe.data.hold_out if recipe else ""
-    dataset = cgrseg.open_dataset(data.kind, data.path, split, hold_out, segmenter.classes)
+    merge = data.merge or (recipe.data.merge if recipe and recipe.data.kind == data.kind else {})
+    dataset = cgrseg.open_dataset(data.kind, data.path, split, hold_out, segmenter.classes, merge)
     with bar("pictures", len(dataset)) as show:
         report = cgrseg.evaluate(segmenter, dataset, show).as_tree()
     Console().print(table(report))

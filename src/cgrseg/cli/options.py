@@ -2,21 +2,29 @@
 
 import difflib
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
 import click
 
-from cgrseg.config import Kind
+from cgrseg.config import Kind, Merge
+from cgrseg.recipes import read_merge
 
 
 @dataclass(frozen=True)
 class DataPath:
-    """`camvid=path/to/CamVid`: the layout of a data set, and where it is."""
+    """`camvid=path/to/CamVid`: the layout of a data set, and where it is; with --merge, its new classes."""
 
     kind: Kind
     path: Path
+    merge: Merge = field(default_factory=dict)
+
+    def overrides(self) -> tuple[str, ...]:
+        """The same as settings of a recipe."""
+        merge = (f"data.merge={json.dumps(self.merge)}",) if self.merge else ()
+        return (f"data.kind={self.kind}", *merge)
 
 
 class DataPathType(click.ParamType[DataPath]):
@@ -42,12 +50,30 @@ ENGINES = ("auto", "torch")
 """The names in `cgrseg.runtime.EngineName`, repeated so that --help need not import PyTorch."""
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+MERGE = "cgrseg.merge"
+"""Where the context keeps the value of --merge until that of --data is read."""
 
-data = click.option("-d", "--data", type=DataPathType(), required=True, help="Layout and folder of labelled pictures.")
 engine = click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
 device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, or one of several, cuda:1.")
 threads = click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
 as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file, too.")
+
+
+def data(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --data and, as a part of its value, --merge."""
+    told = "YAML of new classes, each with the old ones that it is made of."
+    merge = click.option("--merge", type=FILE, is_eager=True, expose_value=False, callback=_keep_merge, help=told)
+    told = "Layout and folder of labelled pictures."
+    path = click.option("-d", "--data", type=DataPathType(), required=True, callback=_with_merge, help=told)
+    return path(merge(command))
+
+
+def _keep_merge(context: click.Context, parameter: click.Parameter, file: Path | None) -> None:  # noqa: ARG001
+    context.meta[MERGE] = read_merge(file) if file else {}
+
+
+def _with_merge(context: click.Context, parameter: click.Parameter, value: DataPath) -> DataPath:  # noqa: ARG001
+    return replace(value, merge=context.meta[MERGE])
 
 
 def write_json(file: Path | None, report: dict) -> None:

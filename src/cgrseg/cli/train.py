@@ -33,7 +33,7 @@ def train(
     from cgrseg.cli.training_display import TrainingDisplay
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    settings = cgrseg.read_recipe(recipe, (*overrides, f"data.kind={data.kind}"))
+    settings = cgrseg.read_recipe(recipe, (*overrides, *data.overrides()))
     folder = output or Path("runs") / recipe.stem
     try:
         with TrainingDisplay() as display:

@@ -18,7 +18,7 @@ from cgrseg.classes import ClassTable
 from cgrseg.config import Recipe
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.loader import Batch, training_batches
-from cgrseg.errors import TrainingError
+from cgrseg.errors import DatasetError, TrainingError
 from cgrseg.evaluation import Evaluation, evaluate
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.prediction import Segmenter
@@ -92,9 +92,12 @@ def train(
 
 def open_splits(recipe: Recipe, data: Path) -> tuple[LabelledImages, LabelledImages]:
     """The pictures to learn from and those to score on: the held-out ones if the recipe holds any out, else `val`."""
-    kind, hold_out = recipe.data.kind, recipe.data.hold_out
+    kind, hold_out, merge = recipe.data.kind, recipe.data.hold_out, recipe.data.merge
     scored = "holdout" if hold_out else "val"
-    return open_dataset(kind, data, "train", hold_out), open_dataset(kind, data, scored, hold_out)
+    pictures, held_out = (open_dataset(kind, data, split, hold_out, merge=merge) for split in ("train", scored))
+    if pictures.classes.names != held_out.classes.names:
+        raise DatasetError(f"{data}: the classes of train and {scored} differ; write classes.txt there to settle them")
+    return pictures, held_out
 
 
 def _start(model: CGRSeg, classes: ClassTable, init: str | Path | None) -> tuple[str, ...]:

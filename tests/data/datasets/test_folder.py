@@ -53,6 +53,37 @@ def test_classes_and_colours_may_come_from_json(photos):
     assert table.colours == ((1, 2, 3), (4, 5, 6))
 
 
+def test_values_and_what_to_ignore_may_come_from_json(photos):
+    (photos / "classes.txt").unlink()
+    (photos / "meta.json").write_text(json.dumps({"classes": ["road", "rest"], "values": [255, 1], "ignore": [0]}))
+    Image.fromarray(np.array([[0, 1, 255]] * 3, np.uint8)).save(photos / "annotations/train/a.png")
+    Image.new("RGB", (3, 3)).save(photos / "images/train/a.png")
+
+    assert open_dataset("folder", photos, "train").labels(0).tolist() == [[255, 1, 0]] * 3
+
+
+def test_classes_named_in_two_places_are_refused(photos):
+    (photos / "meta.json").write_text('{"classes": ["sky", "grass"]}')
+
+    with pytest.raises(DatasetError, match=r"names its classes twice, in classes\.txt and in meta\.json; keep one"):
+        open_dataset("folder", photos, "train")
+
+
+def test_16_bit_maps_may_mark_no_label_by_their_largest_value(photos):
+    Image.fromarray(np.array([[0, 1, 255, 65535]] * 3, np.uint16)).save(photos / "annotations/train/a.png")
+
+    assert open_dataset("folder", photos, "train").labels(0).tolist() == [[0, 1, 255, 255]] * 3
+
+
+def test_the_sample_reads_pixel_for_pixel(shared_data):
+    dataset = open_dataset("folder", shared_data / "camvid", "val")
+
+    assert len(dataset) == 101
+    for index in range(0, 101, 10):
+        raw = np.array(Image.open(shared_data / "camvid/annotations/val" / f"{dataset.pairs[index].name}.png"))
+        assert np.array_equal(dataset.labels(index), raw)
+
+
 def test_classes_given_serve_a_folder_that_names_none(photos):
     given = named(("one", "two", "three"))
     own = open_dataset("folder", photos, "train", classes=given).classes
@@ -76,6 +107,15 @@ def test_classes_given_serve_a_folder_that_names_none(photos):
         ("meta.json", '{"classes": ["a"], "palette": []}', r"palette: 1 colours \[red"),
         ("meta.json", '{"classes": ["a"], "palette": [[1, 2]]}', r"palette: 1 colours \[red"),
         ("meta.json", '{"classes": 3}', "classes: a list of names"),
+        ("meta.json", '{"classes": ["a"], "palette": [[1, 2, 256]]}', r"palette: 1 colours \[red"),
+        ("meta.json", '{"classes": ["a", "b"], "values": [1]}', "values: 2 different whole numbers"),
+        ("meta.json", '{"classes": ["a", "b"], "values": [1, 1]}', "values: 2 different whole numbers"),
+        ("meta.json", '{"classes": ["a", "b"], "values": [1, true]}', "values: 2 different whole numbers"),
+        ("meta.json", '{"classes": ["a", "b"], "values": {}}', "values: 2 different whole numbers"),
+        ("meta.json", '{"classes": ["a"], "ignore": 0}', "ignore: a list of values or colours"),
+        ("meta.json", '{"classes": ["a"], "ignore": ["b"]}', "ignore: a list of values or colours"),
+        ("meta.json", '{"classes": ["a"], "ignore": [255, 0]}', "ignore: 0 is the value of the class 'a'"),
+        ("classes.txt", "a\n__ignore__\n", "'__ignore__' is no class; leave it out"),
     ],
 )
 def test_a_slip_in_the_class_names_is_one_sentence(photos, file, text, sentence):

@@ -60,6 +60,32 @@ def test_a_value_above_255_is_strange_even_when_255_is_not(dataset):
         folder.labels(0)
 
 
+def test_values_above_255_have_classes_where_the_table_says_so(dataset):
+    Image.fromarray(np.array([[10, 459, 0]] * 2, np.uint16)).save(dataset.pairs[0].labels)
+    wide = LabelledImages("folder", "train", dataset.classes, dataset.pairs, lookup_of((10, 182, 459), (0,)))
+
+    assert wide.labels(0).tolist() == [[0, 2, 255]] * 2
+
+
+def test_the_value_above_the_largest_of_a_table_is_strange(dataset):
+    Image.fromarray(np.full((2, 3), 460, np.uint16)).save(dataset.pairs[0].labels)
+    wide = LabelledImages("folder", "train", dataset.classes, dataset.pairs, lookup_of((10, 182, 459), ()))
+
+    with pytest.raises(DatasetError, match="460 in 6 pixels; folder has 10, 182, 459 for classes, nothing for none"):
+        wide.labels(0)
+
+
+def test_another_way_to_read_label_files_goes_through_the_same_checks(dataset):
+    def read(pair):
+        return np.full((2, 3) if pair.name == "p0" else (3, 3), 20, np.uint16)
+
+    drawn = LabelledImages("folder", "train", dataset.classes, dataset.pairs, dataset.lookup, read)
+
+    assert drawn.labels(0).tolist() == [[1, 1, 1]] * 2
+    with pytest.raises(DatasetError, match="is 3 x 3 pixels but its picture"):
+        drawn.labels(1)
+
+
 def test_labels_of_another_size_than_the_picture_are_refused(dataset):
     Image.new("L", (4, 2)).save(dataset.pairs[0].labels)
 

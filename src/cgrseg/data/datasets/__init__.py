@@ -4,22 +4,51 @@ A new kind is a module with `find(path, split) -> Layout`, a line below, its nam
 JSON of class names and raw values in `assets`.
 """
 
+import logging
+from functools import partial
 from pathlib import Path
 
-from cgrseg.classes import ClassTable
-from cgrseg.config import Kind
-from cgrseg.data.datasets import camvid, folder
+from cgrseg.classes import ClassTable, read_published
+from cgrseg.config import Kind, Merge
+from cgrseg.data.datasets import (
+    ade20k,
+    camvid,
+    cityscapes,
+    cocostuff10k,
+    cocostuff164k,
+    folder,
+    pascalcontext,
+    voc2012,
+)
 from cgrseg.data.datasets.labelled import LabelledImages, Layout, Pair
+from cgrseg.data.datasets.merging import merge_classes
 from cgrseg.errors import DatasetError
+from cgrseg.recipes import read_merge
 
 __all__ = ["LabelledImages", "Pair", "open_dataset"]
 
-READERS = {"camvid": camvid.find}
+READERS = {
+    "camvid": camvid.find,
+    "ade20k": ade20k.find,
+    "cocostuff10k": cocostuff10k.find,
+    "cocostuff164k": cocostuff164k.find,
+    "pascalcontext59": partial(pascalcontext.find, kind="pascalcontext59"),
+    "pascalcontext60": partial(pascalcontext.find, kind="pascalcontext60"),
+    "cityscapes": cityscapes.find,
+    "voc2012": voc2012.find,
+}
 """Kinds whose classes are published; a `folder` brings its own."""
+
+logger = logging.getLogger(__name__)
 
 
 def open_dataset(
-    kind: Kind, path: Path, split: str, hold_out: str = "", classes: ClassTable | None = None
+    kind: Kind,
+    path: Path,
+    split: str,
+    hold_out: str = "",
+    classes: ClassTable | None = None,
+    merge: Path | Merge | None = None,
 ) -> LabelledImages:
     """One split of a data set on disk.
 
@@ -29,6 +58,7 @@ def open_dataset(
         split: `train`, `val` or another that the data set has, or `holdout`.
         hold_out: prefix of names that leave the split `train` and make up the split `holdout`.
         classes: the classes of a folder that names none.
+        merge: new classes made of the data set's own, or the YAML file that lists them.
 
     Raises:
         DatasetError: something is missing; the message says what was looked for.
@@ -37,13 +67,27 @@ def open_dataset(
         raise DatasetError(f"{path}: no such folder; --data {kind}=PATH says where the data set is")
     if split == "holdout" and not hold_out:
         raise DatasetError("the split 'holdout' needs data.hold_out: the prefix of the names kept out of training")
-    layout = _find(kind, path, "train" if split == "holdout" else split, classes)
+    merge = read_merge(merge) if isinstance(merge, Path) else merge
+    layout = _find(kind, path, "train" if split == "holdout" else split, None if merge else classes)
+    expected = None if split == "holdout" else _expected(kind, split, len(layout.pairs))
+    if merge:
+        layout = merge_classes(layout, merge)
     pairs = _without_held_out(layout.pairs, split, hold_out) if hold_out else layout.pairs
-    return LabelledImages(kind, split, layout.classes, pairs, layout.lookup)
+    expected = expected if len(pairs) == len(layout.pairs) else None
+    return LabelledImages(kind, split, layout.classes, pairs, layout.lookup, layout.read, expected)
 
 
 def _find(kind: Kind, path: Path, split: str, classes: ClassTable | None) -> Layout:
     return folder.find(path, split, classes) if kind == "folder" else READERS[kind](path, split)
+
+
+def _expected(kind: Kind, split: str, found: int) -> int | None:
+    """The number of pictures in the official release; part of one is as good as any folder, but worth a word."""
+    expected = None if kind == "folder" else read_published(kind).splits.get(split)
+    if expected is not None and found != expected:
+        counts = f"{found:,} pictures where the official release has {expected:,}"
+        logger.warning("%s %s holds %s; is it complete?", kind, split, counts)
+    return expected
 
 
 def _without_held_out(pairs: tuple[Pair, ...], split: str, hold_out: str) -> tuple[Pair, ...]:

@@ -9,21 +9,15 @@ The lists name every pair of a split, so a folder may hold more.
 
 from pathlib import Path, PurePosixPath
 
-from cgrseg.classes import published
-from cgrseg.data.datasets.labelled import Layout, files_by_stem, paired, published_lookup
-from cgrseg.errors import DatasetError
+from cgrseg.data.datasets.labelled import Layout, files_by_stem, listed, paired, published_layout, root_of
 
 LAYOUT = "CamVid holds train.txt, train/ and trainannot/, and the same for val and test"
 
 
 def find(path: Path, split: str) -> Layout:
     """A split of CamVid; `path` is the folder `CamVid` or its parent."""
-    root = path / "CamVid" if (path / "CamVid").is_dir() else path
-    listing = root / f"{split}.txt"
-    if not listing.is_file():
-        raise DatasetError(f"{listing}: no such list; {LAYOUT}")
-    lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines()]
-    stems = [PurePosixPath(line[0]).stem for line in lines if line]
+    root = root_of(path, "CamVid")
+    stems = [PurePosixPath(name).stem for name in listed(root / f"{split}.txt", LAYOUT)]
     images = files_by_stem(root / split, (".png",), LAYOUT)
     labels = files_by_stem(root / f"{split}annot", (".png",), LAYOUT)
-    return Layout(published("camvid"), published_lookup("camvid"), paired(stems, images, labels, str(listing)))
+    return published_layout("camvid", paired(stems, images, labels, str(root / f"{split}.txt")))

@@ -1,79 +1,75 @@
 """Anyone's own pictures.
 
     images/<split>/<stem>.jpg        any picture suffix
-    annotations/<split>/<stem>.png   0..k-1, 255 = no label
-    classes.txt                      one name a line; or meta.json with "classes" and, if wished, "palette"
+    annotations/<split>/<stem>.png   the value of each pixel's class, or its colour in the palette; or
+    annotations/<split>/<stem>.json  polygons of LabelMe; or
+    annotations/<split>.json         polygons and masks of all pictures in COCO's format
+    classes.txt or meta.json         see `table`; COCO's format names its own classes
 
-The file name of a label map is its picture's, whatever the suffix of the picture.
+The file name of a label file is its picture's, whatever the suffix of the picture. What no shape covers has no label,
+unless a class is called `background` or `_background_`.
 """
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
-from cgrseg.classes import ClassTable, named
-from cgrseg.data.datasets.labelled import OUTSIDE, Layout, files_by_stem, lookup_of, paired
-from cgrseg.data.images import SUFFIXES
+from cgrseg.arrays import LabelMap
+from cgrseg.classes import ClassTable
+from cgrseg.data.datasets.coco import read_coco
+from cgrseg.data.datasets.colours import holds_colours, read_colours
+from cgrseg.data.datasets.labelled import Layout, Pair, files_by_stem, lookup_of, paired
+from cgrseg.data.datasets.labelme import read_labelme
+from cgrseg.data.datasets.table import Table, plain_table, read_table
+from cgrseg.data.images import SUFFIXES, read_label_map, read_size
 from cgrseg.errors import DatasetError
 
 LAYOUT = "a folder holds images/<split>/ and annotations/<split>/, with equal names"
 
 
+@dataclass(frozen=True)
+class FileReader:
+    """Reads each label file of a folder by what it is: values, colours or shapes."""
+
+    table: Table
+
+    def __call__(self, pair: Pair) -> LabelMap:
+        if pair.labels.suffix.lower() == ".json":
+            return read_labelme(pair.labels, self.table, read_size(pair.image))
+        if not holds_colours(pair.labels):
+            return read_label_map(pair.labels)
+        if not self.table.has_palette:
+            raise DatasetError(
+                f"{pair.labels} holds colours; save class numbers as an 8-bit gray or palette PNG, or say in meta.json "
+                'what they mean: {"classes": ["grass", "sky"], "palette": [[0, 128, 0], [70, 130, 180]]}'
+            )
+        return read_colours(pair.labels, self.table.values_by_colour(str(pair.labels)))
+
+
 def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     """A split of the folder `path`; `classes` are taken where it names none itself."""
-    own = _own_classes(path)
-    table = classes if own is None else own
-    if table is None:
-        raise DatasetError(f"{path} names no classes; write classes.txt there, one name a line, in order of label")
-    if not 0 < len(table) <= OUTSIDE:
-        raise DatasetError(f"{path} names {len(table)} classes; 1 to {OUTSIDE} are possible")
-    layout = f"{LAYOUT}; {_splits(path)}"
+    table, layout = read_table(path), f"{LAYOUT}; {_splits(path)}"
     images = files_by_stem(path / "images" / split, SUFFIXES, layout)
-    labels = files_by_stem(path / "annotations" / split, (".png",), layout)
+    shapes = path / "annotations" / f"{split}.json"
+    if shapes.is_file():
+        table, read = read_coco(shapes, table)
+        labels = dict.fromkeys(read.sizes, shapes)
+    else:
+        table = _or_given(table, classes, path)
+        read = FileReader(table)
+        labels = files_by_stem(path / "annotations" / split, (".png", ".json"), layout)
     pairs = paired(sorted(images | labels), images, labels, f"split {split!r} of {path}")
-    return Layout(table, lookup_of(range(len(table))), pairs)
+    return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, read)
+
+
+def _or_given(table: Table | None, classes: ClassTable | None, path: Path) -> Table:
+    if table is not None:
+        return table
+    if classes is None:
+        raise DatasetError(f"{path} names no classes; write classes.txt there, one name a line, in order of label")
+    return plain_table(classes)
 
 
 def _splits(path: Path) -> str:
     folder = path / "images"
     found = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
     return f"the splits of {path} are {', '.join(found)}" if found else f"{path} has no splits"
-
-
-def _own_classes(path: Path) -> ClassTable | None:
-    if (path / "classes.txt").is_file():
-        text = (path / "classes.txt").read_text(encoding="utf-8-sig")
-        return named(_checked(tuple(line.strip() for line in text.rstrip().splitlines()), path / "classes.txt"))
-    if (path / "meta.json").is_file():
-        return _from_json(path / "meta.json")
-    return None
-
-
-def _from_json(file: Path) -> ClassTable | None:
-    try:
-        table = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{file} is not JSON: {error}") from None
-    if not isinstance(table, dict) or "classes" not in table:
-        return None
-    names, palette = table["classes"], table.get("palette")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DatasetError(f'{file}: classes: a list of names is needed, such as ["grass", "sky"]')
-    if palette is None:
-        return named(_checked(tuple(names), file))
-    if not isinstance(palette, list) or len(palette) != len(names) or not all(map(_is_colour, palette)):
-        raise DatasetError(f"{file}: palette: {len(names)} colours [red, green, blue] are needed, one for each class")
-    return ClassTable(_checked(tuple(names), file), tuple(tuple(colour) for colour in palette))
-
-
-def _is_colour(entry: object) -> bool:
-    return isinstance(entry, list) and len(entry) == 3 and all(part in range(256) for part in entry)
-
-
-def _checked(names: tuple[str, ...], file: Path) -> tuple[str, ...]:
-    """The names, if each says something and is there once: a slip would shift every label after it."""
-    for place, name in enumerate(names):
-        if not name:
-            raise DatasetError(f"{file}: line {place + 1} is empty; every line is the name of a class")
-        if name in names[:place]:
-            raise DatasetError(f"{file}: the class {name!r} is there twice, as labels {names.index(name)} and {place}")
-    return names

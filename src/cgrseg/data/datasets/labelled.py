@@ -1,21 +1,21 @@
 """Pictures with labels, whatever their layout on disk: the one class that training and evaluation read from.
 
-Axes: H W picture rows and columns, k classes.
+    label file -- read: the values it stores -- lookup: the class of each value -- checks -- labels 0..k-1, 255
+
+Axes: H W picture rows and columns, k classes, v values that a label file may hold.
 """
 
 import hashlib
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from cgrseg.arrays import IGNORE, Image, LabelMap
-from cgrseg.classes import ClassTable
+from cgrseg.classes import ClassTable, read_published
 from cgrseg.config import Kind
 from cgrseg.data.images import read_image, read_label_map, read_size
 from cgrseg.errors import DatasetError
@@ -23,8 +23,11 @@ from cgrseg.errors import DatasetError
 OUTSIDE = 254
 """What a lookup gives for values that the data set does not define; so there are at most 254 classes."""
 
-Lookup = UInt8[np.ndarray, "256"]
-"""For each value in a label file its class 0..k-1, 255 = ignore, or OUTSIDE."""
+UNLABELLED = 65_535
+"""What a reader of shapes or colours gives where nothing is labelled; 16-bit label maps may hold it, too."""
+
+Lookup = UInt8[np.ndarray, "v"]
+"""For each value in a label file its class 0..k-1, 255 = ignore, or OUTSIDE; the last stands for all values above."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,15 @@ class Pair:
     labels: Path
 
 
+Read = Callable[[Pair], LabelMap]
+"""From a pair to the values in its label file; worker processes get a copy of it."""
+
+
+def read_values(pair: Pair) -> LabelMap:
+    """The numbers in a label file that is a gray or palette picture."""
+    return read_label_map(pair.labels)
+
+
 @dataclass(frozen=True)
 class Layout:
     """What the reader of one kind of data set finds below a path, for one split."""
@@ -43,6 +55,7 @@ class Layout:
     classes: ClassTable
     lookup: Lookup
     pairs: tuple[Pair, ...]
+    read: Read = read_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +67,9 @@ class LabelledImages:
     classes: ClassTable
     pairs: tuple[Pair, ...]
     lookup: Lookup
+    read: Read = read_values
+    expected: int | None = None
+    """Number of pictures of the official release, where there is one."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -69,12 +85,12 @@ class LabelledImages:
             DatasetError: it holds a value that the data set does not define, or its size is not the picture's.
         """
         pair = self.pairs[index]
-        raw, size = read_label_map(pair.labels), read_size(pair.image)
+        raw, size = self.read(pair), read_size(pair.image)
         if raw.shape != size:
             theirs, ours = (f"{width} x {height}" for height, width in (raw.shape, size))
             raise DatasetError(f"{pair.labels} is {theirs} pixels but its picture {pair.image} is {ours}")
-        labels = self.lookup[np.minimum(raw, 255)]
-        strange = (labels == OUTSIDE) | (raw > 255)
+        labels = np.take(self.lookup, raw, mode="clip")
+        strange = labels == OUTSIDE
         if strange.any():
             raise DatasetError(self._strange_values(pair, raw, strange))
         return labels
@@ -82,10 +98,10 @@ class LabelledImages:
     def _strange_values(self, pair: Pair, raw: LabelMap, strange: np.ndarray) -> str:
         values, counts = np.unique(raw[strange], return_counts=True)
         listed = ", ".join(f"{value} in {count:,}" for value, count in list(zip(values, counts, strict=True))[:3])
-        classes, ignored = (spans(np.flatnonzero(found)) for found in (self.lookup < OUTSIDE, self.lookup == IGNORE))
-        return (
-            f"{pair.labels} holds the value {listed} pixels; {self.kind} has {classes} for classes, {ignored} for none"
-        )
+        defined = self.lookup[:UNLABELLED]
+        classes, ignored = (spans(np.flatnonzero(found)) for found in (defined < OUTSIDE, defined == IGNORE))
+        meant = f"{self.kind} has {classes} for classes, {ignored or 'nothing'} for none"
+        return f"{pair.labels} holds the value {listed} pixels; {meant}"
 
     def fingerprint(self, index: int) -> str:
         """The first 16 hex digits of the SHA-256 of the picture's height, width (as text) and RGB bytes."""
@@ -111,19 +127,47 @@ class LabelledImages:
         return np.bincount(self.labels(index).ravel(), minlength=256)[: len(self.classes)]
 
 
-def published_lookup(name: str) -> Lookup:
-    """The lookup of a published table, such as `camvid`."""
-    table = json.loads((resources.files("cgrseg") / "assets" / f"{name}.json").read_text(encoding="utf-8"))
-    return lookup_of([row["raw"] for row in table["classes"]], table["ignore"])
+def published_layout(kind: Kind, pairs: tuple[Pair, ...], read: Read = read_values) -> Layout:
+    """The pairs of a published data set with the classes and raw values of its table."""
+    known = read_published(kind)
+    return Layout(known.classes, lookup_of(known.raw, known.ignored), pairs, read)
 
 
 def lookup_of(raw: Iterable[int], ignored: Iterable[int] = (IGNORE,)) -> Lookup:
     """The lookup for the value in a label file of each class in turn, and the values that mean no label."""
-    lookup = np.full(256, OUTSIDE, np.uint8)
-    for label, value in enumerate(raw):
-        lookup[value] = label
-    lookup[list(ignored)] = IGNORE
+    raw, ignored = list(raw), list(ignored)
+    lookup = np.full(max(255, *raw, *ignored) + 2, OUTSIDE, np.uint8)
+    lookup[raw] = range(len(raw))
+    lookup[ignored] = IGNORE
     return lookup
+
+
+def root_of(path: Path, *names: str) -> Path:
+    """The folder of a data set: the first of these below `path` that is there, else `path` itself."""
+    return next((path / name for name in names if (path / name).is_dir()), path)
+
+
+def folder_of(folders: dict[str, str], split: str, kind: Kind) -> str:
+    """The name that an official release gives a split.
+
+    Raises:
+        DatasetError: it has no such split with labels.
+    """
+    if split not in folders:
+        raise DatasetError(f"{kind} has no split {split!r} with labels; it has {', '.join(folders)}")
+    return folders[split]
+
+
+def listed(listing: Path, layout: str) -> list[str]:
+    """The names in a list of pictures: the first word of each line.
+
+    Raises:
+        DatasetError: there is no such list.
+    """
+    if not listing.is_file():
+        raise DatasetError(f"{listing}: no such list; {layout}")
+    lines = (line.split() for line in listing.read_text(encoding="utf-8").splitlines())
+    return [words[0] for words in lines if words]
 
 
 def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path], where: str) -> tuple[Pair, ...]:
@@ -143,17 +187,19 @@ def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path
     return tuple(Pair(name, images[name], labels[name]) for name in names)
 
 
-def files_by_stem(folder: Path, suffixes: tuple[str, ...], layout: str) -> dict[str, Path]:
-    """The files of a folder by name without suffix; `layout` tells a user whose folder is missing what it should be."""
+def files_by_stem(folder: Path, endings: tuple[str, ...], layout: str) -> dict[str, Path]:
+    """The files of a folder by name without ending; `layout` tells a user whose folder is missing what it should be."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; {layout}")
     files: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
-        if file.suffix.lower() not in suffixes or file.name.startswith("."):
+        ending = next((ending for ending in endings if file.name.lower().endswith(ending.lower())), None)
+        if ending is None or file.name.startswith("."):
             continue
-        if file.stem in files:
-            raise DatasetError(f"{folder} holds both {files[file.stem].name} and {file.name}; keep one of them")
-        files[file.stem] = file
+        stem = file.name[: -len(ending)]
+        if stem in files:
+            raise DatasetError(f"{folder} holds both {files[stem].name} and {file.name}; keep one of them")
+        files[stem] = file
     return files
 
 

@@ -1,0 +1,82 @@
+"""Polygons of LabelMe: one JSON for each picture, shapes in the order in which they were drawn.
+
+Each shape is drawn as LabelMe's own export draws it, outline included, and covers those before it.
+
+Axes: H W picture rows and columns.
+"""
+
+import base64
+import binascii
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt16
+from PIL import Image as Pillow
+from PIL import ImageDraw, UnidentifiedImageError
+
+from cgrseg.arrays import Size
+from cgrseg.data.datasets.labelled import UNLABELLED
+from cgrseg.data.datasets.table import NOT_A_CLASS, Table
+from cgrseg.errors import DatasetError
+
+CORNERS = {"polygon": 3, "rectangle": 2, "circle": 2, "mask": 2}
+"""The shapes that cover an area, and how many points each has at least."""
+
+
+def read_labelme(file: Path, table: Table, size: Size) -> UInt16[np.ndarray, "H W"]:
+    """The label map that the shapes of a file draw.
+
+    Args:
+        file: a JSON of LabelMe.
+        table: the value of each class.
+        size: that of the picture, for old files that do not say.
+
+    Raises:
+        DatasetError: it is no such file, or a shape has no area or a name that is not a class.
+    """
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+        height, width = tree.get("imageHeight") or size[0], tree.get("imageWidth") or size[1]
+        canvas = Pillow.new("I", (width, height), table.unlabelled)
+        for place, shape in enumerate(tree["shapes"]):
+            where, name = f"{file}: shape {place + 1}", shape["label"]
+            _draw(canvas, shape, UNLABELLED if name == NOT_A_CLASS else table.value_of(name, where), where)
+    except KeyError as error:
+        raise DatasetError(f"{file} is not a JSON of LabelMe: {error} is not there but needed") from None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DatasetError(f"{file} is not a JSON of LabelMe: {error}") from None
+    return np.array(canvas).astype(np.uint16)
+
+
+def _draw(canvas: Pillow.Image, shape: dict, value: int, where: str) -> None:
+    kind = shape.get("shape_type") or "polygon"
+    points = [(float(x), float(y)) for x, y in shape["points"]]
+    if kind not in CORNERS:
+        raise DatasetError(f"{where} is a {kind}, which has no area; shapes with one are {', '.join(CORNERS)}")
+    if len(points) < CORNERS[kind]:
+        raise DatasetError(f"{where} has {len(points)} points where a {kind} needs {CORNERS[kind]}; draw it again")
+    pen = ImageDraw.Draw(canvas)
+    if kind == "polygon":
+        pen.polygon(points, fill=value, outline=value)
+    elif kind == "rectangle":
+        (x, y), (other_x, other_y) = points
+        pen.rectangle([min(x, other_x), min(y, other_y), max(x, other_x), max(y, other_y)], fill=value, outline=value)
+    elif kind == "circle":
+        (x, y), edge = points
+        radius = math.dist((x, y), edge)
+        pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=value, outline=value)
+    else:
+        left, top = (int(part) for part in points[0])
+        canvas.paste(value, (left, top), _decoded(shape["mask"], where))
+
+
+def _decoded(mask: str, where: str) -> Pillow.Image:
+    """The picture of a mask, inside = white, as a stencil."""
+    try:
+        with Pillow.open(io.BytesIO(base64.b64decode(mask))) as picture:
+            return Pillow.fromarray(np.array(picture.convert("L")) > 0)
+    except (binascii.Error, UnidentifiedImageError, OSError):
+        raise DatasetError(f"{where} holds a mask that is not a PNG in base 64; draw it again") from None

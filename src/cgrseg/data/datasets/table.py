@@ -1,0 +1,157 @@
+"""What a folder says of its own labels: classes.txt with one name a line in order of label, or meta.json.
+
+    "classes"  the names                                       ["grass", "sky"]
+    "palette"  a colour for each, also in label maps in RGB    [[0, 128, 0], [70, 130, 180]]       (may be absent)
+    "values"   the value of each in other label maps           [1, 2]                              (absent: 0, 1, ...)
+    "ignore"   the values and colours that mean no label       [0, [0, 0, 0]]                      (absent: 255)
+
+The two files exclude each other, so that no order of classes hides behind another.
+"""
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgrseg.arrays import IGNORE, Colour
+from cgrseg.classes import ClassTable, named
+from cgrseg.data.datasets.labelled import OUTSIDE, UNLABELLED
+from cgrseg.errors import DatasetError
+
+NOT_A_CLASS = "__ignore__"
+"""What LabelMe calls shapes that carry no label."""
+
+BACKGROUNDS = ("background", "_background_")
+"""Classes that stand for all that is not drawn."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The classes of a folder, and how its label files write them."""
+
+    classes: ClassTable
+    raw: tuple[int, ...]
+    """The value of each class."""
+    ignored: tuple[int, ...] = (IGNORE, UNLABELLED)
+    void: tuple[Colour, ...] = ()
+    """The colours that mean no label."""
+    has_palette: bool = False
+    """Whether the folder itself gives the colours of its classes."""
+
+    @property
+    def unlabelled(self) -> int:
+        """The value of what no shape covers: the background's, if there is such a class."""
+        backgrounds = (value for name, value in zip(self.classes.names, self.raw, strict=True) if name in BACKGROUNDS)
+        return next(backgrounds, UNLABELLED)
+
+    def values_by_colour(self, where: str) -> dict[Colour, int]:
+        """The value that each colour stands for.
+
+        Raises:
+            DatasetError: a colour stands for two; `where` begins the sentence.
+        """
+        values: dict[Colour, int] = dict.fromkeys(self.void, UNLABELLED)
+        for name, colour, value in zip(self.classes.names, self.classes.colours, self.raw, strict=True):
+            if colour in values:
+                raise DatasetError(f"{where}: the colour {colour} of {name!r} stands for something else, too")
+            values[colour] = value
+        return values
+
+    def value_of(self, name: str, where: str) -> int:
+        """The value of a class by name.
+
+        Raises:
+            DatasetError: there is no such class; `where` begins the sentence.
+        """
+        names = self.classes.names
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            advice = f"did you mean {close[0]!r}?" if close else f"the classes are {', '.join(names)}"
+            raise DatasetError(f"{where}: {name!r} is no class; {advice}")
+        return self.raw[names.index(name)]
+
+
+def plain_table(classes: ClassTable) -> Table:
+    """The table of classes whose values are their places."""
+    return Table(classes, tuple(range(len(classes))))
+
+
+def read_table(folder: Path) -> Table | None:
+    """What a folder says of its labels, if anything.
+
+    Raises:
+        DatasetError: its file is not as described above.
+    """
+    text, tree = folder / "classes.txt", folder / "meta.json"
+    table = _from_json(tree) if tree.is_file() else None
+    if not text.is_file():
+        return table
+    if table is not None:
+        raise DatasetError(f"{folder} names its classes twice, in classes.txt and in meta.json; keep one of them")
+    lines = text.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    return plain_table(named(checked_names([line.strip() for line in lines], str(text))))
+
+
+def checked_names(names: list[str], where: str) -> tuple[str, ...]:
+    """The names, if each says something and is there once: a slip would shift every label after it."""
+    for place, name in enumerate(names):
+        if not name:
+            raise DatasetError(f"{where}: line {place + 1} is empty; every line is the name of a class")
+        if name == NOT_A_CLASS:
+            raise DatasetError(f"{where}: {name!r} is no class; leave it out, shapes of that name get no label anyway")
+        if name in names[:place]:
+            first = names.index(name)
+            raise DatasetError(f"{where}: the class {name!r} is there twice, as labels {first} and {place}")
+    if not 0 < len(names) <= OUTSIDE:
+        raise DatasetError(f"{where} names {len(names)} classes; 1 to {OUTSIDE} are possible")
+    return tuple(names)
+
+
+def _from_json(file: Path) -> Table | None:
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{file} is not JSON: {error}") from None
+    if not isinstance(tree, dict) or "classes" not in tree:
+        return None
+    listed = tree["classes"]
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise DatasetError(f'{file}: classes: a list of names is needed, such as ["grass", "sky"]')
+    names = checked_names(listed, str(file))
+    palette, raw = _palette(tree, names, file), _raw_values(tree, names, file)
+    ignored = tree.get("ignore", [] if IGNORE in raw else [IGNORE])
+    if not isinstance(ignored, list) or not all(_is_value(entry) or _is_colour(entry) for entry in ignored):
+        raise DatasetError(f"{file}: ignore: a list of values or colours is needed, such as [0, [0, 0, 0]]")
+    values = (*(entry for entry in ignored if _is_value(entry)), UNLABELLED)
+    if shared := set(values) & set(raw):
+        value = min(shared)
+        raise DatasetError(f"{file}: ignore: {value} is the value of the class {names[raw.index(value)]!r}")
+    if palette is None:
+        return Table(named(names), raw, values)
+    void = tuple(tuple(entry) for entry in ignored if _is_colour(entry))
+    return Table(ClassTable(names, palette), raw, values, void, has_palette=True)
+
+
+def _palette(tree: dict, names: tuple[str, ...], file: Path) -> tuple[Colour, ...] | None:
+    palette = tree.get("palette")
+    if palette is None:
+        return None
+    if not isinstance(palette, list) or len(palette) != len(names) or not all(map(_is_colour, palette)):
+        raise DatasetError(f"{file}: palette: {len(names)} colours [red, green, blue] are needed, one for each class")
+    return tuple(tuple(colour) for colour in palette)
+
+
+def _raw_values(tree: dict, names: tuple[str, ...], file: Path) -> tuple[int, ...]:
+    values = tree.get("values", list(range(len(names))))
+    is_list = isinstance(values, list) and all(map(_is_value, values))
+    if not is_list or not len(values) == len(set(values)) == len(names):
+        raise DatasetError(f"{file}: values: {len(names)} different whole numbers are needed, one for each class")
+    return tuple(values)
+
+
+def _is_value(entry: object) -> bool:
+    return isinstance(entry, int) and not isinstance(entry, bool) and 0 <= entry < UNLABELLED
+
+
+def _is_colour(entry: object) -> bool:
+    return isinstance(entry, list) and len(entry) == 3 and all(_is_value(part) and part < 256 for part in entry)
