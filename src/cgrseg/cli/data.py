@@ -12,6 +12,8 @@ from rich.text import Text
 
 from cgrseg.classes import read_published
 from cgrseg.cli import options
+from cgrseg.cli.data_check import check
+from cgrseg.cli.data_show import show
 from cgrseg.config import Kind
 
 PUBLISHED: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "folder")
@@ -19,9 +21,9 @@ WIDTH = 100
 """Columns where no terminal says how wide it is."""
 
 
-@click.group(epilog="\b\nExample:\n  cgrseg data list")
+@click.group(commands=[check, show], epilog="\b\nExample:\n  cgrseg data list")
 def data() -> None:
-    """Know the data sets that can be read."""
+    """Know the data sets that can be read, find what is wrong with one, and look at it."""
 
 
 @data.command("list", epilog="\b\nExample:\n  cgrseg data list ade20k")

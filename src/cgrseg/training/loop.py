@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.config import Recipe
+from cgrseg.data.check import require_sound
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.loader import Batch, training_batches
 from cgrseg.errors import DatasetError, TrainingError
@@ -60,6 +61,7 @@ def train(
 
     Raises:
         RecipeError: a setting is out of its range.
+        DatasetError: a look at a few pairs of each split found an error.
         TrainingError: the folder holds a run already (or none, with `resume`), or the loss is not finite.
     """
     recipe = checked(recipe)
@@ -68,6 +70,7 @@ def train(
             f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
         )
     pictures, held_out = open_splits(recipe, data)
+    require_sound((pictures, held_out), data)
     recipe = replace(recipe, model=replace(recipe.model, classes=len(pictures.classes)))
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model)

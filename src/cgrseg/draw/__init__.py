@@ -71,9 +71,9 @@ def overlay_with_legend(image: Image, labels: LabelMap, classes: ClassTable, are
     view = overlay(_enlarge(image, factor), _enlarge(labels, factor), classes)
     height, width = view.shape[:2]
     text_px = max(SMALLEST_TEXT_PX, round((height * width) ** 0.5 / 38))
-    entries = _entries(classes, areas)
+    entries = entries_of(classes, areas)
     if width < 2 * height:
-        lines = max(FEWEST_ROWS, height // _line_px(text_px))
+        lines = max(FEWEST_ROWS, height // line_px(text_px))
         return _join(view, legend(entries, text_px, lines, MOST_COLUMNS), text_px, axis=1)
     columns = max(1, width // _column_px(entries, text_px))
     lines = min(MOST_ROWS_BELOW, ceil(len(entries) / columns))
@@ -108,14 +108,15 @@ class Entry:
     colour: Colour
 
 
-def _entries(classes: ClassTable, areas: dict[str, float]) -> list[Entry]:
+def entries_of(classes: ClassTable, areas: dict[str, float]) -> list[Entry]:
     """The lines of a legend, the largest area first."""
     colours = dict(zip(classes.names, classes.colours, strict=True))
     ordered = sorted(areas.items(), key=lambda item: -item[1])
-    return [Entry(name, _percent(area), colours[name]) for name, area in ordered]
+    return [Entry(name, percent(area), colours[name]) for name, area in ordered]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share as a legend writes it."""
     return f"{share:.1%}" if share >= 0.0005 else "<0.1%"
 
 
@@ -125,7 +126,7 @@ def legend(entries: list[Entry], text_px: int, rows: int, columns: int) -> Drawi
     shown = entries if len(entries) <= room else entries[: room - 1]
     count = len(shown) + (len(shown) < len(entries))
     rows = min(rows, ceil(count / ceil(count / rows))) if count else 1
-    width, line = _column_px(entries, text_px), _line_px(text_px)
+    width, line = _column_px(entries, text_px), line_px(text_px)
     whole_px = max(1, ceil(count / rows)) * width - _gap_px(text_px)
     sheet = Pillow.new("RGB", (whole_px, rows * line), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -134,32 +135,33 @@ def legend(entries: list[Entry], text_px: int, rows: int, columns: int) -> Drawi
     if count > len(shown):
         left, top = (count - 1) // rows * width, (count - 1) % rows * line
         more = f"and {len(entries) - len(shown)} more"
-        pen.text((left + 2 * text_px, top + line / 2), more, FAINT_INK, _font(text_px), anchor="lm")
+        pen.text((left + 2 * text_px, top + line / 2), more, FAINT_INK, font(text_px), anchor="lm")
     return np.array(sheet)
 
 
 def _write_entry(pen: ImageDraw.ImageDraw, entry: Entry, corner: tuple[int, int], text_px: int, width: int) -> None:
-    left, middle = corner[0], corner[1] + _line_px(text_px) / 2
+    left, middle = corner[0], corner[1] + line_px(text_px) / 2
     swatch = (left, middle - 0.55 * text_px, left + 1.3 * text_px, middle + 0.55 * text_px)
     pen.rounded_rectangle(swatch, radius=0.2 * text_px, fill=entry.colour, outline=FAINT_INK)
-    pen.text((left + 2 * text_px, middle), _cut(entry.name, text_px), INK, _font(text_px), anchor="lm")
-    pen.text((left + width - _gap_px(text_px), middle), entry.share, FAINT_INK, _font(text_px), anchor="rm")
+    pen.text((left + 2 * text_px, middle), _cut(entry.name, text_px), INK, font(text_px), anchor="lm")
+    pen.text((left + width - _gap_px(text_px), middle), entry.share, FAINT_INK, font(text_px), anchor="rm")
 
 
 def _cut(name: str, text_px: int) -> str:
     """The name, its end replaced by dots where it is too long."""
-    font, widest = _font(text_px), LETTERS * _font(text_px).getlength("n")
-    if font.getlength(name) <= widest:
+    letters = font(text_px)
+    widest = LETTERS * letters.getlength("n")
+    if letters.getlength(name) <= widest:
         return name
-    kept = next(n for n in range(len(name), -1, -1) if font.getlength(name[:n] + "…") <= widest)
+    kept = next(n for n in range(len(name), -1, -1) if letters.getlength(name[:n] + "…") <= widest)
     return name[:kept].rstrip() + "…"
 
 
 def _column_px(entries: list[Entry], text_px: int) -> int:
     """Width of a column: swatch, the longest name, the share and the space behind it."""
-    font = _font(text_px)
-    longest = max((font.getlength(_cut(entry.name, text_px)) for entry in entries), default=0)
-    return ceil(2 * text_px + longest + text_px + font.getlength("100.0%")) + _gap_px(text_px)
+    letters = font(text_px)
+    longest = max((letters.getlength(_cut(entry.name, text_px)) for entry in entries), default=0)
+    return ceil(2 * text_px + longest + text_px + letters.getlength("100.0%")) + _gap_px(text_px)
 
 
 def _gap_px(text_px: int) -> int:
@@ -167,9 +169,11 @@ def _gap_px(text_px: int) -> int:
     return 2 * text_px
 
 
-def _line_px(text_px: int) -> int:
+def line_px(text_px: int) -> int:
+    """The height of a line of text with the space around it."""
     return round(1.7 * text_px)
 
 
-def _font(text_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(text_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font of every drawing."""
     return ImageFont.load_default(text_px)

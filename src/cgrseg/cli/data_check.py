@@ -1,0 +1,109 @@
+"""`cgrseg data check`: what is wrong with a data set, and what mends it."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cgrseg.cli import options
+from cgrseg.cli.progress import bar_of
+
+WIDTH = 100
+"""Columns at most, so that sentences stay readable in a wide terminal."""
+STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+EXAMPLES = 3
+FAULTY = 1
+
+
+@click.command("check", epilog="\b\nExample:\n  cgrseg data check --data folder=my-photos")
+@options.data
+@click.option("--split", "splits", default="train,val", show_default=True, help="Parts to look at and to compare.")
+@options.as_json
+def check(data: options.DataPath, splits: str, json_file: Path | None) -> None:
+    """Look for what is wrong with pictures and labels. Each finding comes with the line that mends it."""
+    from cgrseg.data.check import check_dataset
+
+    names = [name.strip() for name in splits.split(",") if name.strip()]
+    with bar_of("pictures") as show, without_warnings():
+        report = check_dataset(data.kind, data.path, names, data.merge, show).as_tree()
+    console = Console(
+        width=min(WIDTH, Console().width) if sys.stdout.isatty() else WIDTH, highlight=False, markup=False
+    )
+    tables = [part for table in (classes(report), findings(report)) if table.rows for part in (table, "")]
+    for part in (about(report), *tables, summary(report)):
+        console.print(part, soft_wrap=isinstance(part, str))
+    options.write_json(json_file, report)
+    sys.exit(FAULTY if report["errors"] else 0)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """No log lines of the readers: what they warn of is among the findings."""
+    logger = logging.getLogger("cgrseg.data.datasets")
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
+
+
+def classes(report: dict) -> Table:
+    """How often each class occurs, one a row; those that never do are counted."""
+    splits = list(report["pictures"])
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("label", justify="right")
+    table.add_column("class", overflow="fold")
+    for split in splits:
+        table.add_column(f"{split}: pixels", justify="right", no_wrap=True)
+        table.add_column("pictures", justify="right", no_wrap=True)
+    totals = {split: sum(use["pixels"][split] for use in report["classes"]) or 1 for split in splits}
+    for label, use in enumerate(report["classes"]):
+        cells = [cell for split in splits for cell in (_share(use["pixels"][split], totals[split]), _count(use, split))]
+        if any(use["pixels"].values()):
+            swatch = Text.assemble(("   ", "on rgb({},{},{})".format(*use["colour"])), f" {use['name']}")
+            table.add_row(str(label), swatch, *cells)
+    return table
+
+
+def _share(pixels: int, total: int) -> str:
+    if not pixels:
+        return "-"
+    return f"{pixels / total:.2%}" if pixels / total >= 0.0001 else "<0.01%"
+
+
+def _count(use: dict, split: str) -> str:
+    return f"{use['pictures'][split]:,}" if use["pictures"][split] else "-"
+
+
+def findings(report: dict) -> Table:
+    """One finding a row: what it is, what was found and what mends it."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, leading=1)
+    table.add_column("", no_wrap=True)
+    table.add_column("found, and what to do", overflow="fold")
+    for finding in report["findings"]:
+        severity = finding["severity"]
+        told = Text(finding["sentence"])
+        if finding["files"]:
+            more = ", ..." if len(finding["files"]) > EXAMPLES else ""
+            told.append(f"\n{', '.join(finding['files'][:EXAMPLES])}{more}", "dim")
+        told.append("\n→ ", STYLES[severity]).append(finding["fix"])
+        table.add_row(Text.assemble((severity, STYLES[severity]), "\n", (finding["code"], "dim")), told)
+    return table
+
+
+def about(report: dict) -> str:
+    """What was looked at, in one line."""
+    pictures = ", ".join(f"{split} {count:,}" for split, count in report["pictures"].items()) or "none"
+    return f"{report['data']} {report['path']}, pictures: {pictures}\n"
+
+
+def summary(report: dict) -> str:
+    """The counts in one line."""
+    return ", ".join(f"{report[f'{name}s']} {name}{'' if report[f'{name}s'] == 1 else 's'}" for name in STYLES)

@@ -1,0 +1,112 @@
+"""The doctor of data sets: everything that may be wrong with pictures and labels, each with the line that mends it.
+
+    splits -- open -- pairs -- examine each, in parallel -- facts -- rules -- findings
+
+A rule never looks at a file: it reads facts, so each is a function of its own that a test can plant a fault for.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cgrseg.config import Kind, Merge
+from cgrseg.data.check.class_rules import class_findings, class_uses, differing_classes
+from cgrseg.data.check.examination import Examined, examine
+from cgrseg.data.check.file_rules import picture_findings, size_findings
+from cgrseg.data.check.findings import ClassUse, Finding, Report, Severity, by_severity
+from cgrseg.data.check.label_rules import label_findings
+from cgrseg.data.check.leaks import leaks
+from cgrseg.data.check.pairing import open_split
+from cgrseg.data.check.value_rules import seen_values, value_findings
+from cgrseg.data.datasets import LabelledImages
+from cgrseg.errors import DatasetError
+
+__all__ = ["ClassUse", "Finding", "Report", "Severity", "check_dataset", "require_sound"]
+
+SAMPLE = 32
+"""Pairs of a split that are looked at before a training run."""
+
+Show = Callable[[int, int], None]
+"""Called with the pairs that are done, and all of them."""
+
+
+def check_dataset(
+    kind: Kind,
+    path: Path,
+    splits: Sequence[str] = ("train", "val"),
+    merge: Merge | None = None,
+    show: Show | None = None,
+) -> Report:
+    """Look at every file of some splits of a data set.
+
+    Args:
+        kind: the layout of the files.
+        path: the folder of the data set.
+        splits: those to look at, and to compare with each other.
+        merge: new classes made of the data set's own.
+        show: called with the numbers of pairs done and of all.
+
+    Raises:
+        MissingExtra: the label files need a package that is not installed.
+    """
+    opened = {split: open_split(kind, path, split, merge) for split in splits}
+    findings = [finding for _, found in opened.values() for finding in found]
+    findings = list(dict.fromkeys(findings))  # what holds for the whole folder was found with each split
+    datasets = {split: dataset for split, (dataset, _) in opened.items() if dataset is not None}
+    total, pairs = sum(map(len, datasets.values())), list[Examined]()
+    for dataset in datasets.values():
+        done = len(pairs)
+        pairs += examine(dataset, range(len(dataset)), (lambda n, done=done: show(done + n, total)) if show else None)
+    pictures = {split: len(dataset) for split, dataset in datasets.items()}
+    if not datasets:
+        return Report(kind, path, pictures, by_severity(findings), ())
+    first = next(iter(datasets.values()))
+    findings += differing_classes({split: dataset.classes for split, dataset in datasets.items()}, path)
+    findings += _file_findings(first, pairs, path)
+    uses = class_uses(first, pairs, list(datasets))
+    findings += class_findings(first, pairs, uses, path)
+    findings += leaks(pairs, path, is_published=kind != "folder")
+    findings += [finding for dataset in datasets.values() for finding in _part(dataset)]
+    return Report(kind, path, pictures, by_severity(findings), uses)
+
+
+def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Path) -> list[Finding]:
+    """What pictures, label files and their values say, without the comparison of pictures."""
+    return [
+        *picture_findings(pairs, path),
+        *label_findings(pairs, dataset.classes, path),
+        *size_findings(pairs, path),
+        *value_findings(seen_values(dataset, pairs, path)),
+    ]
+
+
+def _part(dataset: LabelledImages) -> list[Finding]:
+    """A note if the official release has another number of pictures."""
+    if dataset.expected in (None, len(dataset)):
+        return []
+    sentence = f"{dataset.split} holds {len(dataset):,} pictures where the official release has {dataset.expected:,}"
+    fix = "nothing to do if a part of it is meant; otherwise unpack the release again"
+    return [Finding("note", "part", sentence, len(dataset), (), fix)]
+
+
+def require_sound(datasets: Sequence[LabelledImages], path: Path) -> None:
+    """Look at a few pairs of each split, as a training run does before its first step.
+
+    Raises:
+        DatasetError: something is wrong with them that would spoil the run.
+    """
+    pairs = [pair for dataset in datasets for pair in examine(dataset, _spread(len(dataset)), quick=True)]
+    dataset = datasets[0]
+    findings = _file_findings(dataset, pairs, path)
+    findings += class_findings(dataset, pairs, class_uses(dataset, pairs, [data.split for data in datasets]), path)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not errors:
+        return
+    rest = f"; {len(errors) - 1} more kinds of error" if len(errors) > 1 else ""
+    raise DatasetError(f"{errors[0]}{rest}; to see all: cgrseg data check --data {dataset.kind}={path}")
+
+
+def _spread(length: int) -> list[int]:
+    """The places of a few pairs, evenly spaced from first to last."""
+    return np.unique(np.linspace(0, length - 1, min(length, SAMPLE)).round().astype(int)).tolist()

@@ -1,0 +1,137 @@
+"""Pictures that are there twice: in two splits, in one, or nearly so.
+
+A picture's hash is 256 bits: whether each of 16 x 16 parts is brighter than the one to its left. Copies that were saved
+again, resized or made a little brighter differ in a few bits; other pictures differ in about 128.
+
+Axes: n m pictures.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from cgrseg.data.check.examination import Examined
+from cgrseg.data.check.findings import Finding, about, short, some
+
+NEAR_BITS = 24
+"""Two pictures are near-duplicates if at most so many of 256 bits differ."""
+CHUNK = 4_096
+"""Pictures that are compared with all others at once."""
+
+
+def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[Finding]:
+    """What is there more than once."""
+    by_digest: dict[bytes, list[Examined]] = defaultdict(list)
+    for pair in pairs:
+        if pair.picture.digest:
+            by_digest[pair.picture.digest].append(pair)
+    groups = [group for group in by_digest.values() if len(group) > 1]
+    across = [group for group in groups if len({pair.split for pair in group}) > 1]
+    within = [group for group in groups if len({pair.split for pair in group}) == 1]
+    contrary = [group for group in within if len({pair.labels.digest for pair in group}) > 1]
+    alike = [group for group in within if len({pair.labels.digest for pair in group}) == 1]
+    remove = "keep one of them"
+    found = about(
+        "warning" if is_published else "error",
+        "leak",
+        _couples(across, root),
+        "{n} [picture is|pictures are] in two splits, so scores say nothing about new pictures",
+        _filled("take them out of one", across),
+        root=root,
+    )
+    found += about(
+        "warning",
+        "contradiction",
+        _couples(contrary, root),
+        "{n} [picture is|pictures are] there twice with different labels",
+        _filled(remove, contrary),
+        root=root,
+    )
+    found += about(
+        "warning",
+        "same-picture",
+        _couples(alike, root),
+        "{n} [picture is|pictures are] there twice in one split and [counts|count] double",
+        _filled(remove, alike),
+        root=root,
+    )
+    return found + _near(pairs, root) + _same_labels(pairs, root)
+
+
+def _couples(groups: list[list[Examined]], root: Path) -> list[Path | str]:
+    return [" = ".join(short(pair.pair.image, root) for pair in group[:2]) for group in groups]
+
+
+def _filled(fix: str, groups: list[list[Examined]]) -> str:
+    if not groups:
+        return fix
+    spare = [max(group, key=lambda pair: (pair.split == "train", str(pair.pair.image))) for group in groups]
+    return f"{fix}: rm {some([file for pair in spare for file in pair.files])}"
+
+
+def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Pictures of other splits that look like one of train but are not its equal."""
+    learnt = [pair for pair in pairs if pair.split == "train" and pair.picture.bits is not None]
+    scored = [pair for pair in pairs if pair.split != "train" and pair.picture.bits is not None]
+    couples: list[Path | str] = []
+    for place, twin in near_duplicates(_signs(scored), _signs(learnt)):
+        one, other = scored[place], learnt[twin]
+        if one.picture.digest != other.picture.digest:
+            couples.append(f"{short(one.pair.image, root)} ~ {short(other.pair.image, root)}")
+    prefix = Path(str(couples[0]).split(" ~ ")[0]).name.split("_")[0] if couples else ""
+    return about(
+        "warning",
+        "near-leak",
+        couples,
+        "{n} [picture outside train looks|pictures outside train look] like one in train (saved again, resized, "
+        "or frames of one scene), "
+        "so scores flatter",
+        f"keep whole scenes together: move them into train, or set data.hold_out, as in --set data.hold_out={prefix}",
+        root=root,
+    )
+
+
+def _signs(pairs: Sequence[Examined]) -> Float32[np.ndarray, "n 256"]:
+    """The bits of each picture as -1 and 1."""
+    bits = [pair.picture.bits for pair in pairs if pair.picture.bits is not None]
+    packed = np.stack(bits) if bits else np.zeros((0, 32), np.uint8)
+    return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
+
+
+def near_duplicates(
+    scored: Float32[np.ndarray, "n 256"], learnt: Float32[np.ndarray, "m 256"]
+) -> list[tuple[int, int]]:
+    """For each of the first that has a near-duplicate among the second, its place and that of the nearest."""
+    found: list[tuple[int, int]] = []
+    if not len(learnt):
+        return found
+    nearest, fewest = np.zeros(len(scored), np.int64), np.full(len(scored), np.inf, np.float32)
+    for start in range(0, len(learnt), CHUNK):
+        differing = (256 - scored @ learnt[start : start + CHUNK].T) / 2
+        places = differing.argmin(axis=1)
+        bits = differing[np.arange(len(scored)), places]
+        closer = bits < fewest
+        nearest[closer], fewest[closer] = places[closer] + start, bits[closer]
+    return [(int(place), int(nearest[place])) for place in np.flatnonzero(fewest <= NEAR_BITS)]
+
+
+def _same_labels(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Different pictures with one and the same label map, pixel for pixel, of two classes or more."""
+    groups: dict[bytes, list[Examined]] = defaultdict(list)
+    for pair in pairs:
+        if pair.picture.digest and len(pair.labels.values) > 1:
+            groups[pair.labels.digest].append(pair)
+    copied = [group for group in groups.values() if len({pair.picture.digest for pair in group}) > 1]
+    files: list[Path | str] = [pair.pair.labels for group in copied for pair in group]
+    fix = "look at them: cgrseg data show; a script that wrote them may have written one map for all"
+    return about(
+        "warning",
+        "same-labels",
+        files,
+        "{n} label files of different pictures are equal pixel for pixel",
+        fix,
+        root=root,
+    )
