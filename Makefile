@@ -9,7 +9,7 @@ SETTINGS := pyproject.toml constraints-cpu.txt
 PHOTO := src/cgrseg/assets/street.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test quick lint format clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,10 @@ demo: $(VENV)/core ## segment the bundled street photo; the results go to out/
 	@echo "label map, overlay with legend and areas: $$(ls out/street* | tr '\n' ' ')"
 
 test: $(VENV)/dev ## run every test
-	@$(BIN)/pytest --numprocesses 2 --quiet
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet
+
+quick: $(VENV)/dev ## run the tests that take under a second each
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet -m 'not slow'
 
 lint: $(VENV)/dev ## check style, types and floors
 	@$(BIN)/ruff check

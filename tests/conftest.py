@@ -1,18 +1,19 @@
 """What every test gets: shapes and types checked at each call, one thread, and the data that cannot be shipped."""
 
 import os
+from pathlib import Path
 
+REPOSITORY = Path(__file__).parents[1]
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch loads: test processes run side by side
+os.environ["CGRSEG_AUTO"] = "torch"  # preparing a network for another engine takes long; tests of those name them
+os.environ["CGRSEG_CACHE"] = str(REPOSITORY / ".pytest_cache" / "networks")
 
 from jaxtyping import install_import_hook
 
 install_import_hook("cgrseg", "beartype.beartype")
 
-from pathlib import Path
-
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("CGRSEG_SHARED", REPOSITORY.parent / "shared"))
 
 

@@ -57,6 +57,7 @@ def modules_after(statement: str) -> set[str]:
 
 def test_the_public_names_are_these():
     assert cgrseg.__all__ == [
+        "BenchmarkConfig",
         "CGRSegError",
         "Evaluation",
         "Failure",
@@ -64,8 +65,10 @@ def test_the_public_names_are_these():
         "Recipe",
         "Segmentation",
         "Segmenter",
+        "benchmark",
         "build_model",
         "evaluate",
+        "export",
         "load",
         "open_dataset",
         "read_recipe",

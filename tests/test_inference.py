@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from colour_engine import ColourEngine, colour_info, flag
 
-from cgrseg.inference import predict_labels, predict_labels_with_confidence, prepare
+from cgrseg.inference import Evidence, infer, prepare
+from cgrseg.runtime import Engine
+from cgrseg.weights import WeightsInfo
+
+
+def predict(engine: Engine, info: WeightsInfo, image: np.ndarray) -> Evidence:
+    return infer(engine, prepare(image, info), image.shape[:2])
 
 
 @pytest.mark.parametrize(
@@ -37,7 +43,7 @@ def test_values_are_normalised_by_the_weights_own_mean_and_deviation():
 def test_labels_have_the_pictures_size_and_change_where_it_changes(size):
     image = flag(*size)
 
-    labels = predict_labels(ColourEngine(), colour_info(), image)
+    labels = predict(ColourEngine(), colour_info(), image).labels()
 
     slack = -(-8 * size[1] // 64)  # a grid point, seen in the picture
     assert labels.shape == size
@@ -46,7 +52,7 @@ def test_labels_have_the_pictures_size_and_change_where_it_changes(size):
 
 
 def test_labels_are_right_to_the_pixel_where_the_grid_meets_the_edge():
-    labels = predict_labels(ColourEngine(), colour_info(), flag(64, 64))
+    labels = predict(ColourEngine(), colour_info(), flag(64, 64)).labels()
 
     assert (labels[:, :32] == 0).all()
     assert (labels[:, 32:] == 2).all()
@@ -57,7 +63,7 @@ def test_a_grid_that_reaches_beyond_the_picture_does_not_move_its_labels():
     image[:, :224, 0] = 255
     image[:, 224:, 2] = 255
 
-    labels = predict_labels(ColourEngine(), colour_info(long_px=600), image)
+    labels = predict(ColourEngine(), colour_info(long_px=600), image).labels()
 
     assert (labels[:, :224] == 0).all()
     assert (labels[:, 224:] == 2).all()
@@ -68,7 +74,7 @@ def test_extreme_pictures_get_a_label_for_every_pixel(size):
     image = np.zeros((*size, 3), np.uint8)
     image[..., 1] = 200
 
-    labels = predict_labels(ColourEngine(), colour_info(), image)
+    labels = predict(ColourEngine(), colour_info(), image).labels()
 
     assert labels.shape == size
     assert (labels == 1).all()
@@ -78,15 +84,15 @@ def test_confidence_is_the_probability_of_the_label():
     image = np.zeros((64, 64, 3), np.uint8)
     image[..., 1] = 2  # logits 0, 2, 0
 
-    labels, confidence = predict_labels_with_confidence(ColourEngine(), colour_info(), image)
+    evidence = predict(ColourEngine(), colour_info(), image)
 
-    assert (labels == 1).all()
-    assert confidence == pytest.approx(np.full((64, 64), np.exp(2) / (np.exp(2) + 2)), abs=1e-5)
+    assert (evidence.labels() == 1).all()
+    assert evidence.confidence() == pytest.approx(np.full((64, 64), np.exp(2) / (np.exp(2) + 2)), abs=1e-5)
 
 
 def test_the_engine_sees_one_picture_at_a_time():
     engine = ColourEngine()
 
-    predict_labels(engine, colour_info(), flag(640, 320))
+    predict(engine, colour_info(), flag(640, 320))
 
     assert engine.seen == [(1, 3, 128, 64)]

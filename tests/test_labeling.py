@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from cgrseg.labeling import label_map, label_map_with_confidence, maps
+from cgrseg.labeling import confidence_map, label_map, maps
 from cgrseg.labeling.axis import place
 
 
@@ -47,20 +47,30 @@ def assert_wins(
 def make_logits(kind: str, shape: tuple[int, int, int], seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal(shape).astype(np.float32)
-    if kind == "smooth":
-        return np.sin(noise[:, :1, :1] * np.arange(shape[1])[:, None] + noise[:, -1:, -1:] * np.arange(shape[2])) * 9
-    if kind == "constant":
-        return np.full(shape, noise.flat[0])
-    if kind == "tied":
-        return rng.integers(-1, 2, shape).astype(np.float32)
-    if kind == "steep":
-        return noise * 10.0 ** rng.integers(-6, 9, shape[:1])[:, None, None]
-    if kind == "near":
-        return 1 + noise * 1e-5
-    return noise
+    across, along = np.arange(shape[1])[:, None], np.arange(shape[2])
+    slope = rng.permutation(shape[0])[:, None, None].astype(np.float32)
+    made = {
+        "random": noise,
+        "smooth": np.sin(noise[:, :1, :1] * across + noise[:, -1:, -1:] * along) * 9,
+        "constant": np.full(shape, noise.flat[0]),
+        "tied": rng.integers(-1, 2, shape),
+        "steep": noise * 10.0 ** rng.integers(-6, 9, shape[:1])[:, None, None],
+        "near": 1 + noise * 1e-5,
+        # lines of many slopes, each of which wins a short piece between two points
+        "envelope": 2 * slope * (across % 2 + along % 2) - slope**2 / max(shape[0] - 1, 1),
+        "cliffs": noise * 40,
+        "masked": np.where(slope == 0, np.float32(-1e9), noise),
+    }
+    return made[kind].astype(np.float32)
 
 
-KINDS = st.sampled_from(["random", "smooth", "constant", "tied", "steep", "near"])
+def top_probability(logits: np.ndarray, size: tuple[int, int], extent: tuple[int, int] | None = None) -> np.ndarray:
+    """The largest softmax probability at every pixel in float64."""
+    return torch.from_numpy(upsampled(logits, size, extent)).softmax(dim=0).amax(dim=0).numpy()
+
+
+KINDS = st.sampled_from(["random", "smooth", "constant", "tied", "steep", "near", "envelope"])
+GENTLE_KINDS = st.sampled_from(["random", "smooth", "constant", "tied", "near", "envelope", "cliffs", "masked"])
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 6), st.integers(1, 6))
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -83,7 +93,7 @@ def taking(way: str) -> Iterator[None]:
 @settings(deadline=None, max_examples=200)
 @given(kind=KINDS, shape=SHAPES, size=SIZES, seed=st.integers(0, 99))
 def test_labels_are_the_argmax_of_the_upsampled_logits(way, kind, shape, size, seed):
-    logits = make_logits(kind, shape, seed).astype(np.float32)
+    logits = make_logits(kind, shape, seed)
 
     with taking(way):
         labels = label_map(logits, size)
@@ -98,7 +108,7 @@ def test_labels_are_the_argmax_of_the_upsampled_logits(way, kind, shape, size, s
 @given(kind=KINDS, classes=st.integers(1, 12), extent=st.tuples(st.integers(1, 50), st.integers(1, 50)), size=SIZES)
 def test_with_an_extent_a_grid_point_stands_for_eight_pixels(way, kind, classes, extent, size):
     shape = (classes, -(-extent[0] // 8), -(-extent[1] // 8))
-    logits = make_logits(kind, shape, seed=1).astype(np.float32)
+    logits = make_logits(kind, shape, seed=1)
 
     with taking(way):
         labels = label_map(logits, size, extent=extent)
@@ -107,33 +117,48 @@ def test_with_an_extent_a_grid_point_stands_for_eight_pixels(way, kind, classes,
 
 
 @pytest.mark.parametrize("way", ["numba", "torch"])
-@settings(deadline=None, max_examples=100)
-@given(
-    kind=st.sampled_from(["random", "smooth", "constant", "tied", "near"]),
-    shape=SHAPES,
-    size=SIZES,
-    seed=st.integers(0, 99),
-)
+@settings(deadline=None, max_examples=200)
+@given(kind=GENTLE_KINDS, shape=SHAPES, size=SIZES, seed=st.integers(0, 99))
 def test_confidence_is_the_softmax_of_the_winner_over_all_classes(way, kind, shape, size, seed):
-    logits = make_logits(kind, shape, seed).astype(np.float32)
+    logits = make_logits(kind, shape, seed)
 
     with taking(way):
-        labels, confidence = label_map_with_confidence(logits, size)
-        without = label_map(logits, size)
+        confidence = confidence_map(logits, size)
 
-    reference = torch.from_numpy(upsampled(logits, size)).softmax(dim=0).amax(dim=0).numpy()
     assert confidence.dtype == np.float32
-    assert np.abs(confidence - reference).max() <= 1e-5
-    assert (labels == without).all()
+    assert np.abs(confidence - top_probability(logits, size)).max() <= 1e-5
+
+
+@pytest.mark.parametrize("way", ["numba", "torch"])
+@settings(deadline=None, max_examples=100)
+@given(
+    kind=GENTLE_KINDS, classes=st.integers(1, 12), extent=st.tuples(st.integers(1, 50), st.integers(1, 50)), size=SIZES
+)
+def test_with_an_extent_confidence_lies_where_the_labels_lie(way, kind, classes, extent, size):
+    shape = (classes, -(-extent[0] // 8), -(-extent[1] // 8))
+    logits = make_logits(kind, shape, seed=1)
+
+    with taking(way):
+        confidence = confidence_map(logits, size, extent=extent)
+
+    assert np.abs(confidence - top_probability(logits, size, extent)).max() <= 1e-5
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 10, 40])
+def test_confidence_stays_exact_where_a_cell_has_many_pixels(path, scale):
+    logits = scale * np.random.default_rng(0).standard_normal((20, 3, 4)).astype(np.float32)
+
+    confidence = confidence_map(logits, (100, 230))
+
+    assert np.abs(confidence - top_probability(logits, (100, 230))).max() <= 1e-5
 
 
 def test_confidence_stays_exact_far_from_zero(path):
     logits = np.random.default_rng(0).standard_normal((150, 5, 6)).astype(np.float32) + 1000
 
-    confidence = label_map_with_confidence(logits, (40, 41))[1]
+    confidence = confidence_map(logits, (40, 41))
 
-    reference = torch.from_numpy(upsampled(logits, (40, 41))).softmax(dim=0).amax(dim=0).numpy()
-    assert np.abs(confidence - reference).max() <= 1e-5
+    assert np.abs(confidence - top_probability(logits, (40, 41))).max() <= 1e-5
 
 
 @pytest.mark.parametrize("size", [(512, 683), (64, 85), (37, 50)])
@@ -191,13 +216,15 @@ def test_labels_have_16_bits_only_above_255_classes(path, classes, dtype):
 def test_tensors_give_tensors_and_batches_give_batches(path):
     logits = torch.randn(3, 5, 4, 6, generator=torch.manual_seed(0), requires_grad=True)
 
-    labels, confidence = label_map_with_confidence(logits, (20, 30))
-    arrays = label_map_with_confidence(logits.detach().numpy(), (20, 30))
+    labels, confidence = label_map(logits, (20, 30)), confidence_map(logits, (20, 30))
+    array = label_map(logits.detach().numpy(), (20, 30))
 
     assert labels.dtype == torch.uint8
+    assert confidence.dtype == torch.float32
     assert confidence.shape == labels.shape == (3, 20, 30)
-    assert (arrays[0] == labels.numpy()).all()
+    assert (array == labels.numpy()).all()
     assert (label_map(logits[1], (20, 30)) == labels[1]).all()
+    assert (confidence_map(logits[1], (20, 30)) == confidence[1]).all()
 
 
 @pytest.mark.parametrize("convert", [lambda x: x.half(), lambda x: x.bfloat16(), lambda x: x.double(), lambda x: x.mT])
@@ -214,7 +241,8 @@ def test_a_read_only_array_is_taken_and_left_alone(path):
     kept = logits.copy()
     logits.flags.writeable = False
 
-    label_map_with_confidence(logits, (9, 9))
+    label_map(logits, (9, 9))
+    confidence_map(logits, (9, 9))
 
     assert (logits == kept).all()
 
@@ -223,20 +251,18 @@ def test_a_read_only_array_is_taken_and_left_alone(path):
 def test_threads_share_the_rows_and_change_nothing(threads):
     logits = np.random.default_rng(0).standard_normal((2, 7, 5, 6)).astype(np.float32)
 
-    alone = label_map_with_confidence(logits, (33, 47))
-    together = label_map_with_confidence(logits, (33, 47), threads=threads)
-
-    assert (alone[0] == together[0]).all()
-    assert (alone[1] == together[1]).all()
+    for make in (label_map, confidence_map):
+        alone, together = make(logits, (33, 47)), make(logits, (33, 47), threads=threads)
+        assert (alone == together).all()
 
 
 def test_blocks_of_few_rows_give_the_same_map(monkeypatch):
     monkeypatch.setattr(maps, "_has_numba", lambda: False)
     logits = np.random.default_rng(0).standard_normal((7, 5, 6)).astype(np.float32)
-    whole = label_map_with_confidence(logits, (33, 47))
+    whole = label_map(logits, (33, 47)), confidence_map(logits, (33, 47))
 
     monkeypatch.setattr(maps.blocks, "BLOCK", 1000)
-    parts = label_map_with_confidence(logits, (33, 47))
+    parts = label_map(logits, (33, 47)), confidence_map(logits, (33, 47))
 
     assert (whole[0] == parts[0]).all()
     assert np.allclose(whole[1], parts[1], rtol=1e-6)
@@ -244,13 +270,16 @@ def test_blocks_of_few_rows_give_the_same_map(monkeypatch):
 
 def test_the_first_call_on_a_machine_says_that_it_compiles(monkeypatch, caplog):
     monkeypatch.setattr("cgrseg.labeling.compiling.is_kept", lambda function: False)
-    maps._kernels.cache_clear()
+    maps._label_kernel.cache_clear()
+    maps._confidence_kernel.cache_clear()
     caplog.set_level(logging.INFO)
 
     for _ in range(2):
         label_map(np.zeros((2, 2, 2), np.float32), (4, 4))
+        confidence_map(np.zeros((2, 2, 2), np.float32), (4, 4))
 
-    assert [record.message.split(";")[0] for record in caplog.records] == ["compiling the label map kernels"]
+    told = [record.message.split(";")[0] for record in caplog.records]
+    assert told == ["compiling the label map kernel", "compiling the confidence kernel"]
 
 
 def test_an_extent_that_does_not_fit_the_grid_is_a_bug_of_the_caller():

@@ -1,6 +1,10 @@
 """From a path, a PIL picture or an array to a result that can be looked at and saved."""
 
+import copy
 import json
+import pickle
+import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,9 @@ from PIL import Image as Pillow
 
 from cgrseg import prediction
 from cgrseg.errors import CGRSegError, ImageError
+from cgrseg.inference import Evidence
 from cgrseg.prediction import Failure, Segmentation, Segmenter, load
+from cgrseg.streaming import AHEAD
 
 
 @pytest.fixture
@@ -192,53 +198,98 @@ def test_a_stream_goes_through_a_folder_in_order_and_past_broken_files(segmenter
     ]
 
 
-def test_a_stream_reads_no_picture_before_it_is_asked_for(segmenter, write, tmp_path):
-    write("a.png")
-    write("b.png")
+def test_a_stream_works_ahead_of_its_user_but_not_before_it_starts_nor_far(segmenter, write, tmp_path):
+    for place in range(3 * AHEAD):
+        write(f"{place:02}.png")
+    stream = segmenter.stream(tmp_path)
+    before = len(segmenter.engine.seen)
+    seen = [len(segmenter.engine.seen) for _ in stream]
+
+    assert before == 0
+    assert all(count < fetched + AHEAD for fetched, count in enumerate(seen, start=1))
+    assert seen[-1] == 3 * AHEAD
+
+
+def test_a_stream_keeps_few_pictures_in_memory(segmenter, write, tmp_path):
+    for place in range(3 * AHEAD):
+        write(f"{place:02}.png")
+    pictures, most = [], 0
+
+    for result in segmenter.stream(tmp_path):
+        pictures.append(weakref.ref(result.image))
+        most = max(most, sum(picture() is not None for picture in pictures))
+
+    assert most <= 2  # the result of this round and of the one before
+
+
+def test_a_stream_left_early_leaves_no_threads(segmenter, write, tmp_path):
+    for place in range(3 * AHEAD):
+        write(f"{place:02}.png")
+    before = set(threading.enumerate())
 
     stream = segmenter.stream(tmp_path)
     next(stream)
+    stream.close()
 
-    assert len(segmenter.engine.seen) == 1
+    assert set(threading.enumerate()) == before
+    assert len(segmenter.engine.seen) <= AHEAD
+
+
+def test_what_is_no_mistake_of_the_users_ends_a_stream(write, tmp_path):
+    class Broken(ColourEngine):
+        def __call__(self, images):
+            if self.seen:
+                raise ZeroDivisionError
+            return super().__call__(images)
+
+    for name in ("a.png", "b.png", "c.png"):
+        write(name)
+    before = set(threading.enumerate())
+
+    stream = Segmenter(Broken(), colour_info()).stream(tmp_path)
+
+    assert isinstance(next(stream), Segmentation)
+    with pytest.raises(ZeroDivisionError):
+        next(stream)
+    assert set(threading.enumerate()) == before
+
+
+def test_a_mistake_that_the_engine_tells_is_a_failure_of_its_picture(write, tmp_path):
+    class Choosy(ColourEngine):
+        def __call__(self, images):
+            if images.shape[2] > 100:
+                raise CGRSegError("too tall")
+            return super().__call__(images)
+
+    for name, height in (("a.png", 64), ("b.png", 128), ("c.png", 64)):
+        write(name, flag(height, 64))
+
+    outcomes = list(Segmenter(Choosy(), colour_info(long_px=200)).stream(tmp_path))
+
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, False]
+
+
+def test_the_engine_is_asked_by_one_thread_at_a_time(write, tmp_path):
+    class Alone(ColourEngine):
+        asked = threading.Lock()
+
+        def __call__(self, images):
+            assert self.asked.acquire(blocking=False)
+            threading.Event().wait(0.005)
+            self.asked.release()
+            return super().__call__(images)
+
+    for place in range(5):
+        write(f"{place}.png")
+    segmenter = Segmenter(Alone(), colour_info())
+
+    for result in segmenter.stream(tmp_path):
+        assert (segmenter(result.image).labels == result.labels).all()
 
 
 def test_a_stream_of_nothing_says_so(segmenter, tmp_path):
     with pytest.raises(ImageError, match="holds no pictures"):
         next(segmenter.stream(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("files", "sources", "names"),
-    [
-        (["photo.jpg"], ["photo.jpg"], ["photo"]),
-        (["x/photo.jpg", "y/photo.jpg"], ["."], ["x/photo", "y/photo"]),
-        (["x/photo.jpg", "y/photo.jpg"], ["*/photo.jpg"], ["x/photo", "y/photo"]),
-        (["x/photo.jpg", "y/photo.jpg"], ["x", "y"], ["x/photo", "y/photo"]),
-        (["x/photo.jpg", "y/photo.jpg"], ["x/photo.jpg", "y/photo.jpg"], ["x/photo", "y/photo"]),
-        (["x/sub/photo.jpg"], ["x"], ["sub/photo"]),
-        (["a.jpg", "b.jpg"], ["b.jpg", "a*.jpg"], ["b", "a"]),
-        (["photo.jpg", "photo.png"], ["."], ["photo_jpg", "photo_png"]),
-        (["photo.jpg", "photo.png", "photo_jpg.png"], ["."], ["photo_jpg_", "photo_png", "photo_jpg"]),
-        (["Photo.jpg", "photo.png"], ["."], ["Photo_jpg", "photo_png"]),
-        (["photo.v2.jpg", "photo.v3.jpg"], ["."], ["photo.v2", "photo.v3"]),
-        (["photo.jpg"], ["photo.jpg", "."], ["photo", "photo"]),
-    ],
-)
-def test_no_two_pictures_get_the_same_name(write, tmp_path, files, sources, names):
-    for file in files:
-        write(file, flag(2, 2))
-
-    named = prediction.name_pictures([str(tmp_path / source) for source in sources])
-
-    assert [name for _, name in named] == names
-
-
-def test_relative_sources_are_named_like_absolute_ones(write, tmp_path, monkeypatch):
-    write("photos/x/photo.jpg", flag(2, 2))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    assert prediction.name_pictures(["../photos"]) == [(Path("../photos/x/photo.jpg"), "x/photo")]
 
 
 def test_results_with_dots_in_their_names_keep_them(segmenter, write, tmp_path):
@@ -263,6 +314,48 @@ def test_a_loaded_segmenter_has_the_module_and_the_classes(monkeypatch):
     assert segmenter.weights == "weights.safetensors"
 
 
+def test_confidence_is_computed_on_first_use_and_the_logits_are_let_go(segmenter):
+    result = segmenter(flag(64, 64))
+    logits = weakref.ref(result.evidence.logits)
+
+    confidence = result.confidence
+
+    assert confidence.shape == (64, 64)
+    assert confidence.max() <= 1
+    assert result.confidence is confidence
+    assert logits() is None
+
+
+def test_a_result_can_be_made_of_arrays(segmenter):
+    confidence = np.full((4, 5), 0.25, np.float32)
+
+    result = Segmentation(image=flag(4, 5), labels=flag(4, 5)[..., 0], evidence=confidence, classes=CLASSES, name="own")
+
+    assert result.confidence is confidence
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])
+def test_results_and_segmenters_can_be_copied_and_sent_to_other_processes(again, segmenter):
+    fresh, used = segmenter(flag(64, 64)), segmenter(flag(64, 64))
+    confidence = used.confidence
+
+    copies = again(fresh), again(used), again(segmenter)(flag(64, 64))
+
+    assert isinstance(fresh.evidence, Evidence)
+    for each in copies:
+        assert (each.labels == used.labels).all()
+        assert (each.confidence == confidence).all()
+
+
+def test_threads_do_not_change_a_label_map(segmenter):
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+
+    together = Segmenter(ColourEngine(), colour_info(), threads=3)
+
+    assert (together(image).labels == segmenter(image).labels).all()
+    assert (together(image).confidence == segmenter(image).confidence).all()
+
+
 def test_a_result_prints_short(segmenter):
     assert len(repr(segmenter(flag(64, 64)))) < 100
 
@@ -274,7 +367,7 @@ def test_sixteen_bit_label_maps_are_saved_too(tmp_path):
     result = Segmentation(
         image=np.zeros((4, 5, 3), np.uint8),
         labels=labels,
-        confidence=np.ones((4, 5), np.float32),
+        evidence=np.ones((4, 5), np.float32),
         classes=named(tuple(map(str, range(300)))),
         name="many",
     )

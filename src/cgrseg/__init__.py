@@ -11,10 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cgrseg.benchmarking import BenchmarkConfig, benchmark
     from cgrseg.config import ModelConfig, Recipe
     from cgrseg.data.datasets import open_dataset
     from cgrseg.errors import CGRSegError
     from cgrseg.evaluation import Evaluation, evaluate
+    from cgrseg.exporting import export
     from cgrseg.model import build_model
     from cgrseg.prediction import Failure, Segmentation, Segmenter, load
     from cgrseg.recipes import read_recipe
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BenchmarkConfig",
     "CGRSegError",
     "Evaluation",
     "Failure",
@@ -30,8 +33,10 @@ __all__ = [
     "Recipe",
     "Segmentation",
     "Segmenter",
+    "benchmark",
     "build_model",
     "evaluate",
+    "export",
     "load",
     "open_dataset",
     "read_recipe",
@@ -39,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BenchmarkConfig": "benchmarking",
     "CGRSegError": "errors",
     "Evaluation": "evaluation",
     "Failure": "prediction",
@@ -46,8 +52,10 @@ _HOMES = {
     "Recipe": "config",
     "Segmentation": "prediction",
     "Segmenter": "prediction",
+    "benchmark": "benchmarking",
     "build_model": "model",
     "evaluate": "evaluation",
+    "export": "exporting",
     "load": "prediction",
     "open_dataset": "data.datasets",
     "read_recipe": "recipes",

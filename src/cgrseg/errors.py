@@ -28,6 +28,10 @@ class TrainingError(CGRSegError):
     """A run that cannot start, cannot resume, or met a loss that is not finite."""
 
 
+class ExportError(CGRSegError):
+    """An export that does not give what the network gives, or that is asked for what there is not."""
+
+
 class MissingExtra(CGRSegError):
     """An optional package that is not installed; the message holds the pip line."""
 

@@ -1,9 +1,12 @@
 """Picture -> label map, on any engine.
 
-    picture -- resize to fit, normalise -- engine -- logits -- upsampled argmax -- labels, sized as the picture
+    picture -- resize to fit, normalise -- engine -- evidence --+-- upsampled argmax --> labels, sized as the picture
+                                                                +-- upsampled softmax --> confidence
 
-Axes: _H _W rows and columns of the prepared picture.
+Axes: k classes, h w grid rows and columns, _H _W rows and columns of the prepared picture.
 """
+
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,9 +14,28 @@ from jaxtyping import Float32
 from cgrseg.arrays import Confidence, Image, LabelMap, Size
 from cgrseg.data.images import resize_image
 from cgrseg.data.transforms import fit_size, normalise
-from cgrseg.labeling import label_map, label_map_with_confidence
+from cgrseg.labeling import confidence_map, label_map
 from cgrseg.runtime import Engine
 from cgrseg.weights import WeightsInfo
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the network says of a picture: logits, and how their grid lies on it."""
+
+    logits: Float32[np.ndarray, "k h w"] = field(repr=False)
+    size: Size
+    """Of the picture."""
+    extent: Size
+    """Of the prepared picture, which the grid covers."""
+
+    def labels(self, threads: int = 1) -> LabelMap:
+        """The class of each pixel."""
+        return label_map(self.logits, self.size, self.extent, threads=threads)
+
+    def confidence(self, threads: int = 1) -> Confidence:
+        """The probability of each pixel's class; it costs more than the labels."""
+        return confidence_map(self.logits, self.size, self.extent, threads=threads)
 
 
 def prepare(image: Image, info: WeightsInfo) -> Float32[np.ndarray, "3 _H _W"]:
@@ -22,16 +44,9 @@ def prepare(image: Image, info: WeightsInfo) -> Float32[np.ndarray, "3 _H _W"]:
     return normalise(resize_image(image, size), info.mean, info.std)
 
 
-def predict_labels(engine: Engine, info: WeightsInfo, image: Image) -> LabelMap:
-    """The class of each pixel."""
-    prepared = prepare(image, info)
-    return label_map(engine(prepared[None])[0], _size(image), extent=_size(prepared[0]))
-
-
-def predict_labels_with_confidence(engine: Engine, info: WeightsInfo, image: Image) -> tuple[LabelMap, Confidence]:
-    """The class of each pixel and its probability; on many classes this costs several times the labels alone."""
-    prepared = prepare(image, info)
-    return label_map_with_confidence(engine(prepared[None])[0], _size(image), extent=_size(prepared[0]))
+def infer(engine: Engine, prepared: Float32[np.ndarray, "3 _H _W"], size: Size) -> Evidence:
+    """Run the network on a prepared picture; `size` is that of the picture it was made from."""
+    return Evidence(engine(prepared[None])[0], size, prepared.shape[1:])
 
 
 def _size(picture: np.ndarray) -> Size:

@@ -8,26 +8,29 @@ Axes: H W picture rows and columns.
 """
 
 import json
-import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float32
 from PIL import Image as Pillow
 from torch import nn
 
 from cgrseg import draw
 from cgrseg.arrays import Confidence, Image, LabelMap
 from cgrseg.classes import ClassTable
-from cgrseg.data.images import find_images, read_image, to_rgb, write_image, write_palette_png
+from cgrseg.data.images import read_image, to_rgb, write_image, write_palette_png
+from cgrseg.data.sources import name_pictures
 from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.files import replacing
-from cgrseg.inference import predict_labels, predict_labels_with_confidence
-from cgrseg.runtime import Engine, EngineName, TorchEngine, open_engine
-from cgrseg.weights import WeightsInfo, open_weights
+from cgrseg.inference import Evidence, infer, prepare
+from cgrseg.runtime import Engine, EngineName, TorchEngine, is_graph, open_engine, open_graph
+from cgrseg.streaming import overlap
+from cgrseg.weights import WeightsInfo, open_weights, with_classes
 
 Picture = str | Path | Pillow.Image | np.ndarray
 """What a segmenter takes: the path of a file, a PIL picture or an (h, w, 3) uint8 RGB array."""
@@ -42,8 +45,8 @@ class Segmentation:
 
     image: Image = field(repr=False)
     labels: LabelMap = field(repr=False)
-    confidence: Confidence = field(repr=False)
-    """Probability of the label at each pixel, 0..1."""
+    evidence: Confidence | Evidence = field(repr=False)
+    """The confidence, or what it is computed from on first use."""
     classes: ClassTable = field(repr=False)
     name: str
     """What its files are called; may begin with the folders they lie in."""
@@ -51,6 +54,15 @@ class Segmentation:
     """The picture's file."""
     weights: str = ""
     """What was given to `load`."""
+
+    @property
+    def confidence(self) -> Confidence:
+        """Probability of the label at each pixel, 0..1; computed when first asked for, and the logits are let go."""
+        evidence = self.evidence
+        if isinstance(evidence, Evidence):
+            evidence = evidence.confidence()
+            object.__setattr__(self, "evidence", evidence)
+        return evidence
 
     def areas(self) -> dict[str, float]:
         """The share of the picture, 0..1, of each class present, the largest first."""
@@ -119,11 +131,27 @@ class Failure:
     error: CGRSegError
 
 
-class Segmenter:
-    """Weights on an engine, ready for pictures."""
+class _Named(NamedTuple):
+    """A picture, what its result is called, and its file."""
 
-    def __init__(self, engine: Engine, info: WeightsInfo, weights: str = "") -> None:
-        self.engine, self.info, self.weights = engine, info, weights
+    image: Image
+    name: str
+    source: Path | None
+
+
+_Prepared = tuple[_Named, Float32[np.ndarray, "3 _H _W"]]
+
+
+class Segmenter:
+    """Weights on an engine, ready for pictures; may be called from several threads."""
+
+    def __init__(self, engine: Engine, info: WeightsInfo, weights: str = "", threads: int = 1) -> None:
+        """`threads` share the work on each label map; those of the network are the engine's own."""
+        self.engine, self.info, self.weights, self.threads = engine, info, weights, threads
+        self._turn = Lock()
+
+    def __reduce__(self) -> tuple:
+        return Segmenter, (self.engine, self.info, self.weights, self.threads)
 
     @property
     def classes(self) -> ClassTable:
@@ -144,36 +172,52 @@ class Segmenter:
             ImageError: the file cannot be read, or it is no picture.
         """
         if isinstance(picture, str | Path):
-            return self._segment(read_image(Path(picture)), Path(picture).stem, Path(picture))
-        return self._segment(as_image(picture), "picture", None)
+            prepared = self._read((Path(picture), Path(picture).stem))
+        else:
+            prepared = self._prepare(_Named(as_image(picture), "picture", None))
+        return self._label(self._infer(prepared))
 
     def labels(self, image: Image) -> LabelMap:
-        """The label map alone, which is all that scoring needs and quicker."""
-        return predict_labels(self.engine, self.info, image)
+        """The label map alone, which is all that scoring needs."""
+        return self._infer(self._prepare(_Named(image, "", None)))[1].labels(self.threads)
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Segmentation | Failure]:
         """Segment files, folders and patterns, in order; a file that fails does not stop the rest.
 
-        Results are named by their place under the folder that was given, so that no two have the same name.
+        The next pictures are read and segmented in threads while the caller works on a result; a few are in memory at a
+        time. Results are named by their place under the folder that was given, so that no two have the same name.
 
         Raises:
             ImageError: a source has no pictures.
         """
-        for path, name in name_pictures([sources] if isinstance(sources, str | Path) else sources):
-            try:
-                yield self._segment(read_image(path), name, path)
-            except CGRSegError as error:
-                yield Failure(path, error)
+        named = name_pictures([sources] if isinstance(sources, str | Path) else sources)
+        with closing(overlap(named, self._read, self._infer, self._label)) as answers:
+            for (path, _), answer in zip(named, answers, strict=True):
+                error = answer.exception()
+                yield Failure(path, error) if isinstance(error, CGRSegError) else answer.result()
 
-    def _segment(self, image: Image, name: str, source: Path | None) -> Segmentation:
-        labels, confidence = predict_labels_with_confidence(self.engine, self.info, image)
+    def _read(self, named: tuple[Path, str]) -> _Prepared:
+        path, name = named
+        return self._prepare(_Named(read_image(path), name, path))
+
+    def _prepare(self, named: _Named) -> _Prepared:
+        return named, prepare(named.image, self.info)
+
+    def _infer(self, prepared: _Prepared) -> tuple[_Named, Evidence]:
+        """An engine is asked by one thread at a time."""
+        named, array = prepared
+        with self._turn:
+            return named, infer(self.engine, array, named.image.shape[:2])
+
+    def _label(self, inferred: tuple[_Named, Evidence]) -> Segmentation:
+        named, evidence = inferred
         return Segmentation(
-            image=image,
-            labels=labels,
-            confidence=confidence,
+            image=named.image,
+            labels=evidence.labels(self.threads),
+            evidence=evidence,
             classes=self.classes,
-            name=name,
-            source=source,
+            name=named.name,
+            source=named.source,
             weights=self.weights,
         )
 
@@ -186,10 +230,11 @@ def load(
     threads: int | None = None,
     classes: str | tuple[str, ...] | None = None,
 ) -> Segmenter:
-    """A segmenter from weights.
+    """A segmenter from weights, or from what `cgrseg export` made of them.
 
     Args:
-        source: a bundled name such as `cgrseg-t-camvid`, a `.safetensors` file, an authors' `.pth` file or a hub id.
+        source: a bundled name such as `cgrseg-t-camvid`, a `.safetensors` file, an authors' `.pth` file or a hub id; or
+            an exported `.onnx` or `.xml` file.
         engine: what runs the network; `auto` takes the fastest that is installed.
         device: `cpu`, `cuda` or `cuda:1`.
         threads: of a CPU; as many as the engine likes unless given.
@@ -198,8 +243,13 @@ def load(
     Raises:
         CheckpointError: the weights cannot be read, or predict another number of classes.
     """
-    model, info = open_weights(source, classes)
-    return Segmenter(open_engine(model, engine=engine, device=device, threads=threads), info, str(source))
+    if is_graph(source):
+        opened, info = open_graph(Path(source), engine=engine, device=device, threads=threads)
+        info = with_classes(info, classes, Path(source).name)
+    else:
+        model, info = open_weights(source, classes)
+        opened = open_engine(model, engine=engine, device=device, threads=threads)
+    return Segmenter(opened, info, str(source), threads or 1)
 
 
 def as_image(picture: Pillow.Image | np.ndarray) -> Image:
@@ -218,34 +268,3 @@ def as_image(picture: Pillow.Image | np.ndarray) -> Image:
             f"an array of {shape} {picture.dtype} is no picture; an RGB array of h x w x 3 uint8 is needed"
         )
     return np.ascontiguousarray(picture)
-
-
-def name_pictures(sources: Sequence[str | Path]) -> list[tuple[Path, str]]:
-    """Every picture of some files, folders and patterns, and a name for its results that no other has.
-
-    The name is the path below the folder given (below what all have in common, if there are several), without the
-    suffix unless two pictures differ in nothing else.
-    """
-    paths = [path for source in sources for path in find_images(source)]
-    root = os.path.commonpath([_root(source).absolute() for source in sources])
-    stems = {path: path.absolute().relative_to(root).with_suffix("").as_posix() for path in paths}
-    uses = Counter(stem.casefold() for stem in stems.values())  # some file systems do not tell a from A
-    names = {path: stem for path, stem in stems.items() if uses[stem.casefold()] == 1}
-    taken = {name.casefold() for name in names.values()}
-    for path in (path for path in stems if path not in names):
-        name = f"{stems[path]}_{path.suffix.removeprefix('.')}"
-        while name.casefold() in taken:
-            name += "_"
-        taken.add(name.casefold())
-        names[path] = name
-    return [(path, names[path]) for path in paths]
-
-
-def _root(source: str | Path) -> Path:
-    """The folder that names are relative to: of a file its own, of a pattern the last one without a wildcard."""
-    path = Path(source)
-    if path.is_dir():
-        return path
-    if path.is_file():
-        return path.parent
-    return Path(*takewhile(lambda part: not set(part) & set("*?["), path.parts))

@@ -1,4 +1,6 @@
 import os
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -51,6 +53,34 @@ def test_weights_that_do_not_exist_are_a_mistake(run, pictures):
 
     assert result.code == 1
     assert "no-such-weights" in result.err
+
+
+def test_results_that_cannot_be_written_end_the_run(run, weights, pictures, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "one.json").mkdir()
+
+    result = run("predict", pictures, "-w", weights, "-o", tmp_path / "out")
+
+    assert result.code == 1
+    assert "cannot write results there" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_it_at_once_and_leaves_whole_files_only(weights, pictures, tmp_path):
+    for copy in range(400):
+        shutil.copy(pictures / "one.png", pictures / f"one{copy:03}.png")
+    command = [sys.executable, "-m", "cgrseg", "predict", pictures, "-w", weights, "-o", tmp_path / "out"]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().endswith("one.png\n")
+        process.send_signal(signal.SIGINT)
+        printed, told = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert told.strip() == "cgrseg: stopped"
+    assert len(printed.splitlines()) < 400
+    assert not [file for file in (tmp_path / "out").iterdir() if file.suffix == ".tmp"]
 
 
 @pytest.mark.slow

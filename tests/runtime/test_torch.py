@@ -55,4 +55,4 @@ def test_an_engine_that_does_not_exist_lists_those_that_do():
 
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
-    assert result.stderr.endswith("CGRSegError: no engine 'trt'; the engines are auto, torch\n")
+    assert result.stderr.endswith("CGRSegError: no engine 'trt'; the engines are auto, torch, onnx, openvino\n")

@@ -86,7 +86,7 @@ def test_a_cut_file_a_foreign_one_and_a_newer_one_are_told_apart(file, tmp_path)
     save_file({"x": torch.zeros(1)}, foreign)
     save_file({"x": torch.zeros(1)}, newer, {"format": "cgrseg", "version": "2", "info": "{}"})
 
-    for path, sentence in ((cut, "is cut short"), (foreign, "cgrseg did not write"), (newer, "update cgrseg")):
+    for path, sentence in ((cut, "is cut short"), (foreign, "was not written by cgrseg"), (newer, "update cgrseg")):
         with pytest.raises(CheckpointError, match=sentence):
             read_info(path)
 

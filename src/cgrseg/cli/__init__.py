@@ -6,8 +6,10 @@ import sys
 import click
 
 from cgrseg import __version__
+from cgrseg.cli.benchmark import benchmark
 from cgrseg.cli.data import data
 from cgrseg.cli.evaluate import evaluate
+from cgrseg.cli.export import export
 from cgrseg.cli.info import info
 from cgrseg.cli.predict import predict
 from cgrseg.cli.train import train
@@ -18,11 +20,12 @@ EXAMPLE = "\b\nExample:\n  cgrseg predict photo.jpg"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(commands=[predict, train, evaluate, data, info], epilog=EXAMPLE, context_settings=HELP)
+@click.group(commands=[predict, train, evaluate, data, export, benchmark, info], epilog=EXAMPLE, context_settings=HELP)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
     """Turn pictures into maps of labels, and learn to from labelled pictures."""
     logging.basicConfig(format="cgrseg: %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own sentence says what is wrong with a picture
 
 

@@ -46,7 +46,7 @@ class DataPathType(click.ParamType[DataPath]):
         return DataPath(kinds[kind], Path(path))
 
 
-ENGINES = ("auto", "torch")
+ENGINES = ("auto", "torch", "onnx", "openvino")
 """The names in `cgrseg.runtime.EngineName`, repeated so that --help need not import PyTorch."""
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)

@@ -1,7 +1,10 @@
 """`cgrseg predict`: from pictures to label maps."""
 
+import os
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from cgrseg.runtime import EngineName
 
 ALL_FAILED, SOME_FAILED = 1, 3
+MOST_SAVERS = 4
+"""Results being saved at a time, each in a thread."""
 
 
 @click.command(epilog="\b\nExample:\n  cgrseg predict photos/ -o out/")
@@ -36,20 +41,34 @@ def predict(
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads)
     done = 0
     with bar("pictures", total) as show:
-        for count, result in enumerate(segmenter.stream(sources), start=1):
-            done += is_delivered(result, output)
+        for count, outcome in enumerate(save_all(segmenter.stream(sources), output), start=1):
+            done += is_delivered(outcome)
             show(count)
     click.echo(f"{done} of {total} pictures in {time.perf_counter() - started:.1f} s", err=True)
     if done < total:
         sys.exit(SOME_FAILED if done else ALL_FAILED)
 
 
-def is_delivered(result: "Segmentation | Failure", output: Path) -> bool:
-    """Save a result and print where, or print why there is none."""
+def save_all(results: "Iterator[Segmentation | Failure]", output: Path) -> "Iterator[Path | Failure]":
+    """Save results while the next ones are made; the path of each label map, in order."""
+    from cgrseg.prediction import Failure
+    from cgrseg.streaming import in_order
+
+    def save(result: "Segmentation | Failure") -> "Path | Failure":
+        return result if isinstance(result, Failure) else result.save(output)
+
+    savers = min(MOST_SAVERS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(savers, thread_name_prefix="save") as pool:
+        for outcome in in_order(results, lambda result: pool.submit(save, result), ahead=savers + 1):
+            yield outcome.result()
+
+
+def is_delivered(outcome: "Path | Failure") -> bool:
+    """Print where a label map is, or why there is none."""
     from cgrseg.prediction import Failure
 
-    if isinstance(result, Failure):
-        say(f"cgrseg: error: {result.error}", is_error=True)
+    if isinstance(outcome, Failure):
+        say(f"cgrseg: error: {outcome.error}", is_error=True)
         return False
-    say(result.save(output))
+    say(outcome)
     return True

@@ -92,11 +92,11 @@ def _opened(data: bytes, name: str) -> Iterator[ImageFile.ImageFile]:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            with Pillow.open(io.BytesIO(data)) as picture:
-                _refuse_bomb(picture.width * picture.height, name)
-                yield picture
+        # Set and left: putting the old filters back would put back what other threads have changed meanwhile.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        with Pillow.open(io.BytesIO(data)) as picture:
+            _refuse_bomb(picture.width * picture.height, name)
+            yield picture
     except ImageError:
         raise
     except UnidentifiedImageError:

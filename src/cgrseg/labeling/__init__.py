@@ -1,5 +1,5 @@
 """Logits -> label map: the exact argmax of their bilinear upsampling, without full-size logits."""
 
-from cgrseg.labeling.maps import label_map, label_map_with_confidence
+from cgrseg.labeling.maps import confidence_map, label_map
 
-__all__ = ["label_map", "label_map_with_confidence"]
+__all__ = ["confidence_map", "label_map"]

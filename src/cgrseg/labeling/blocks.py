@@ -20,17 +20,14 @@ def label_blocks(logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis) -> S
     return torch.cat([block.argmax(dim=0) for block in _blocks(logits, rows, columns)])
 
 
-def label_blocks_with_confidence(
-    logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis
-) -> tuple[Shaped[Tensor, "H W"], Float32[Tensor, "H W"]]:
-    """The class that wins each pixel, and its softmax probability."""
-    labels, confidences = [], []
-    level = logits - logits.amax(dim=0)  # small numbers, so that rounding does not reach the confidence
-    for block, weights in zip(_blocks(logits, rows, columns), _blocks(level, rows, columns), strict=True):
-        labels.append(block.argmax(dim=0))
-        top = weights.gather(0, labels[-1][None])
-        confidences.append(weights.sub_(top).exp_().sum(dim=0).reciprocal())
-    return torch.cat(labels), torch.cat(confidences)
+def confidence_blocks(logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis) -> Float32[Tensor, "H W"]:
+    """The softmax probability of the class that wins each pixel."""
+    level = logits.float() - logits.float().amax(dim=0)  # small numbers, so that rounding does not reach the confidence
+    return torch.cat([_confidence(block) for block in _blocks(level, rows, columns)])
+
+
+def _confidence(logits: Float32[Tensor, "k r W"]) -> Float32[Tensor, "r W"]:
+    return (logits - logits.amax(dim=0)).exp_().sum(dim=0).reciprocal()
 
 
 def _blocks(logits: Float[Tensor, "k h w"], rows: Axis, columns: Axis) -> Iterator[Float32[Tensor, "k r W"]]:

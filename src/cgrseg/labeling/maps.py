@@ -1,9 +1,9 @@
-"""Logits -> label map, for either kind of array and any size.
+"""Logits -> label map and confidence, for either kind of array and any size.
 
-    logits (k, h, w) -- place on the picture --+-- numba (kernels): NumPy arrays, CPU tensors
+    logits (k, h, w) -- place on the picture --+-- numba (kernels, softmax): NumPy arrays, CPU tensors
                                                +-- PyTorch (blocks): CUDA tensors, machines without numba
 
-Axes: b batch, k classes, h w grid rows and columns, H W picture rows and columns.
+Axes: b batch, k classes, h w grid rows and columns, r rows of a band, H W picture rows and columns.
 """
 
 import importlib.util
@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -21,19 +20,17 @@ from torch import Tensor
 
 from cgrseg.arrays import IGNORE, Size
 from cgrseg.labeling import blocks
-from cgrseg.labeling.axis import Axis, place
+from cgrseg.labeling.axis import place, place_evenly
 
 logger = logging.getLogger(__name__)
 
 MOST_CLASSES = 512
 """Classes the kernels are made and tested for."""
 
-
 Logits = Float[np.ndarray, "*b k h w"] | Float[Tensor, "*b k h w"]
-Labels = Shaped[np.ndarray, "*b H W"] | Shaped[Tensor, "*b H W"]
-Confidences = Float32[np.ndarray, "*b H W"] | Float32[Tensor, "*b H W"]
-ArrayMaps = tuple[Shaped[np.ndarray, "*b H W"], Float32[np.ndarray, "*b _H _W"]]
-TensorMaps = tuple[Shaped[Tensor, "*b H W"], Float32[Tensor, "*b _H _W"]]
+Maps = Shaped[np.ndarray, "*b H W"] | Shaped[Tensor, "*b H W"]
+Kernel = Callable[[np.ndarray, slice, np.ndarray], None]
+"""Fills some rows of a map from the logits of a picture."""
 
 
 @overload
@@ -44,7 +41,7 @@ def label_map(
 def label_map(
     logits: Float[Tensor, "*b k h w"], size: Size, extent: Size | None = None, *, threads: int = 1
 ) -> Shaped[Tensor, "*b H W"]: ...
-def label_map(logits: Logits, size: Size, extent: Size | None = None, *, threads: int = 1) -> Labels:
+def label_map(logits: Logits, size: Size, extent: Size | None = None, *, threads: int = 1) -> Maps:
     """The class that wins each pixel of the bilinear upsampling of logits, the lowest of equals.
 
     Interpolation is in 32-bit floats at the places of `torch.nn.functional.interpolate(align_corners=False)`.
@@ -59,93 +56,57 @@ def label_map(logits: Logits, size: Size, extent: Size | None = None, *, threads
     Returns:
         The same kind of array: uint8, or uint16 above 255 classes.
     """
-    return _map(logits, size, extent, threads, with_confidence=False)[0]
+    rows, columns = (place(*axis) for axis in _axes(logits, size, extent))
+    few = logits.shape[-3] <= IGNORE
+    if not _takes_kernel(logits):
+        dtype = torch.uint8 if few else torch.uint16
+        return _by_blocks(logits, lambda picture: blocks.label_blocks(picture, rows, columns).to(dtype))
+    firsts, label_rows = columns.firsts(logits.shape[-1]), _label_kernel()
+
+    def label(picture: np.ndarray, band: slice, labels: np.ndarray) -> None:
+        label_rows(picture, rows.cell[band], rows.share[band], firsts, columns.share, labels)
+
+    labels = np.empty((*logits.shape[:-3], *size), np.uint8 if few else np.uint16)
+    return _by_kernel(logits, label, labels, rows.bands(threads))
 
 
 @overload
-def label_map_with_confidence(
+def confidence_map(
     logits: Float[np.ndarray, "*b k h w"], size: Size, extent: Size | None = None, *, threads: int = 1
-) -> tuple[Shaped[np.ndarray, "*b H W"], Float32[np.ndarray, "*b H W"]]: ...
+) -> Float32[np.ndarray, "*b H W"]: ...
 @overload
-def label_map_with_confidence(
+def confidence_map(
     logits: Float[Tensor, "*b k h w"], size: Size, extent: Size | None = None, *, threads: int = 1
-) -> tuple[Shaped[Tensor, "*b H W"], Float32[Tensor, "*b H W"]]: ...
-def label_map_with_confidence(
-    logits: Logits, size: Size, extent: Size | None = None, *, threads: int = 1
-) -> tuple[Labels, Confidences]:
-    """`label_map`, and the softmax probability of each pixel's winner among all classes of the upsampled logits."""
-    return _map(logits, size, extent, threads, with_confidence=True)
+) -> Float32[Tensor, "*b H W"]: ...
+def confidence_map(logits: Logits, size: Size, extent: Size | None = None, *, threads: int = 1) -> Maps:
+    """The softmax probability of the class that wins each pixel of the bilinear upsampling of logits, within 1e-5.
+
+    Arguments and the kind of array are those of `label_map`.
+    """
+    rows, columns = (place_evenly(*axis) for axis in _axes(logits, size, extent))
+    if not _takes_kernel(logits):
+        rows, columns = (place(*axis) for axis in _axes(logits, size, extent))
+        return _by_blocks(logits, lambda picture: blocks.confidence_blocks(picture, rows, columns))
+    firsts, weigh_rows = columns.firsts(logits.shape[-1] + 1), _confidence_kernel()
+    pitch = np.array([rows.pitch, columns.pitch], np.float32)
+
+    def weigh(picture: np.ndarray, band: slice, confidence: np.ndarray) -> None:
+        weigh_rows(picture, rows.cell[band], rows.share[band], firsts, columns.share, pitch, confidence)
+
+    return _by_kernel(logits, weigh, np.empty((*logits.shape[:-3], *size), np.float32), rows.bands(threads))
 
 
-def _map(
-    logits: Logits, size: Size, extent: Size | None, threads: int, with_confidence: bool
-) -> ArrayMaps | TensorMaps:
-    """Labels and confidence of the kind that the logits are; the confidence is empty unless asked for."""
+def _axes(logits: Logits, size: Size, extent: Size | None) -> list[tuple[int, int, int | None]]:
+    """Grid points, pixels and extent of the rows and of the columns."""
     *batch, classes, height, width = logits.shape
     assert len(batch) <= 1, f"logits are {tuple(logits.shape)}"
     assert 1 <= classes <= MOST_CLASSES, f"{classes} classes"
-    assert min(height, width, *size) >= 1, f"logits are {tuple(logits.shape)}, the label map {size}"
-    rows, columns = (place(*axis) for axis in zip((height, width), size, extent or (None, None), strict=True))
-    pictures = logits.reshape(-1, classes, height, width)
-    on_cpu = isinstance(logits, np.ndarray) or logits.device.type == "cpu"
-    if on_cpu and _has_numba():
-        maps = _by_kernel(_as_array(pictures), rows, columns, threads, with_confidence)
-    else:
-        maps = _by_blocks(_as_tensor(pictures), rows, columns, with_confidence)
-    convert = _as_array if isinstance(logits, np.ndarray) else _as_tensor
-    labels, confidence = (convert(each).reshape(*batch, *each.shape[1:]) for each in maps)
-    return labels, confidence  # type: ignore[return-value]  # one kind of array holds for both
+    assert min(height, width, *size) >= 1, f"logits are {tuple(logits.shape)}, the map {size}"
+    return list(zip((height, width), size, extent or (None, None), strict=True))
 
 
-def _as_array(values: np.ndarray | Tensor) -> np.ndarray:
-    if isinstance(values, np.ndarray):
-        return values
-    values = values.detach().cpu()
-    return (values.float() if values.is_floating_point() else values).numpy()
-
-
-def _as_tensor(values: np.ndarray | Tensor) -> Tensor:
-    if isinstance(values, Tensor):
-        return values.detach()
-    return torch.from_numpy(np.require(values, requirements=["W"]))  # a writable copy of what is not
-
-
-def _by_blocks(logits: Float[Tensor, "b k h w"], rows: Axis, columns: Axis, with_confidence: bool) -> TensorMaps:
-    dtype = torch.uint8 if logits.shape[1] <= IGNORE else torch.uint16
-    if not with_confidence:
-        labels = torch.stack([blocks.label_blocks(picture, rows, columns) for picture in logits])
-        return labels.to(dtype), torch.empty(len(logits), 0, 0)
-    maps = [blocks.label_blocks_with_confidence(picture, rows, columns) for picture in logits]
-    labels, confidence = (torch.stack(each) for each in zip(*maps, strict=True))
-    return labels.to(dtype), confidence
-
-
-def _by_kernel(
-    logits: Float[np.ndarray, "b k h w"], rows: Axis, columns: Axis, threads: int, with_confidence: bool
-) -> ArrayMaps:
-    label_rows, weigh_rows = _kernels()
-    logits = np.require(logits, np.float32, ["C", "W"])  # one layout, so one compilation
-    level = logits - logits.max(axis=1, keepdims=True) if with_confidence else logits  # small numbers round less
-    count, classes, _, width = logits.shape
-    firsts = columns.firsts(width)
-    labels = np.empty((count, len(rows.cell), len(columns.cell)), np.uint8 if classes <= IGNORE else np.uint16)
-    confidence = np.empty(labels.shape if with_confidence else (count, 0, 0), np.float32)
-
-    def work(picture: int, band: slice) -> None:
-        places = rows.cell[band], rows.share[band], firsts, columns.share
-        label_rows(logits[picture], *places, labels[picture, band])
-        if with_confidence:
-            weigh_rows(level[picture], *places, labels[picture, band], confidence[picture, band])
-
-    edges = [len(rows.cell) * part // threads for part in range(threads + 1)]
-    jobs = [(picture, slice(*band)) for picture in range(count) for band in pairwise(edges)]
-    list((map if threads == 1 else _pool(threads).map)(lambda job: work(*job), jobs))
-    return labels, confidence
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="labeling")
+def _takes_kernel(logits: Logits) -> bool:
+    return _has_numba() and (isinstance(logits, np.ndarray) or logits.device.type == "cpu")
 
 
 @cache
@@ -153,13 +114,49 @@ def _has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
+def _by_blocks(logits: Logits, convert: Callable[[Tensor], Tensor]) -> Maps:
+    """The maps of all pictures by PyTorch."""
+    if isinstance(logits, np.ndarray):
+        tensor = torch.from_numpy(np.require(logits, requirements=["W"]))  # a writable copy of what is not
+    else:
+        tensor = logits.detach()
+    maps = torch.stack([convert(picture) for picture in tensor]) if tensor.ndim == 4 else convert(tensor)
+    return maps.numpy() if isinstance(logits, np.ndarray) else maps
+
+
+def _by_kernel(logits: Logits, kernel: Kernel, maps: np.ndarray, bands: list[slice]) -> Maps:
+    """Fill the maps of all pictures, each band of rows in a thread."""
+    array = logits.detach().float().numpy() if isinstance(logits, Tensor) else logits
+    array = np.require(array, np.float32, ["C", "W"])  # one layout, so one compilation
+    pictures = zip(array, maps, strict=True) if array.ndim == 4 else [(array, maps)]
+    jobs = [(picture, band, whole[band]) for picture, whole in pictures for band in bands]
+    if len(bands) == 1:
+        for job in jobs:
+            kernel(*job)
+    else:
+        with ThreadPoolExecutor(len(bands), thread_name_prefix="labeling") as pool:
+            list(pool.map(lambda job: kernel(*job), jobs))
+    return torch.from_numpy(maps) if isinstance(logits, Tensor) else maps
+
+
 @cache
-def _kernels() -> tuple[Callable[..., None], Callable[..., None]]:
-    """The compiled functions; says so where this machine has none yet."""
-    from cgrseg.labeling.compiling import is_kept
+def _label_kernel() -> Callable[..., None]:
     from cgrseg.labeling.kernels import label_rows
+
+    return _announced(label_rows, "label map")
+
+
+@cache
+def _confidence_kernel() -> Callable[..., None]:
     from cgrseg.labeling.softmax import weigh_rows
 
-    if not is_kept(label_rows):
-        logger.info("compiling the label map kernels; it takes some seconds, once on this machine")
-    return label_rows, weigh_rows
+    return _announced(weigh_rows, "confidence")
+
+
+def _announced(kernel: Callable[..., None], what: str) -> Callable[..., None]:
+    """A compiled function, after saying so where this machine has none yet."""
+    from cgrseg.labeling.compiling import is_kept
+
+    if not is_kept(kernel):
+        logger.info("compiling the %s kernel; it takes some seconds, once on this machine", what)
+    return kernel

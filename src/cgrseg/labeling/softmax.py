@@ -1,28 +1,37 @@
-"""The softmax of the upsampled logits at one class for each pixel, row by row, compiled.
+"""The softmax of the upsampled logits at each pixel's winner, compiled.
 
-    logits, of which the largest at each grid point is 0
-        -- each row of pixels, each class: its line between the columns -- 2 to its height --> sum at each pixel
-    labels -- height of the label's own line at each pixel -------------- 2 to its height -- / sum --> confidence
+    logits -- less the largest at each grid point --> heights
+        -- each class, each cell: 2 to its height at one pixel, and the factors to the next column and row of pixels
+        -- products of these --> weight of the class at each pixel --> sum and largest --> largest / sum
 
-Every class counts, so none can be left out as for the label map; but the vertical interpolation is shared by the pixels
-between two columns, and the power is taken by multiplications and bits alone, for many columns at once.
+Between four grid points the height of a class is bilinear, so its weight is a geometric progression along every row of
+pixels and down every column: four powers serve up to 64 pixels. Every class counts: those of a trained network lie too
+close together to leave any out. Where heights differ so much that a weight is rounded to nothing on the way, the powers
+are taken pixel by pixel against the pixel's own winner.
 
-Axes: k classes, h w grid rows and columns, r n rows and columns of pixels, j pixels between two columns at most.
+Axes: k classes, h w grid rows and columns, m columns of a grid whose edges are repeated once, wide the cells between
+those filled up to whole registers, r n rows and columns of pixels, i j those of a patch.
 """
 
 from typing import no_type_check
 
 import numpy as np
-from jaxtyping import Float32, Int32, Shaped
+from jaxtyping import Float32, Int32
 
 from cgrseg.labeling.compiling import compiled  # and no compiled code of another file: the cache would miss its changes
 
 LANES = 16
-"""Numbers in the widest vector register; rows are padded to whole ones."""
+"""Numbers in the widest vector register."""
+REACH = 8
+"""Most pixels from the first of a progression to its end; the rounding of a factor grows with each."""
+STEEP = np.float32(-90)
+"""Heights below this (62 nats) may vanish on the way."""
 ONE = np.float32(1)
 LOG2_E = np.float32(1.4426950408889634)
 ROUNDER = np.float32(1.5 * 2**23)
 """Added to a small number, it leaves no bits for a fraction: the sum is rounded to a whole number."""
+MOST = np.float32(120)
+"""Exponents stay within what the bits of a float can tell."""
 C0, C1, C2 = np.float32(1.0000000717), np.float32(0.693146967), np.float32(0.2402211972)
 C3, C4, C5 = np.float32(0.0555071334), np.float32(0.0096755415), np.float32(0.0013276452)
 
@@ -33,96 +42,228 @@ def weigh_rows(
     logits: Float32[np.ndarray, "k h w"],
     row: Int32[np.ndarray, " r"],
     row_share: Float32[np.ndarray, " r"],
-    first: Int32[np.ndarray, " w+1"],
+    first: Int32[np.ndarray, " m"],
     share: Float32[np.ndarray, " n"],
-    labels: Shaped[np.ndarray, "r n"],
+    pitch: Float32[np.ndarray, " 2"],
     confidence: Float32[np.ndarray, "r n"],
 ) -> None:
-    """Fill `confidence`; the arguments are those of `label_rows`."""
-    classes, height, width = logits.shape
-    longest, wide = (first[1:] - first[:-1]).max(), -(-width // LANES) * LANES
-    place, own = np.zeros((longest, wide), np.float32), np.zeros((longest, wide), np.int32)
-    left, rise = np.zeros(wide + 1, np.float32), np.zeros(wide, np.float32)
-    spread(share, first, place)
-    for y in range(row.size):
-        spread(labels[y], first, own)
-        below, total = min(row[y] + 1, height - 1), np.zeros((longest, wide), np.float32)
-        top = own_heights(logits[:, row[y]], logits[:, below], row_share[y], place, own)
-        for label in range(classes):
-            raise_line(logits[label, row[y]], logits[label, below], row_share[y], left, rise)
-            add_powers(left, rise, place, top, total)
+    """Fill `confidence`.
+
+    A pixel lies `row_share` of the way from row `row` to the next of the grid with its edges repeated, and `share` of
+    the way between two columns; the pixels behind column x begin at `first[x]`, one every `pitch` of a cell.
+    """
+    start = 0
+    for stop in range(1, row.size + 1):
+        if stop == row.size or row[stop] != row[start]:
+            band = slice(start, stop)
+            above, below = heights(logits, row[start] - 1), heights(logits, row[start])
+            if min(lowest(above), lowest(below)) < STEEP:
+                weigh_steep(above, below, row_share[band], first, share, confidence[band])
+            else:
+                weigh_band(above, below, row_share[band], first, share, pitch, confidence[band])
+            start = stop
+
+
+@compiled
+@no_type_check
+def heights(logits: Float32[np.ndarray, "k h w"], row: int) -> Float32[np.ndarray, "k wide+1"]:
+    """A grid row below its winners, in powers of 2, its edges repeated; rows beyond the grid are those at its edge."""
+    width, row = logits.shape[2], min(max(row, 0), logits.shape[1] - 1)
+    line = np.zeros((logits.shape[0], -(-(width + 1) // LANES) * LANES + 1), np.float32)
+    best = logits[0, row].copy()
+    for label in range(1, line.shape[0]):
         for x in range(width):
-            confidence[y, first[x] : first[x + 1]] = ONE / total[: first[x + 1] - first[x], x]
+            best[x] = max(best[x], logits[label, row, x])
+    for label in range(line.shape[0]):
+        for x in range(width):
+            line[label, x + 1] = (logits[label, row, x] - best[x]) * LOG2_E
+        line[label, 0], line[label, width + 1] = line[label, 1], line[label, width]
+    return line
 
 
 @compiled
 @no_type_check
-def spread(
-    pixels: Shaped[np.ndarray, " n"], first: Int32[np.ndarray, " w+1"], table: Shaped[np.ndarray, "j wide"]
+def lowest(line: Float32[np.ndarray, "k wide+1"]) -> float:
+    """The smallest height."""
+    least = np.float32(0)
+    for label in range(line.shape[0]):
+        for x in range(line.shape[1]):
+            least = min(least, line[label, x])
+    return least
+
+
+@compiled
+@no_type_check
+def weigh_band(
+    above: Float32[np.ndarray, "k wide+1"],
+    below: Float32[np.ndarray, "k wide+1"],
+    row_share: Float32[np.ndarray, " r"],
+    first: Int32[np.ndarray, " m"],
+    share: Float32[np.ndarray, " n"],
+    pitch: Float32[np.ndarray, " 2"],
+    confidence: Float32[np.ndarray, "r n"],
 ) -> None:
-    """Put the pixels behind each grid column into a column of the table."""
+    """Fill the rows of pixels between two grid rows, in patches of equal size."""
+    longest, rows = most_pixels(first), row_share.size
+    down, along = even_part(rows), even_part(longest)
+    place, steps = np.zeros(above.shape[1] - 1, np.float32), np.empty((4, above.shape[1] - 1), np.float32)
+    for y in range(0, rows, down):
+        for j in range(0, longest, along):
+            patch = min(down, rows - y), min(along, longest - j)
+            total, best = np.zeros((*patch, place.size), np.float32), np.zeros((*patch, place.size), np.float32)
+            find_places(share, first, j, place)
+            for label in range(above.shape[0]):
+                list_steps(above[label], below[label], row_share[y], place, pitch, steps)
+                add_weights(steps, total, best)
+            write(total, best, first, j, confidence[y : y + down])
+
+
+@compiled
+@no_type_check
+def even_part(pixels: int) -> int:
+    """The size of parts within reach that share so many pixels evenly."""
+    return -(-pixels // -(-pixels // REACH))
+
+
+@compiled
+@no_type_check
+def list_steps(
+    above: Float32[np.ndarray, " wide+1"],
+    below: Float32[np.ndarray, " wide+1"],
+    row_share: float,
+    place: Float32[np.ndarray, " wide"],
+    pitch: Float32[np.ndarray, " 2"],
+    steps: Float32[np.ndarray, "4 wide"],
+) -> None:
+    """A class's weight at the first pixel of each patch; the factors per row and column, and from one to the next."""
+    down, along = pitch
+    for x in range(place.size):
+        rise, twist = above[x + 1] - above[x], (below[x + 1] - below[x]) - (above[x + 1] - above[x])
+        top, fall = above[x] + rise * place[x], (below[x] - above[x]) + twist * place[x]
+        steps[0, x] = power_of_2(top + fall * row_share)
+        steps[1, x] = power_of_2(fall * down)
+        steps[2, x] = power_of_2((rise + twist * row_share) * along)
+        steps[3, x] = power_of_2(twist * along * down)
+
+
+@compiled
+@no_type_check
+def add_weights(
+    steps: Float32[np.ndarray, "4 wide"], total: Float32[np.ndarray, "i j wide"], best: Float32[np.ndarray, "i j wide"]
+) -> None:
+    """Add what one class weighs at the pixels of all patches, and keep the largest weight; `steps` are used up."""
+    weight, down, along, twist = np.empty(steps.shape[1], np.float32), steps[1], steps[2], steps[3]
+    for j in range(total.shape[1]):
+        for x in range(weight.size):
+            weight[x] = steps[0, x]
+        for i in range(total.shape[0]):
+            for x in range(weight.size):
+                total[i, j, x] += weight[x]
+                best[i, j, x] = max(best[i, j, x], weight[x])
+                weight[x] *= down[x]
+        for x in range(weight.size):
+            steps[0, x] *= along[x]
+            down[x] *= twist[x]
+
+
+@compiled
+@no_type_check
+def write(
+    total: Float32[np.ndarray, "i j wide"],
+    best: Float32[np.ndarray, "i j wide"],
+    first: Int32[np.ndarray, " m"],
+    start: int,
+    confidence: Float32[np.ndarray, "i n"],
+) -> None:
+    """Put the pixels of all patches, which begin `start` pixels behind their columns, in their places."""
+    for i in range(total.shape[0]):
+        for x in range(first.size - 1):
+            begin = first[x] + start
+            for j in range(min(total.shape[1], first[x + 1] - begin)):
+                confidence[i, begin + j] = best[i, j, x] / total[i, j, x]
+
+
+@compiled
+@no_type_check
+def weigh_steep(
+    above: Float32[np.ndarray, "k wide+1"],
+    below: Float32[np.ndarray, "k wide+1"],
+    row_share: Float32[np.ndarray, " r"],
+    first: Int32[np.ndarray, " m"],
+    share: Float32[np.ndarray, " n"],
+    confidence: Float32[np.ndarray, "r n"],
+) -> None:
+    """Fill the rows of pixels between two grid rows, whatever the heights."""
+    place, height = np.zeros(above.shape[1] - 1, np.float32), np.empty(above.shape[1] - 1, np.float32)
+    line, total = np.empty(above.shape, np.float32), np.empty((1, 1, place.size), np.float32)
+    best = np.ones((1, 1, place.size), np.float32)
+    for y in range(row_share.size):
+        mix(above, below, row_share[y], line)
+        for j in range(most_pixels(first)):
+            find_places(share, first, j, place)
+            sum_powers(line, place, height, total[0, 0])
+            write(total, best, first, j, confidence[y : y + 1])
+
+
+@compiled
+@no_type_check
+def most_pixels(first: Int32[np.ndarray, " m"]) -> int:
+    """The pixels of the widest cell."""
+    most = 0
     for x in range(first.size - 1):
-        table[: first[x + 1] - first[x], x] = pixels[first[x] : first[x + 1]]
+        most = max(most, first[x + 1] - first[x])
+    return most
 
 
 @compiled
 @no_type_check
-def own_heights(
-    above: Float32[np.ndarray, "k w"],
-    below: Float32[np.ndarray, "k w"],
-    share: float,
-    place: Float32[np.ndarray, "j wide"],
-    own: Int32[np.ndarray, "j wide"],
-) -> Float32[np.ndarray, "j wide"]:
-    """The height of each pixel's own class, in powers of 2."""
-    top, width = np.zeros(place.shape, np.float32), above.shape[1]
-    for x in range(width):
-        right = min(x + 1, width - 1)
-        for j in range(place.shape[0]):
-            start = (above[own[j, x], x] * (ONE - share) + below[own[j, x], x] * share) * LOG2_E
-            stop = (above[own[j, x], right] * (ONE - share) + below[own[j, x], right] * share) * LOG2_E
-            top[j, x] = start + (stop - start) * place[j, x]
-    return top
-
-
-@compiled
-@no_type_check
-def raise_line(
-    above: Float32[np.ndarray, " w"],
-    below: Float32[np.ndarray, " w"],
-    share: float,
-    left: Float32[np.ndarray, " wide+1"],
-    rise: Float32[np.ndarray, " wide"],
+def find_places(
+    share: Float32[np.ndarray, " n"], first: Int32[np.ndarray, " m"], start: int, place: Float32[np.ndarray, " wide"]
 ) -> None:
-    """The height of a class at the columns of one row of pixels, in powers of 2, and its rise to the next column."""
-    width = above.size
-    for x in range(width):
-        left[x] = (above[x] * (ONE - share) + below[x] * share) * LOG2_E
-    left[width] = left[width - 1]
-    for x in range(width):
-        rise[x] = left[x + 1] - left[x]
+    """The share of one pixel of each cell, `start` pixels behind its column."""
+    for x in range(first.size - 1):
+        place[x] = share[min(first[x] + start, share.size - 1)]
 
 
 @compiled
 @no_type_check
-def add_powers(
-    left: Float32[np.ndarray, " wide+1"],
-    rise: Float32[np.ndarray, " wide"],
-    place: Float32[np.ndarray, "j wide"],
-    top: Float32[np.ndarray, "j wide"],
-    total: Float32[np.ndarray, "j wide"],
+def mix(
+    above: Float32[np.ndarray, "k wide+1"],
+    below: Float32[np.ndarray, "k wide+1"],
+    share: float,
+    line: Float32[np.ndarray, "k wide+1"],
 ) -> None:
-    """Add what one class weighs against each pixel's own."""
-    for j in range(total.shape[0]):
-        for x in range(total.shape[1]):
-            total[j, x] += power_of_2(left[x] + rise[x] * place[j, x] - top[j, x])
+    """The heights at one row of pixels."""
+    for label in range(line.shape[0]):
+        for x in range(line.shape[1]):
+            line[label, x] = above[label, x] * (ONE - share) + below[label, x] * share
+
+
+@compiled
+@no_type_check
+def sum_powers(
+    line: Float32[np.ndarray, "k wide+1"],
+    place: Float32[np.ndarray, " wide"],
+    height: Float32[np.ndarray, " wide"],
+    total: Float32[np.ndarray, " wide"],
+) -> None:
+    """What all classes weigh at one pixel of each cell, where the winner weighs 1; `height` becomes the winner's."""
+    for x in range(place.size):
+        height[x], total[x] = -np.inf, 0
+    for label in range(line.shape[0]):
+        for x in range(place.size):
+            height[x] = max(height[x], line[label, x] * (ONE - place[x]) + line[label, x + 1] * place[x])
+    for label in range(line.shape[0]):
+        for x in range(place.size):
+            here = line[label, x] * (ONE - place[x]) + line[label, x + 1] * place[x]
+            total[x] += power_of_2(here - height[x])
 
 
 @compiled
 @no_type_check
 def power_of_2(exponent: float) -> float:
-    """2 to an exponent of about 0 or less, within 3e-7 of it: by bits for the whole part, a polynomial for the rest."""
-    exponent = max(exponent, np.float32(-120))
+    """2 to an exponent, within 3e-7 of it: by bits for the whole part, a polynomial for the rest."""
+    exponent = min(max(exponent, -MOST), MOST)
     rounded = np.float32(exponent + ROUNDER)
     rest = exponent - (rounded - ROUNDER)
     scale = np.float32(((((C5 * rest + C4) * rest + C3) * rest + C2) * rest + C1) * rest + C0)

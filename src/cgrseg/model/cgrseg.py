@@ -40,13 +40,14 @@ class CGRSeg(nn.Module):
         """Pixels that a side lacks to a multiple of 32."""
         if self.position == "official":
             # Official: sides of 32n-15 .. 32n are not padded; all others crash there, so padding changes no number.
-            return (-side % 32) * (-(side // -16) % 2)
+            return (-side % 32) * ((side + 15) // 16 % 2)
         return -side % 32
 
 
 def eighth(side: Length, like: Tensor) -> Int[Tensor, " n"]:
     """The rows or columns of the logits that show the picture, not its padding.
 
-    A slice would give the same; exported, it would tie the program to sizes that need (or do not need) padding.
+    A slice would give the same; exported, it would tie the program to sizes that need (or do not need) padding. And
+    all divisions here are of numbers above zero, for ONNX rounds towards it.
     """
-    return torch.arange(-(side // -8), device=like.device)
+    return torch.arange((side + 7) // 8, device=like.device)

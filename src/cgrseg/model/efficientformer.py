@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cgrseg.model.attention import attend
 from cgrseg.model.layers import ConvNorm, DropPath, Scale, upsample
 from cgrseg.model.position import AttentionBias, Position
 
@@ -56,7 +57,7 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, bias: AttentionBias, *, reduce: bool, key: int = 32, value: int = 128) -> None:
         super().__init__()
-        self.key_width, self.bias = key, bias
+        self.bias = bias
         self.reduce = ConvNorm(channels, channels, 3, stride=2, groups=channels) if reduce else nn.Identity()
         self.query = ConvNorm(channels, HEADS * key)
         self.key = ConvNorm(channels, HEADS * key)
@@ -69,11 +70,12 @@ class Attention(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         small = self.reduce(x)
         value = self.value(small)
-        scores = similarity(self.query(small), self.key(small), self.key_width)
-        scores = scores + self.bias(*small.shape[-2:])
-        weights = self.talk_after(self.talk_before(scores).softmax(-1))
-        gathered = gather(weights, value).unflatten(2, small.shape[-2:])
-        return self.project(upsample(gathered + self.local(value), like=x))
+        values = heads(value)
+        places = self.bias(*small.shape[-2:], self.talk_before)
+        talk = (self.talk_before.weight.flatten(1), self.talk_after.weight.flatten(1))
+        sums = attend(*query_and_key(self.query(small), self.key(small)), values, places, talk)
+        sums = sums + self.talk_after.get_parameter("bias")[:, None] * values.sum(3)  # what it adds to all weights
+        return self.project(upsample(as_map(sums, like=small) + self.local(value), like=x))
 
 
 class DownsamplingAttention(nn.Module):
@@ -81,7 +83,7 @@ class DownsamplingAttention(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bias: AttentionBias, *, key: int = 16, value: int = 64) -> None:
         super().__init__()
-        self.key_width, self.bias = key, bias
+        self.bias = bias
         self.query_local = nn.Conv2d(inputs, inputs, 3, 2, 1, groups=inputs)
         self.query = ConvNorm(inputs, HEADS * key)
         self.key = ConvNorm(inputs, HEADS * key)
@@ -92,24 +94,27 @@ class DownsamplingAttention(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h_ w_"]:
         value = self.value(x)
         query = self.query(x[..., ::2, ::2] + self.query_local(x))
-        scores = similarity(query, self.key(x), self.key_width) + self.bias(*x.shape[-2:])
-        gathered = gather(scores.softmax(-1), value).unflatten(2, query.shape[-2:])
-        return self.project(gathered + self.local(value))
+        places = self.bias(*x.shape[-2:])
+        sums = attend(*query_and_key(query, self.key(x)), heads(value), places)
+        return self.project(as_map(sums, like=query) + self.local(value))
 
 
-def similarity(
-    query: Float[Tensor, "b d qy qx"], key: Float[Tensor, "b d ky kx"], width: int
-) -> Float[Tensor, "b heads q n"]:
-    """Scaled products of every query with every key, head by head."""
-    queries = query.unflatten(1, (HEADS, width)).flatten(3).transpose(2, 3)  # (b, heads, q, width)
-    keys = key.unflatten(1, (HEADS, width)).flatten(3)  # (b, heads, width, n)
-    return (queries * width**-0.5) @ keys
+def heads(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads d n"]:
+    """The channels of each head, of every token."""
+    return x.unflatten(1, (HEADS, -1)).flatten(3)
 
 
-def gather(weights: Float[Tensor, "b heads q n"], value: Float[Tensor, "b d ky kx"]) -> Float[Tensor, "b d q"]:
-    """For each query, the sum of the values by its weights."""
-    values = value.unflatten(1, (HEADS, -1)).flatten(3)  # (b, heads, width, n)
-    return (values @ weights.transpose(2, 3)).flatten(1, 2)
+def query_and_key(
+    query: Float[Tensor, "b c qy qx"], key: Float[Tensor, "b c ky kx"]
+) -> tuple[Float[Tensor, "b heads q d"], Float[Tensor, "b heads d n"]]:
+    """Queries, scaled by the root of their width, and keys, of each head."""
+    queries = heads(query).transpose(2, 3)
+    return queries * queries.shape[3] ** -0.5, heads(key)
+
+
+def as_map(sums: Float[Tensor, "q b heads v"], like: Float[Tensor, "b _ h w"]) -> Float[Tensor, "b c h w"]:
+    """The sums of all heads as the channels of each place."""
+    return sums.permute(1, 2, 3, 0).flatten(1, 2).unflatten(2, like.shape[-2:])
 
 
 class Block(nn.Module):

@@ -1,24 +1,97 @@
-"""Engines: what turns prepared pictures into logits, behind one small protocol."""
+"""Engines: what turns prepared pictures into logits, behind one small protocol.
 
+network (weights file) --+-- torch      as it is, folded
+                         +-- onnx       as a graph, kept in the cache, in ONNX Runtime
+                         +-- openvino   the same graph, compiled for this machine, in OpenVINO
+graph (.onnx, .xml) -------- onnx or openvino
+"""
+
+import importlib.util
+import os
+from pathlib import Path
 from typing import Literal
 
 from torch import nn
 
-from cgrseg.errors import CGRSegError
+from cgrseg.errors import CGRSegError, CheckpointError
+from cgrseg.runtime.cache import digest_of, kept
+from cgrseg.runtime.graph import require, write_onnx
+from cgrseg.runtime.onnx import OnnxEngine
+from cgrseg.runtime.openvino import OpenVINOEngine
 from cgrseg.runtime.protocol import Engine
 from cgrseg.runtime.torch import TorchEngine, require_device
+from cgrseg.weights.info import WeightsInfo, from_metadata
 
-__all__ = ["Engine", "EngineName", "TorchEngine", "open_engine", "require_device"]
+__all__ = ["Engine", "EngineName", "TorchEngine", "graph_of", "is_graph", "open_engine", "open_graph", "require_device"]
 
-EngineName = Literal["auto", "torch"]
+EngineName = Literal["auto", "torch", "onnx", "openvino"]
 
-ENGINES = {"auto": TorchEngine, "torch": TorchEngine}
+GRAPH_ENGINES = {"onnx": OnnxEngine, "openvino": OpenVINOEngine}
+SUFFIXES = (".onnx", ".xml")
+AUTO = "CGRSEG_AUTO"
+"""The environment variable that keeps `auto` from other engines if it says `torch`."""
 
 
 def open_engine(
     model: nn.Module, *, engine: EngineName = "auto", device: str = "cpu", threads: int | None = None
 ) -> Engine:
-    """The network on an engine; `auto` takes the fastest one that is installed and gives the same labels."""
-    if engine not in ENGINES:
-        raise CGRSegError(f"no engine {engine!r}; the engines are {', '.join(ENGINES)}")
-    return ENGINES[engine](model, device=device, threads=threads)
+    """The network on an engine; `auto` takes the fastest that is installed: OpenVINO on a CPU, else PyTorch.
+
+    Raises:
+        CGRSegError: there is no such engine, or it does not run on that device.
+        MissingExtra: its packages are not installed.
+    """
+    name = _chosen(engine, device, ("openvino", "onnx", "onnxscript"))
+    if name == "torch":
+        return TorchEngine(model, device=device, threads=threads)
+    require("onnxruntime" if name == "onnx" else "openvino", "onnx", "onnxscript", extra=name)
+    return GRAPH_ENGINES[name](graph_of(model), threads=threads)
+
+
+def graph_of(model: nn.Module) -> Path:
+    """The network as an ONNX file in the cache, which says nothing about itself."""
+    notice = "preparing the network for engines other than PyTorch; it takes about a minute, once on this machine"
+    return kept(f"{digest_of(model)}.onnx", lambda path: write_onnx(model, path), notice)
+
+
+def is_graph(source: str | Path) -> bool:
+    """Whether a source is a file that `open_graph` reads."""
+    return Path(source).suffix in SUFFIXES
+
+
+def open_graph(
+    path: Path, *, engine: EngineName = "auto", device: str = "cpu", threads: int | None = None
+) -> tuple[Engine, WeightsInfo]:
+    """An exported file on an engine, and what the file says about itself.
+
+    Raises:
+        CGRSegError: the engine does not run such files.
+        CheckpointError: the file is missing, broken or not ours.
+        MissingExtra: the engine's packages are not installed.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    name = _chosen(engine, device, ("openvino",))
+    if engine == "auto" and name == "torch":
+        name = "onnx" if path.suffix == ".onnx" else "openvino"
+    if name == "torch":
+        raise CGRSegError(
+            f"engine 'torch' runs weights, not the graph {path.name}; load the .safetensors it was made of"
+        )
+    if name == "onnx" and path.suffix == ".xml":
+        raise CGRSegError(f"engine 'onnx' runs .onnx files, not {path.name}; use engine 'openvino'")
+    opened = GRAPH_ENGINES[name](path, threads=threads)
+    return opened, from_metadata(opened.metadata, path.name)
+
+
+def _chosen(engine: EngineName, device: str, needed: tuple[str, ...]) -> Literal["torch", "onnx", "openvino"]:
+    """The engine that `auto` means here, or the one named; OpenVINO needs some packages to be meant."""
+    if engine not in ("auto", "torch", *GRAPH_ENGINES):
+        raise CGRSegError(f"no engine {engine!r}; the engines are auto, torch, {', '.join(GRAPH_ENGINES)}")
+    if engine == "auto":
+        on_cpu = require_device(device).type == "cpu"
+        is_there = all(map(importlib.util.find_spec, needed)) and os.environ.get(AUTO) != "torch"
+        return "openvino" if on_cpu and is_there else "torch"
+    if engine != "torch" and require_device(device).type != "cpu":
+        raise CGRSegError(f"engine {engine!r} runs on the device 'cpu', not {device!r}; use engine 'torch'")
+    return engine

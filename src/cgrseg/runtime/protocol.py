@@ -19,5 +19,5 @@ class Engine(Protocol):
         ...
 
     def __call__(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
-        """Logits of ceil(H/8) x ceil(W/8), the grid spanning 8*ceil(H/8) x 8*ceil(W/8) pixels."""
+        """Logits of ceil(H/8) x ceil(W/8), the grid spanning 8*ceil(H/8) x 8*ceil(W/8) pixels, in a new array."""
         ...

@@ -1,4 +1,4 @@
-"""The engine that runs the network as it is, in PyTorch, on a CPU or a CUDA device."""
+"""The engine that runs the network in PyTorch, on a CPU or a CUDA device."""
 
 import numpy as np
 import torch
@@ -6,6 +6,8 @@ from jaxtyping import Float32
 from torch import nn
 
 from cgrseg.errors import CGRSegError
+from cgrseg.model import CGRSeg
+from cgrseg.model.folding import fold
 
 
 def require_device(name: str) -> torch.device:
@@ -23,7 +25,7 @@ def require_device(name: str) -> torch.device:
 
 
 class TorchEngine:
-    """A network in eval mode on one device."""
+    """A network in eval mode on one device, folded until somebody asks for the network itself."""
 
     name = "torch"
 
@@ -31,8 +33,15 @@ class TorchEngine:
         if threads is not None:
             torch.set_num_threads(threads)
         self.device = require_device(device)
-        self.model = model.eval().to(self.device)
+        self._original = model.eval().to(self.device)
+        self._running = fold(model) if isinstance(model, CGRSeg) else self._original
+
+    @property
+    def model(self) -> nn.Module:
+        """The network; from now on it is what runs, so that changes to it count."""
+        self._running = self._original
+        return self._original
 
     def __call__(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
         with torch.inference_mode():
-            return self.model(torch.from_numpy(images).to(self.device)).float().cpu().numpy()
+            return self._running(torch.from_numpy(images).to(self.device)).float().cpu().numpy()

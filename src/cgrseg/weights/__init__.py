@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cgrseg.classes import ClassTable, named, published
+from cgrseg.classes import named, published
 from cgrseg.errors import CheckpointError
 from cgrseg.model import CGRSeg
 from cgrseg.weights.bundled import bundled_names, find_weights
@@ -21,6 +21,7 @@ __all__ = [
     "read_official",
     "save_weights",
     "start_from",
+    "with_classes",
 ]
 
 
@@ -36,20 +37,23 @@ def open_weights(source: str | Path, classes: str | tuple[str, ...] | None = Non
         CheckpointError: the file cannot be read, is not whole, or predicts another number of classes.
     """
     path = find_weights(source)
-    table = _table(classes)
     if path.suffix in (".pth", ".pt"):
         model, info = read_official(path, None)
     else:
         model, info = load_weights(path)
-    if table is None:
-        return model, info
+    return model, with_classes(info, classes, path.name)
+
+
+def with_classes(info: WeightsInfo, classes: str | tuple[str, ...] | None, name: str) -> WeightsInfo:
+    """The same with other names for the classes, if any are given; `name` is what errors call the file.
+
+    Raises:
+        CheckpointError: they are not as many as it predicts.
+    """
+    if classes is None:
+        return info
+    table = published(classes) if isinstance(classes, str) else named(tuple(classes))
     if len(table) != info.model.classes:
         label = classes if isinstance(classes, str) else "the given list"
-        raise CheckpointError(f"{path.name} predicts {info.model.classes} classes but {label} has {len(table)}")
-    return model, replace(info, classes=table)
-
-
-def _table(classes: str | tuple[str, ...] | None) -> ClassTable | None:
-    if classes is None:
-        return None
-    return published(classes) if isinstance(classes, str) else named(tuple(classes))
+        raise CheckpointError(f"{name} predicts {info.model.classes} classes but {label} has {len(table)}")
+    return replace(info, classes=table)

@@ -1,10 +1,5 @@
-"""The one weights file of ours: safetensors whose metadata says everything about them.
+"""The one weights file of ours: safetensors whose metadata says everything about them."""
 
-The metadata holds `format` ("cgrseg"), `version` (of the format) and `info` (JSON of `WeightsInfo`).
-"""
-
-import dataclasses
-import json
 from pathlib import Path
 
 import safetensors
@@ -12,34 +7,24 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
-from cgrseg.config import InferenceConfig, ModelConfig, Recipe
 from cgrseg.errors import CheckpointError, reason
 from cgrseg.files import replacing
 from cgrseg.model import CGRSeg, build_model
-from cgrseg.recipes import as_tree, parse
-from cgrseg.weights.info import WeightsInfo
+from cgrseg.weights.info import WeightsInfo, as_metadata, from_metadata
 
-FORMAT, VERSION = "cgrseg", 1
 CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
 
 
 def save_weights(path: Path, model: nn.Module, info: WeightsInfo, *, half: bool = False) -> None:
     """Write weights and what they say about themselves, atomically; `half` stores fp16."""
     tensors = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
-    metadata = {"format": FORMAT, "version": str(VERSION), "info": json.dumps(_info_tree(info))}
     with replacing(path) as unfinished:
-        unfinished.write_bytes(save(tensors, metadata))  # save_file would make it readable by its owner only
+        unfinished.write_bytes(save(tensors, as_metadata(info)))  # save_file would make it readable by its owner only
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
     tensor = tensor.detach().cpu().contiguous()
     return tensor.half() if half and tensor.is_floating_point() else tensor
-
-
-def _info_tree(info: WeightsInfo) -> dict:
-    fields = {entry.name: getattr(info, entry.name) for entry in dataclasses.fields(info)}
-    settings = {"model": info.model, "classes": info.classes, "inference": info.inference, "recipe": info.recipe}
-    return fields | {name: as_tree(value) for name, value in settings.items() if value is not None}
 
 
 def read_info(path: Path) -> WeightsInfo:
@@ -55,30 +40,7 @@ def read_info(path: Path) -> WeightsInfo:
         raise CheckpointError(f"{path}: no such weights file") from None
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path.name} is not a safetensors file, or is cut short: {reason(error)}") from None
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path.name} is a safetensors file that cgrseg did not write; it does not say what it holds"
-        )
-    if int(metadata["version"]) > VERSION:
-        raise CheckpointError(
-            f"{path.name} has format version {metadata['version']}, this cgrseg reads up to {VERSION}; update cgrseg"
-        )
-    return _info(json.loads(metadata["info"]), path.name)
-
-
-def _info(tree: dict, where: str) -> WeightsInfo:
-    table = ClassTable(tuple(tree["classes"]["names"]), tuple(tuple(colour) for colour in tree["classes"]["colours"]))
-    return WeightsInfo(
-        model=parse(ModelConfig, tree["model"], where),
-        classes=table,
-        inference=parse(InferenceConfig, tree["inference"], where),
-        mean=tuple(tree["mean"]),
-        std=tuple(tree["std"]),
-        recipe=parse(Recipe, tree["recipe"], where) if tree["recipe"] else None,
-        scores=tree["scores"],
-        step=tree["step"],
-        trained_on=tuple(tree["trained_on"]),
-    )
+    return from_metadata(metadata, path.name)
 
 
 def load_weights(path: Path) -> tuple[CGRSeg, WeightsInfo]:

@@ -1,0 +1,199 @@
+"""A figure of a benchmark: accuracy against arithmetic, as published, and against time, as measured here.
+
+In the manner of Fig. 1 of the paper. All accuracies are the authors' own, on ADE20K's 150 classes at a single scale.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cgrseg.errors import CGRSegError, MissingExtra
+from cgrseg.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CLASSES = 150
+"""Of ADE20K: times of networks of other sizes cannot be held against its accuracies."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One network in its authors' words."""
+
+    design: str
+    family: str
+    gmacs: float
+    """G multiply-adds at 512 x 512, by the count of its paper."""
+    miou: float
+    """Percent."""
+    side: str = "right"
+    """Where its name stands without covering a neighbour."""
+
+
+PUBLISHED = (
+    Published("CGRSeg-T", "CGRSeg", 4.0, 43.6, "above left"),
+    Published("CGRSeg-B", "CGRSeg", 7.6, 45.5, "above left"),
+    Published("CGRSeg-L", "CGRSeg", 14.9, 48.3),
+    Published("CGRSeg-B+SSA", "CGRSeg+SSA", 7.6, 47.1, "left"),
+    Published("CGRSeg-L+SSA", "CGRSeg+SSA", 14.8, 49.0, "above"),
+    Published("EfficientViT-B1", "EfficientViT", 3.1, 42.8, "below"),
+    Published("EfficientViT-B2", "EfficientViT", 9.1, 45.9, "below right"),
+    Published("SegFormer-B0", "SegFormer", 8.4, 37.4, "left"),
+    Published("SegFormer-B1", "SegFormer", 15.9, 42.2, "left"),
+    Published("SegFormer-B2", "SegFormer", 62.4, 46.5),
+    Published("OffSeg-T", "OffSeg", 5.3, 44.2, "below right"),
+    Published("OffSeg-B", "OffSeg", 10.3, 45.9),
+    Published("SeaFormer-L+SSA", "SeaFormer+SSA", 6.4, 45.4, "left"),
+    Published("SegMAN-T", "SegMAN", 6.2, 43.0, "below"),
+)
+COLOURS = {
+    "CGRSeg": "#c8102e",
+    "CGRSeg+SSA": "#e58a97",
+    "EfficientViT": "#2a9d8f",
+    "SegFormer": "#30638e",
+    "OffSeg": "#8a6fb0",
+    "SeaFormer+SSA": "#e09f3e",
+    "SegMAN": "#6c757d",
+}
+SIDES = {
+    "left": (-8, 0, "right", "center"),
+    "right": (8, 0, "left", "center"),
+    "above": (0, 7, "center", "bottom"),
+    "below": (0, -7, "center", "top"),
+    "above left": (-2, 6, "right", "bottom"),
+    "below right": (3, -13, "left", "top"),
+}
+"""Offset of a name in points, and which edges of it that is to."""
+MOST_GMACS = 17.5
+"""Where the axis of arithmetic ends; what costs more is only drawn where its time was measured."""
+WAYS = {
+    "torch": ("PyTorch", "o"),
+    "onnx": ("ONNX Runtime", "s"),
+    "openvino": ("OpenVINO", "D"),
+    "plain": ("PyTorch, plain pipeline", "X"),
+}
+"""What a marker stands for."""
+
+
+def require_matplotlib() -> None:
+    """Fail now and not after minutes of measuring.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401, ICN001  only asked for
+    except ImportError:
+        raise MissingExtra("matplotlib is not installed; run: pip install 'cgrseg[plot]'") from None
+
+
+def plot_report(report: dict, path: Path) -> None:
+    """Draw a benchmark from what its `as_tree` gives, or what its JSON file holds.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        CGRSegError: nothing in it has a published accuracy, or the picture cannot be written in that format.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    drawn = drawable(report)
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    arithmetic, time = figure.subplots(1, 2, sharey=True, width_ratios=(1.1, 1))
+    draw_arithmetic(arithmetic)
+    draw_time(time, drawn)
+    arithmetic.set_ylabel("mIoU on ADE20K val, published (%)")
+    figure.text(0.5, -0.02, conditions(report), ha="center", va="top", fontsize=8, color="#555555")
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in figure.canvas.get_supported_filetypes():
+        raise CGRSegError(f"{path}: no figure is written as {path.suffix!r}; use .png, .svg or .pdf")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format=kind, dpi=150, bbox_inches="tight", facecolor="white")
+
+
+def drawable(report: dict) -> list[tuple[dict, Published]]:
+    """The contenders whose accuracy is published, with it.
+
+    Raises:
+        CGRSegError: there is none.
+    """
+    known = {each.design: each for each in PUBLISHED}
+    found = [each for each in report["contenders"] if each["classes"] == CLASSES and each["design"] in known]
+    if not found:
+        names = ", ".join(each["name"] for each in report["contenders"])
+        raise CGRSegError(
+            f"nothing to plot: the published accuracies are for {CLASSES} classes, which none of {names} has; "
+            "measure cgrseg-t, cgrseg-b or cgrseg-l"
+        )
+    return [(each, known[each["design"]]) for each in found]
+
+
+def draw_arithmetic(axes: "Axes") -> None:
+    """All published networks, those of one paper joined."""
+    for family, colour in COLOURS.items():
+        members = [each for each in PUBLISHED if each.family == family and each.gmacs < MOST_GMACS]
+        is_own = family == "CGRSeg"
+        style = {"color": colour, "markersize": 8 if is_own else 6, "linewidth": 2 if is_own else 1.2, "zorder": 2}
+        axes.plot([each.gmacs for each in members], [each.miou for each in members], "o-", **style)
+        for each in members:
+            name(axes, each, each.gmacs, each.side)
+    axes.set_title("published accuracy against published arithmetic", fontsize=11)
+    axes.set_xlabel("G multiply-adds at 512 x 512, each by its own paper's count")
+    axes.set_xlim(1.5, MOST_GMACS)
+    finish(axes)
+
+
+def draw_time(axes: "Axes", drawn: list[tuple[dict, Published]]) -> None:
+    """What was measured here: the median, its quartiles as a bar, one marker for each engine."""
+    for contender, published in drawn:
+        total, colour = contender["total"], COLOURS[published.family]
+        spread = [[total["median_ms"] - total["low_ms"]], [total["high_ms"] - total["median_ms"]]]
+        mark = {"fmt": way_of(contender)[1], "color": colour, "markersize": 8, "capsize": 3, "elinewidth": 1.2}
+        axes.errorbar(total["median_ms"], published.miou, xerr=spread, **mark)
+    for design in {published.design: published for _, published in drawn}.values():
+        times = [contender["total"]["median_ms"] for contender, each in drawn if each == design]
+        axes.plot([min(times), max(times)], [design.miou] * 2, color=COLOURS[design.family], linewidth=0.8, alpha=0.5)
+        name(axes, design, min(times), "above")
+    for label, marker in dict.fromkeys(way_of(contender) for contender, _ in drawn):
+        axes.plot([], [], marker, color="#333333", label=label)
+    axes.legend(frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1, 0.27))
+    axes.set_title("published accuracy against time measured here", fontsize=11)
+    axes.set_xlabel("ms from the file to the label map, median and quartiles")
+    axes.set_xlim(left=0)
+    axes.margins(x=0.15)
+    finish(axes)
+
+
+def way_of(contender: dict) -> tuple[str, str]:
+    """The name of the way a contender runs, and its marker."""
+    key = "plain" if contender["name"] == "plain" else contender["engine"]
+    return WAYS.get(key, (key, "o"))
+
+
+def name(axes: "Axes", published: Published, x: float, side: str) -> None:
+    """Write a network's name beside its point."""
+    right, up, horizontal, vertical = SIDES[side]
+    weight = "bold" if published.family == "CGRSeg" else "normal"
+    style = {"color": COLOURS[published.family], "fontsize": 9, "fontweight": weight, "ha": horizontal, "va": vertical}
+    axes.annotate(published.design, (x, published.miou), xytext=(right, up), textcoords="offset points", **style)
+
+
+def finish(axes: "Axes") -> None:
+    """A quiet grid and no frame."""
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelleft=True)
+    axes.set_ylim(36.3, 49.9)
+
+
+def conditions(report: dict) -> str:
+    """Under which the times were measured, in a line."""
+    machine, picture, settings = report["machine"], report["picture"], report["settings"]
+    threads = "1 thread" if settings["threads"] == 1 else f"{settings['threads']} threads"
+    return (
+        f"{machine['processor']}, {threads}, batch 1, picture of {picture['height']} x "
+        f"{picture['width']}, {CLASSES} classes, medians of {settings['repeats']} interleaved passes, "
+        f"PyTorch {machine['versions']['torch']}, {report['date'][:10]}"
+    )

@@ -1,0 +1,53 @@
+"""Which pictures a source means, and that no two results get the same name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from cgrseg.data.sources import name_pictures
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name: str) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(np.zeros((2, 2, 3), np.uint8)).save(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("files", "sources", "names"),
+    [
+        (["photo.jpg"], ["photo.jpg"], ["photo"]),
+        (["x/photo.jpg", "y/photo.jpg"], ["."], ["x/photo", "y/photo"]),
+        (["x/photo.jpg", "y/photo.jpg"], ["*/photo.jpg"], ["x/photo", "y/photo"]),
+        (["x/photo.jpg", "y/photo.jpg"], ["x", "y"], ["x/photo", "y/photo"]),
+        (["x/photo.jpg", "y/photo.jpg"], ["x/photo.jpg", "y/photo.jpg"], ["x/photo", "y/photo"]),
+        (["x/sub/photo.jpg"], ["x"], ["sub/photo"]),
+        (["a.jpg", "b.jpg"], ["b.jpg", "a*.jpg"], ["b", "a"]),
+        (["photo.jpg", "photo.png"], ["."], ["photo_jpg", "photo_png"]),
+        (["photo.jpg", "photo.png", "photo_jpg.png"], ["."], ["photo_jpg_", "photo_png", "photo_jpg"]),
+        (["Photo.jpg", "photo.png"], ["."], ["Photo_jpg", "photo_png"]),
+        (["photo.v2.jpg", "photo.v3.jpg"], ["."], ["photo.v2", "photo.v3"]),
+        (["photo.jpg"], ["photo.jpg", "."], ["photo", "photo"]),
+    ],
+)
+def test_no_two_pictures_get_the_same_name(write, tmp_path, files, sources, names):
+    for file in files:
+        write(file)
+
+    named = name_pictures([str(tmp_path / source) for source in sources])
+
+    assert [name for _, name in named] == names
+
+
+def test_relative_sources_are_named_like_absolute_ones(write, tmp_path, monkeypatch):
+    write("photos/x/photo.jpg")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert name_pictures(["../photos"]) == [(Path("../photos/x/photo.jpg"), "x/photo")]

@@ -1,0 +1,54 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cgrseg.classes import named
+from cgrseg.config import ModelConfig
+from cgrseg.model import build_model
+from cgrseg.weights import WeightsInfo, save_weights
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory) -> Path:
+    """A weights file of the smallest network, its norms and tables far from where they start."""
+    torch.manual_seed(0)
+    config = ModelConfig(size="s0", classes=5, layer_scale=0.1, rcm_scale=0.1)
+    model = build_model(config)
+    for name, tensor in model.state_dict().items():
+        if name.endswith(("running_var", "norm.weight")):
+            tensor.uniform_(0.5, 1.5)
+        elif name.endswith(("running_mean", "table", "bias")):
+            tensor.normal_(std=0.1)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(path, model, WeightsInfo(model=config, classes=named(("a", "b", "c", "d", "e"))))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_graph():
+    """Puts the graph of some weights into the cache, in a process that checks no shapes, for that is slow."""
+
+    def make(weights: str | Path) -> None:
+        code = "import sys; from cgrseg.runtime import graph_of; from cgrseg.weights import open_weights as o;"
+        subprocess.run([sys.executable, "-c", f"{code} graph_of(o(sys.argv[1])[0])", weights], check=True)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_graph(small_weights, make_graph) -> Path:
+    """The same file, its graph in the cache."""
+    make_graph(small_weights)
+    return small_weights
+
+
+@pytest.fixture(scope="session")
+def sizes() -> list[np.ndarray]:
+    """Prepared pictures: of one and of several, small, large, and of sides that are no multiple of anything."""
+    random = np.random.default_rng(0)
+    shapes = ((1, 3, 64, 96), (2, 3, 77, 41), (1, 3, 300, 533), (3, 3, 8, 8))
+    return [random.standard_normal(shape).astype(np.float32) for shape in shapes]

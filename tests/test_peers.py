@@ -1,0 +1,102 @@
+"""What label maps are compared with is itself right, or the comparison would be worth nothing."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cgrseg.config import InferenceConfig, ModelConfig
+from cgrseg.errors import CGRSegError, MissingExtra
+from cgrseg.labeling import label_map
+from cgrseg.peers import PEERS, SEGFORMERS, Plain, SegFormer, open_peer, random_info, seeded
+
+SMALL = InferenceConfig(short_px=64, long_px=128)
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (48, 75, 3), dtype=np.uint8)
+
+
+def stages(peer, picture):
+    prepared = peer.prepare(picture)
+    logits = peer.network(prepared)
+    return prepared, logits, peer.label(logits, picture.shape[:2])
+
+
+def test_plain_pads_what_the_network_takes_to_whole_blocks(picture):
+    plain = open_peer("plain", ModelConfig(size="s0", classes=7), SMALL)
+
+    prepared, logits, labels = stages(plain, picture)
+
+    assert prepared.shape == (3, 64, 128)
+    assert (prepared[:, :, 100:] == 0).all()
+    assert logits.shape == (7, 8, 16)
+    assert labels.shape == (48, 75)
+    assert labels.dtype == np.uint8
+
+
+def test_plain_labels_are_the_exact_ones_where_it_resizes_once():
+    logits = np.random.default_rng(0).standard_normal((5, 8, 16), dtype=np.float32)
+    plain = open_peer("plain", ModelConfig(size="s0", classes=5), SMALL)
+
+    assert (plain.label(logits, (64, 128)) == label_map(logits, (64, 128))).all()
+
+
+def test_plain_has_the_attention_bias_of_the_authors():
+    plain = open_peer("plain", ModelConfig(size="s0", classes=5), SMALL)
+
+    assert plain.info.model == ModelConfig(size="s0", classes=5, position="official")
+    assert plain.model.position == "official"
+
+
+def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone():
+    config = ModelConfig(size="s0", classes=5)
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+
+    one, two = (seeded(config).state_dict() for _ in range(2))
+
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.slow
+def test_segformer_labels_are_the_upsampled_argmax(picture):
+    pytest.importorskip("transformers", reason="needs the extra [bench]")
+    plan = replace(SEGFORMERS["segformer-b0"], widths=(8, 16, 40, 64), depths=(1, 1, 1, 1), decoder=8)
+    peer = SegFormer(random_info(ModelConfig(classes=7), SMALL), plan)
+
+    prepared, logits, labels = stages(peer, picture)
+
+    assert prepared.shape == (3, 64, 100)
+    assert logits.shape == (7, 16, 25)
+    assert (labels == label_map(logits, (48, 75))).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("segformer-b0", 3.8), ("segformer-b1", 13.7), ("segformer-b2", 27.5)]
+)
+def test_each_segformer_has_the_size_of_its_paper(name, parameters):
+    pytest.importorskip("transformers", reason="needs the extra [bench]")
+    with torch.device("meta"):
+        peer = open_peer(name, ModelConfig(classes=150), SMALL)
+
+    assert sum(parameter.numel() for parameter in peer.model.parameters()) / 1e6 == pytest.approx(parameters, abs=0.05)
+
+
+def test_a_peer_whose_package_is_missing_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+
+    with pytest.raises(MissingExtra, match=r"transformers is not installed; run: pip install 'cgrseg\[bench\]'"):
+        open_peer("segformer-b0", ModelConfig(), SMALL)
+
+
+def test_an_unknown_peer_is_told_the_known_ones():
+    with pytest.raises(CGRSegError, match="no peer 'deeplab' to compare with; the peers are plain, segformer-b0"):
+        open_peer("deeplab", ModelConfig(), SMALL)
+    assert isinstance(open_peer(PEERS[0], ModelConfig(size="s0", classes=2), SMALL), Plain)
