@@ -7,7 +7,7 @@ from cgrseg.config import InferenceConfig, ModelConfig
 from cgrseg.data.datasets import open_dataset
 from cgrseg.data.images import write_image, write_palette_png
 from cgrseg.errors import DatasetError
-from cgrseg.evaluation import evaluate
+from cgrseg.evaluation import compare, evaluate
 from cgrseg.prediction import Segmenter
 from cgrseg.weights import WeightsInfo
 
@@ -71,3 +71,70 @@ def test_data_of_other_classes_is_refused_with_the_difference(segmenter, picture
     (pictures / "classes.txt").write_text("dark\nbright\n")
     with pytest.raises(DatasetError, match="the model predicts 3 classes but folder has 2"):
         evaluate(segmenter, open_dataset("folder", pictures, "val"))
+
+
+@pytest.fixture
+def inverse(segmenter):
+    """A segmenter that calls bright dark and dark bright."""
+
+    class Inverse(Brightness):
+        def __call__(self, images):
+            return super().__call__(images)[:, [1, 0, 2]]
+
+    return Segmenter(Inverse(), segmenter.info)
+
+
+def add_picture(root, name, level, label):
+    write_image(root / f"images/val/{name}.png", np.full((32, 64, 3), level, np.uint8))
+    write_palette_png(root / f"annotations/val/{name}.png", np.full((32, 64), label, np.uint8), CLASSES.colours)
+
+
+def test_each_picture_has_its_own_miou_and_none_where_nothing_is_labelled(segmenter, pictures):
+    add_picture(pictures, "b", 220, 1)
+    add_picture(pictures, "c", 220, 255)
+
+    tree = evaluate(segmenter, open_dataset("folder", pictures, "val")).as_tree()
+
+    assert tree["picture_mious"] == {"a": 0.75, "b": 1.0, "c": None}
+    assert tree["picture_miou"] == 0.875
+    assert tree["picture_miou_interval"] == (0.75, 1.0)
+    assert tree["miou_interval"][0] <= tree["miou"] <= tree["miou_interval"][1]
+    assert tree["frequency_weighted_iou"] == pytest.approx((32 * 24 / 32 + 88 * 88 / 96) / 120)
+
+
+def test_a_model_compared_with_itself_gains_nothing(segmenter, pictures):
+    add_picture(pictures, "b", 30, 1)
+    evaluation = evaluate(segmenter, open_dataset("folder", pictures, "val"))
+
+    tree = compare(evaluation, evaluation).as_tree()
+
+    assert (tree["miou"], tree["miou_interval"], tree["picture_miou_interval"]) == (0, (0, 0), (0, 0))
+    assert (tree["better"], tree["worse"], tree["equal"]) == (0, 0, 2)
+
+
+def test_a_better_model_gains_on_each_picture(segmenter, inverse, pictures):
+    add_picture(pictures, "b", 220, 1)
+    dataset = open_dataset("folder", pictures, "val")
+    right, wrong = evaluate(segmenter, dataset), evaluate(inverse, dataset)
+
+    gain = compare(right, wrong)
+
+    assert gain.miou == right.scores.miou - wrong.scores.miou
+    assert gain.miou_interval[0] > 0
+    assert gain.picture_miou == pytest.approx(((0.75 - 8 / 56 / 2) + (1 - 0)) / 2)
+    assert (gain.better, gain.worse, gain.equal) == (2, 0, 0)
+    assert compare(wrong, right).miou_interval == pytest.approx(tuple(-end for end in gain.miou_interval[::-1]))
+
+
+def test_edges_and_calibration_are_measured_where_asked_for(segmenter, pictures):
+    dataset = open_dataset("folder", pictures, "val")
+
+    plain = evaluate(segmenter, dataset).as_tree()
+    tree = evaluate(segmenter, dataset, boundary=True, calibration=True).as_tree()
+
+    assert not {"boundary", "calibration"} & set(plain)
+    assert list(tree["boundary"]["iou"]) == list(CLASSES.names)
+    assert tree["boundary"]["iou"]["never"] is None
+    assert 0 < tree["boundary"]["miou"] < 1
+    assert sum(row["pixels"] for row in tree["calibration"]["bins"]) == 32 * 56
+    assert plain.items() <= tree.items()

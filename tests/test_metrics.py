@@ -57,6 +57,59 @@ def test_scores_equal_their_definitions_pixel_by_pixel(case):
     assert result.pixels == truth.size
 
 
+def mmsegmentation(truths: list[np.ndarray], predictions: list[np.ndarray], classes: int) -> float:
+    """Its rule: areas added over the pictures, absent classes nan, the mean of the rest (in 64 bits, not rounded)."""
+    intersection, union = np.zeros(classes), np.zeros(classes)
+    for truth, prediction in zip(truths, predictions, strict=True):
+        label, guess = truth[truth != 255], prediction[truth != 255]
+        edges = np.arange(classes + 1)
+        both, true, predicted = (np.histogram(values, edges)[0] for values in (label[label == guess], label, guess))
+        intersection += both
+        union += true + predicted - both
+    return float(np.nanmean(np.divide(intersection, union, out=np.full(classes, np.nan), where=union > 0)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_miou_is_that_of_mmsegmentation(seed):
+    rng = np.random.default_rng(seed)
+    used = rng.choice(30, 9, replace=False).astype(np.uint8)
+    truths = [rng.choice([*used, 255], (17, 23)).astype(np.uint8) for _ in range(3)]
+    predictions = [np.where(rng.random((17, 23)) < 0.6, truth % 30, rng.choice(used, (17, 23))) for truth in truths]
+    matrix = sum(confusion(truth, guess, 30) for truth, guess in zip(truths, predictions, strict=True))
+
+    result = scores(matrix)
+
+    assert None in result.iou
+    assert result.miou == pytest.approx(mmsegmentation(truths, predictions, 30), rel=1e-14)
+
+
+def test_rules_for_absent_classes_differ_as_their_names_say():
+    truth = np.array([[0, 0, 0, 1]], np.uint8)
+    prediction = np.array([[0, 0, 2, 1]], np.uint8)
+
+    result = scores(confusion(truth, prediction, 4))
+
+    assert result.iou == (2 / 3, 1.0, 0.0, None)
+    assert result.miou == pytest.approx((2 / 3 + 1) / 3)
+    assert result.miou_of_true == pytest.approx((2 / 3 + 1) / 2)
+    assert result.miou_of_all == pytest.approx((2 / 3 + 1) / 4)
+
+
+def test_frequency_weighted_iou_weights_each_class_with_its_share_of_the_truth():
+    truth = np.array([[0, 0, 0, 1, 255]], np.uint8)
+    prediction = np.array([[0, 0, 2, 1, 1]], np.uint8)
+
+    result = scores(confusion(truth, prediction, 3))
+
+    assert result.frequency_weighted_iou == pytest.approx(3 / 4 * 2 / 3 + 1 / 4 * 1)
+
+
+def test_without_labelled_pixels_every_mean_is_zero():
+    result = scores(np.zeros((2, 2), np.int64))
+
+    assert (result.miou, result.miou_of_true, result.miou_of_all, result.frequency_weighted_iou) == (0, 0, 0, 0)
+
+
 def test_a_class_absent_from_truth_and_prediction_does_not_touch_the_mean():
     truth = np.array([[0, 0, 1, 255]], np.uint8)
     prediction = np.array([[0, 1, 1, 2]], np.uint8)

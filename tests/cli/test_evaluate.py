@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -73,3 +74,48 @@ def test_data_is_kind_and_path(run, weights, data, message):
 
     assert result.code == 2
     assert message in result.err
+
+
+def test_edges_and_calibration_come_when_asked_for(run, weights, labelled, tmp_path):
+    arguments = ("--boundary", "--calibration", "--json", tmp_path / "scores.json")
+    result = run("evaluate", weights, "--data", f"folder={labelled}", *arguments)
+
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert result.code == 0
+    assert "boundary" in result.out
+    assert f"{100 * report['boundary']['miou']:.1f}" in result.out
+    assert "calibration error" in result.out
+    assert sum(row["pixels"] for row in report["calibration"]["bins"]) == 2 * 48 * 64
+
+
+def test_two_models_are_scored_on_the_same_pictures_and_compared(run, weights, labelled, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    arguments = ("--against", weights, "--boundary", "--json", tmp_path / "scores.json")
+    result = run("evaluate", weights, "--data", f"folder={labelled}", *arguments)
+
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert result.code == 0
+    assert report["against"]["weights"] == str(weights)
+    assert report["against"]["iou"] == report["iou"]
+    assert report["comparison"]["miou_interval"] == [0, 0]
+    assert "mIoU: +0.00 (+0.00 to +0.00)" in result.out
+    assert "pictures better 0, worse 0, equal 2" in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
+
+
+def test_a_rival_of_other_classes_is_refused_before_anything_is_scored(run, weights, labelled):
+    result = run("evaluate", weights, "--against", "cgrseg-t-camvid", "--data", f"folder={labelled}")
+
+    assert result.code == 1
+    assert "11 classes but folder has 3" in result.err
+
+
+def test_each_key_of_the_report_is_explained_in_the_docs(run, weights, labelled, tmp_path):
+    arguments = ("--against", weights, "--boundary", "--calibration", "--json", tmp_path / "scores.json")
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+
+    run("evaluate", weights, "--data", f"folder={labelled}", *arguments)
+
+    report = json.loads((tmp_path / "scores.json").read_text())
+    nested = [report[name] for name in ("miou_by_rule", "bootstrap", "boundary", "comparison")]
+    assert not [key for tree in (report, *nested) for key in tree if f"`{key}`" not in page]

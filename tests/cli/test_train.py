@@ -129,3 +129,48 @@ def test_splits_with_classes_of_their_own_must_agree(run, recipe, labelled):
 
     assert result.code == 1
     assert "the classes of train and val differ; write classes.txt there to settle them" in result.err
+
+
+def test_deviations_are_printed_without_data(run, recipe):
+    told = run("train", "--deviations", recipe, "--set", "data.kind=ade20k", "--set", "train.ema=0.9")
+
+    assert told.code == 0
+    assert told.out.startswith("Compared with the paper's released configuration for ADE20K.\n\nSettings:\n")
+    assert "  train.steps: 2 instead of 160000\n" in told.out
+    assert "  train.ema: 0.9 instead of none" in told.out
+    assert "\nWhatever the settings:\n  start: random weights" in told.out
+    assert told.err == ""
+
+
+def test_deviations_heed_the_data_that_is_given_and_train_nothing(run, recipe, labelled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe.write_text("model: {position: official}\ndata: {kind: ade20k}", encoding="utf-8")
+
+    alone, with_data = (run("train", recipe, *data, "--deviations") for data in ((), ("-d", f"folder={labelled}")))
+
+    assert "Settings: no difference.\n" in alone.out
+    assert "data.kind: folder instead of" in with_data.out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_deviations_heed_a_merge_without_data(run, recipe, tmp_path):
+    (tmp_path / "merge.yaml").write_text("still: [wall, sky]\n", encoding="utf-8")
+
+    told = run("train", recipe, "--merge", tmp_path / "merge.yaml", "--set", "data.kind=ade20k", "--deviations")
+
+    assert "  data.merge: {still: [wall, sky]} instead of none" in told.out
+    assert "data.kind" not in told.out
+
+
+def test_deviations_of_a_broken_recipe_are_a_mistake(run, recipe):
+    told = run("train", recipe, "--deviations", "--set", "train.stps=2")
+
+    assert told.code == 1
+    assert "did you mean 'steps'?" in told.err
+
+
+def test_without_the_flag_data_is_needed(run, recipe):
+    told = run("train", recipe)
+
+    assert told.code == 2
+    assert "Missing option '-d' / '--data'" in told.err

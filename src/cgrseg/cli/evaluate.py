@@ -1,57 +1,70 @@
 """`cgrseg evaluate`: the scores of weights on labelled pictures."""
 
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.table import Table
 
+from cgrseg.cli import evaluate_options as settings_of
 from cgrseg.cli import options
+from cgrseg.cli.evaluate_tables import tables
 from cgrseg.cli.progress import bar
 
 if TYPE_CHECKING:
-    from cgrseg.runtime import EngineName
+    from cgrseg.data.datasets import LabelledImages
+    from cgrseg.evaluation import Evaluation
+    from cgrseg.prediction import Segmenter
 
 
 @click.command(epilog="\b\nExample:\n  cgrseg evaluate cgrseg-t-camvid --data camvid=path/to/CamVid")
 @click.argument("weights")
 @options.data
 @click.option("--split", default="val", show_default=True, help="Part of the data set: val, test, train or holdout.")
-@options.engine
-@options.device
-@options.threads
+@click.option("--against", metavar="WEIGHTS", help="Score these on the same pictures, too, and compare.")
+@settings_of.measures
+@settings_of.running
 @options.as_json
+@click.pass_obj
 def evaluate(
-    weights: str,
-    data: options.DataPath,
-    split: str,
-    engine: "EngineName",
-    device: str,
-    threads: int | None,
-    json_file: Path | None,
+    settings: dict, weights: str, data: options.DataPath, split: str, against: str | None, json_file: Path | None
 ) -> None:
     """Score WEIGHTS on labelled pictures. IoU of each class and their mean, counted at the annotations' own sizes."""
     import cgrseg
+    from cgrseg.evaluation import compare
 
-    segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads)
-    recipe = segmenter.info.recipe
+    names = [weights] if against is None else [weights, against]
+    segmenters = [cgrseg.load(name, **settings["running"]) for name in names]
+    results = scored(segmenters, opened(data, split, segmenters), settings["measures"])
+    report, *others = ({"weights": name} | result.as_tree() for name, result in zip(names, results, strict=True))
+    if others:
+        report |= {"against": others[0], "comparison": compare(*results).as_tree()}
+    Console().print(*tables(report), sep="\n")
+    options.write_json(json_file, report)
+
+
+def opened(data: options.DataPath, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":
+    """The pictures, split and merged as the first weights' own recipe says where it is for such data."""
+    import cgrseg
+    from cgrseg.evaluation import require_same_classes
+
+    recipe, classes = segmenters[0].info.recipe, segmenters[0].classes
     hold_out = recipe.data.hold_out if recipe else ""
     merge = data.merge or (recipe.data.merge if recipe and recipe.data.kind == data.kind else {})
-    dataset = cgrseg.open_dataset(data.kind, data.path, split, hold_out, segmenter.classes, merge)
-    with bar("pictures", len(dataset)) as show:
-        report = cgrseg.evaluate(segmenter, dataset, show).as_tree()
-    Console().print(table(report))
-    options.write_json(json_file, {"weights": weights} | report)
+    dataset = cgrseg.open_dataset(data.kind, data.path, split, hold_out, classes, merge)
+    for segmenter in segmenters:
+        require_same_classes(segmenter.classes, dataset)
+    return dataset
 
 
-def table(report: dict) -> Table:
-    """The report for people: percent, one class a row."""
-    result = Table("class", "IoU, %", title=f"{report['data']} {report['split']}, {report['pictures']} pictures")
-    result.columns[1].justify = "right"
-    means = {"mean (mIoU)": "miou", "pixel accuracy": "pixel_accuracy", "mean accuracy": "mean_accuracy"}
-    for rows in (report["iou"], {title: report[key] for title, key in means.items()}):
-        result.add_section()
-        for name, share in rows.items():
-            result.add_row(name, "-" if share is None else f"{100 * share:.1f}")
-    return result
+def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", measures: dict[str, bool]) -> "list[Evaluation]":
+    """The scores of each, one after the other."""
+    import cgrseg
+
+    pictures = len(dataset)
+    with bar("pictures", len(segmenters) * pictures) as show:
+        return [
+            cgrseg.evaluate(segmenter, dataset, lambda done, before=before: show(before + done), **measures)
+            for before, segmenter in zip(count(0, pictures), segmenters, strict=False)
+        ]

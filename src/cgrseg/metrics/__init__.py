@@ -3,6 +3,9 @@
     truth ------+
                 +-- confusion (k, k) -- + -- + -- ... -- scores -- mIoU, IoU, accuracies
     prediction -+
+                +-- `boundaries`:  the same along the edges of the classes
+                +-- `calibration`: whether confidence is earned
+                +-- `resampling`:  how far another sample of pictures would move mIoU
 
 Row = true class, column = predicted class. Matrices of 64-bit counts add up over any number of pictures
 without rounding, in the memory of one matrix.
@@ -27,6 +30,12 @@ class Scores:
 
     miou: float
     """Mean IoU of the classes present in truth or prediction; 0 when there is none."""
+    miou_of_true: float
+    """Mean IoU of the classes present in the truth."""
+    miou_of_all: float
+    """Mean IoU of all classes; absent ones count as 0."""
+    frequency_weighted_iou: float
+    """IoU weighted with each class's share of the labelled pixels."""
     iou: tuple[float | None, ...]
     """Intersection over union of each class; none where it is absent from truth and prediction."""
     pixel_accuracy: float
@@ -70,8 +79,12 @@ def scores(matrix: Int64[np.ndarray, "k k"]) -> Scores:
     pixels = int(true.sum())
     iou = tuple(int(hit) / int(size) if size else None for hit, size in zip(right, union, strict=True))
     accuracy = [int(hit) / int(size) for hit, size in zip(right, true, strict=True) if size]
+    shares = [int(size) / pixels if pixels else 0.0 for size in true]
     return Scores(
         miou=_mean([value for value in iou if value is not None]),
+        miou_of_true=_mean([value or 0.0 for value, size in zip(iou, true, strict=True) if size]),
+        miou_of_all=_mean([value or 0.0 for value in iou]),
+        frequency_weighted_iou=sum((value or 0.0) * share for value, share in zip(iou, shares, strict=True)),
         iou=iou,
         pixel_accuracy=int(right.sum()) / pixels if pixels else 0.0,
         mean_accuracy=_mean(accuracy),

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from cgrseg.metrics import resampling
+from cgrseg.metrics.resampling import Areas, interval, resample
+
+
+def some_areas(pictures, classes, seed=0):
+    rng = np.random.default_rng(seed)
+    unions = rng.integers(0, 50, (pictures, classes)) * (rng.random((pictures, classes)) < 0.7)
+    return Areas((unions * rng.random((pictures, classes))).astype(np.int64), unions.astype(np.int64))
+
+
+def test_each_draw_scores_the_pictures_drawn(monkeypatch):
+    areas = some_areas(4, 3)
+    monkeypatch.setattr(resampling, "DRAWS", 25)
+    monkeypatch.setattr(resampling, "AT_A_TIME", 10)
+    drawn = np.concatenate(list(resampling._draws(4))).astype(int)
+
+    found = resample(areas)
+
+    assert drawn.shape == (25, 4)
+    assert (drawn.sum(axis=1) == 4).all()
+    own = areas.picture_miou()
+    for row, times in enumerate(drawn):
+        picked = np.repeat(np.arange(4), times)
+        hits, unions = areas.hits[picked].sum(axis=0), areas.unions[picked].sum(axis=0)
+        assert found.miou[row] == pytest.approx(np.mean(hits[unions > 0] / unions[unions > 0]))
+        assert found.picture_miou[row] == pytest.approx(np.nanmean(own[picked]))
+
+
+def test_the_same_pictures_are_drawn_each_time():
+    first, second = resample(some_areas(9, 3)), resample(some_areas(9, 3))
+
+    assert (first.miou == second.miou).all()
+    assert len(first.miou) == 1000
+
+
+def test_the_interval_of_a_mean_is_about_that_of_its_standard_error():
+    rng = np.random.default_rng(1)
+    hits = rng.integers(0, 1001, (400, 1))
+    areas = Areas(hits, np.full((400, 1), 1000))
+
+    low, high = interval(resample(areas).picture_miou)
+
+    error = (hits / 1000).std() / 20
+    assert low == pytest.approx((hits / 1000).mean() - 1.96 * error, abs=0.2 * error)
+    assert high == pytest.approx((hits / 1000).mean() + 1.96 * error, abs=0.2 * error)
+
+
+def test_one_picture_has_an_interval_without_width():
+    areas = some_areas(1, 5)
+
+    assert interval(resample(areas).miou) == pytest.approx((areas.picture_miou()[0],) * 2)
+
+
+def test_nothing_labelled_has_no_interval():
+    nothing = Areas(np.zeros((3, 2), np.int64), np.zeros((3, 2), np.int64))
+
+    found = resample(nothing)
+
+    assert interval(found.miou) is None
+    assert interval(found.picture_miou) is None

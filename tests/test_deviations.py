@@ -1,0 +1,81 @@
+"""The comparison with what was published."""
+
+from dataclasses import fields
+
+import pytest
+
+from cgrseg.config import Recipe
+from cgrseg.deviations import ALWAYS, DROP_PATH, INDIFFERENT, PUBLISHED, REMARKS, compare_with_published
+from cgrseg.model.variants import VARIANTS
+from cgrseg.recipes import parse_recipe
+
+PAPER = {"model": {"position": "official"}, "data": {"kind": "ade20k"}}
+
+
+def found(*overrides: str) -> list[str]:
+    return [str(deviation) for deviation in compare_with_published(parse_recipe(PAPER, "paper", overrides)).settings]
+
+
+@pytest.mark.parametrize("size", ["t", "b", "l"])
+def test_the_published_settings_differ_in_nothing(size):
+    assert found(f"model.size={size}") == []
+
+
+def test_what_no_setting_can_change_is_always_told():
+    told = {deviation.about for deviation in compare_with_published(Recipe()).always}
+
+    assert told == {"start", "loss", "data order", "label map"}
+    assert all(deviation.here != deviation.there for deviation in ALWAYS)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("model.position=offsets", "model.position: offsets instead of official; equal in training on squares"),
+        ("model.preset=from_scratch", "model.layer_scale: 0.1 instead of 1e-05; a larger start"),
+        ("data.crops_px=[[256, 320], [64, 64]]", "data.crops_px: [[256, 320], [64, 64]] instead of [[512, 512]]"),
+        ("data.photometric=false", "data.photometric: false instead of true"),
+        ("data.merge={a: [wall, 3]}", "data.merge: {a: [wall, 3]} instead of none; other classes"),
+        ("data.hold_out=ADE_train_1", "data.hold_out: ADE_train_1 instead of none; pictures of train"),
+        ("train.steps=1000", "train.steps: 1000 instead of 160000"),
+        ("train.clip_norm=1", "train.clip_norm: 1 instead of none"),
+        ("train.ema=0.999", "train.ema: 0.999 instead of none; an average"),
+        ("train.precision=bf16", "train.precision: bf16 instead of fp32"),
+        ("train.class_weights=log", "train.class_weights: log instead of none"),
+        ("inference.short_px=640", "inference.short_px: 640 instead of 512"),
+        ("model.drop_path=0.1", "model.drop_path: 0.1 instead of 0"),
+        ("model.size=s0", "model.size: s0 instead of t, b or l"),
+        ("data.kind=camvid", "data.kind: camvid instead of ade20k, cocostuff10k, pascalcontext59 or cityscapes; comp"),
+    ],
+)
+def test_each_other_setting_is_told_with_both_values(override, sentence):
+    first, *_ = found(override)
+
+    assert first.startswith(sentence)
+
+
+@pytest.mark.parametrize("override", ["train.seed=3", "data.workers=0", "train.compile=true", "model.drop_path=0"])
+def test_what_changes_no_number_is_not_told(override):
+    assert found(override) == []
+
+
+def test_each_data_set_is_compared_with_its_own_settings():
+    steps = ("data.kind=cocostuff10k", "train.steps=80000")
+
+    assert found(*steps) == []
+    assert found(*steps[:1]) == ["train.steps: 160000 instead of 80000"]
+    assert all(recipe.data.kind == kind for kind, (_, recipe) in PUBLISHED.items())
+
+
+def test_the_tables_name_settings_that_exist():
+    paper = Recipe()
+    sections = {section.name: getattr(paper, section.name) for section in fields(paper)}
+    known = {f"{name}.{entry.name}" for name, section in sections.items() for entry in fields(section)}
+
+    assert known >= set(REMARKS)
+    assert known >= INDIFFERENT
+    assert not INDIFFERENT & set(REMARKS)
+
+
+def test_the_drop_paths_are_those_of_the_sizes():
+    assert {size: VARIANTS[size].drop_path for size in DROP_PATH} == DROP_PATH
