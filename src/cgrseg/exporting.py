@@ -144,7 +144,7 @@ def _quantize(
     """Write INT8; where it does not agree, with the parts that hurt most left in floats, one after the other."""
     info = original.info
     seen = [prepare(image, info)[None] for image in spread(calibrate, CALIBRATION)]
-    judges = spread(data, JUDGES) if data is not None else [_photo(), *spread(calibrate, JUDGES)]
+    judges = spread(data, JUDGES) if data is not None else spread(calibrate, JUDGES, shift=0.5)
 
     def attempt(in_floats: tuple[str, ...]) -> Parity:
         say(f"calibrating on {len(seen)} pictures" + (f", {', '.join(in_floats)} in floats" if in_floats else ""))
@@ -164,10 +164,10 @@ def _quantize(
     return parity
 
 
-def spread(dataset: LabelledImages, most: int) -> list[np.ndarray]:
-    """So many pictures of a data set at most, evenly spread over it."""
+def spread(dataset: LabelledImages, most: int, shift: float = 0.0) -> list[np.ndarray]:
+    """So many pictures of a data set at most, evenly spread over it; `shift` gives others, between them."""
     count = min(most, len(dataset))
-    return [dataset.image(place * len(dataset) // count) for place in range(count)]
+    return [dataset.image(int((place + shift) * len(dataset) / count)) for place in range(count)]
 
 
 def _deliver(made: Path, path: Path, parity: Parity) -> None:

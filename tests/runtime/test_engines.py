@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import cgrseg
-from cgrseg import exporting
-from cgrseg.errors import CGRSegError, MissingExtra
-from cgrseg.runtime import TorchEngine, open_engine
+from cgrseg.errors import CGRSegError, CheckpointError, MissingExtra
+from cgrseg.quantization import quantize
+from cgrseg.runtime import TorchEngine, graph_of, open_engine, open_graph
 from cgrseg.runtime.cache import cache_folder, kept
 from cgrseg.weights import open_weights
 
@@ -137,17 +137,44 @@ def test_auto_is_openvino_where_it_is_installed(small_graph, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("bundled")
-def test_int8_is_kept_if_it_agrees_and_says_that_it_is_int8(make_graph, tmp_path, shared_data, monkeypatch):
-    monkeypatch.setattr(exporting, "CALIBRATION", 24)
-    monkeypatch.setattr(exporting, "JUDGES", 4)
-    make_graph("cgrseg-t-camvid")
-    frames = cgrseg.open_dataset("folder", shared_data / "camvid", "train")
+@pytest.mark.xdist_group("graph")
+def test_quantizing_puts_every_convolution_in_integers_but_for_the_parts_that_stay_in_floats(small_graph, sizes):
+    graph = graph_of(open_weights(small_graph)[0])
+    pictures = [np.ascontiguousarray(sizes[2][:, :, :128, :192])] * 2
 
-    path, parity = cgrseg.export("cgrseg-t-camvid", "openvino", tmp_path / "small.xml", calibrate=frames)
+    whole, partly = quantize(graph, pictures), quantize(graph, pictures, ["head", "reconstruct"])
 
-    assert parity.is_int8
-    assert parity.equal >= 0.99
-    assert cgrseg.load(path).engine.metadata["int8"]
-    assert path.with_suffix(".bin").stat().st_size < 0.4 * 4 * 9.3e6
-    assert {file.name for file in tmp_path.glob("small*")} == {"small.xml", "small.bin", "small.xml.parity.json"}
+    assert in_integers(whole)[0] == 1.0
+    assert 0.5 < in_integers(partly)[0] < 1.0
+    assert not [name for name in in_integers(partly)[1] if name.startswith(("head.", "reconstruct."))]
+
+
+def in_integers(model) -> tuple[float, list[str]]:
+    """The share of convolutions whose kernels are 8-bit integers, and the names of their kernels."""
+    convolutions = [node for node in model.get_ordered_ops() if "Convolution" in node.get_type_name()]
+    quantized = []
+    for node in convolutions:
+        kernel = node.input_value(1).get_node()
+        is_quantized = False
+        while kernel.get_type_name() in ("Multiply", "Subtract", "Convert", "Reshape", "FakeQuantize"):
+            is_quantized = is_quantized or kernel.get_type_name() in ("Multiply", "FakeQuantize")
+            kernel = kernel.input_value(0).get_node()
+        if is_quantized:
+            quantized.append(kernel.get_friendly_name())
+    return len(quantized) / len(convolutions), quantized
+
+
+def test_files_that_are_no_graph_of_ours_are_refused_in_one_sentence(tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no graph")
+
+    for engine, sentence in (("onnx", "ONNX Runtime cannot read it"), ("openvino", "OpenVINO cannot read it")):
+        with pytest.raises(CheckpointError, match=sentence):
+            open_graph(broken, engine=engine)
+    with pytest.raises(CGRSegError, match="engine 'torch' runs weights"):
+        open_graph(broken, engine="torch")
+    with pytest.raises(CheckpointError, match="no such file"):
+        open_graph(tmp_path / "absent.xml")
+    (tmp_path / "graph.xml").write_text("<net/>")
+    with pytest.raises(CGRSegError, match="use engine 'openvino'"):
+        open_graph(tmp_path / "graph.xml", engine="onnx")
