@@ -5,8 +5,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import cgrseg
+from cgrseg.cli import commands
 from cgrseg.errors import CGRSegError, CheckpointError, MissingExtra
 from cgrseg.quantization import quantize
 from cgrseg.runtime import TorchEngine, graph_of, open_engine, open_graph
@@ -45,6 +47,7 @@ def test_an_exported_file_is_loaded_like_weights_and_says_the_same_about_itself(
     assert segmenter.engine.name == to
     with pytest.raises(CGRSegError, match="load with engine='torch'"):
         _ = segmenter.model
+    assert "classes: [a, b, c, d, e]" in CliRunner().invoke(commands, ["info", str(path)]).output
 
 
 @pytest.mark.slow

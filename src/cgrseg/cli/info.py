@@ -6,6 +6,7 @@ import click
 import yaml
 
 from cgrseg.cli import options
+from cgrseg.config import ModelConfig
 from cgrseg.recipes import as_tree
 
 
@@ -13,14 +14,24 @@ from cgrseg.recipes import as_tree
 @click.argument("weights")
 @options.as_json
 def info(weights: str, json_file: Path | None) -> None:
-    """Tell what is in WEIGHTS. Network, classes, scores, and the recipe they were trained by."""
+    """Tell what is in WEIGHTS or in an export. Network, classes, scores, and the recipe they were trained by."""
+    from cgrseg.runtime import is_graph, open_graph
     from cgrseg.weights import open_weights
 
-    model, described = open_weights(weights)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    report = {"weights": weights, "parameters": parameters} | as_tree(described)
+    described = open_graph(Path(weights))[1] if is_graph(weights) else open_weights(weights)[1]
+    report = {"weights": weights, "parameters": count_parameters(described.model)} | as_tree(described)
     click.echo(describe(report))
     options.write_json(json_file, report)
+
+
+def count_parameters(config: ModelConfig) -> int:
+    """Those of the network before it was folded or quantized."""
+    import torch
+
+    from cgrseg.model import build_model
+
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build_model(config).parameters())
 
 
 def describe(report: dict) -> str:
