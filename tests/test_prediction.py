@@ -47,12 +47,6 @@ def test_a_path_a_pil_picture_and_an_array_give_the_same_labels(segmenter, write
     assert [result.name for result in results] == ["photo", "photo", "picture", "picture"]
 
 
-def test_labels_alone_are_those_of_the_whole_result(segmenter):
-    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-
-    assert (segmenter.labels(image) == segmenter(image).labels).all()
-
-
 @pytest.mark.parametrize(
     ("picture", "shown"),
     [

@@ -68,7 +68,7 @@ class Contender(Protocol):
 
 
 class Own:
-    """Weights on an engine, stage by stage as `Segmenter.labels` takes a picture."""
+    """Weights on an engine, stage by stage as `Segmenter` takes a picture."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         self.segmenter, self.info, self.engine = segmenter, segmenter.info, segmenter.engine.name

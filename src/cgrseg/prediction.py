@@ -177,10 +177,6 @@ class Segmenter:
             prepared = self._prepare(_Named(as_image(picture), "picture", None))
         return self._label(self._infer(prepared))
 
-    def labels(self, image: Image) -> LabelMap:
-        """The label map alone, which is all that scoring needs."""
-        return self._infer(self._prepare(_Named(image, "", None)))[1].labels(self.threads)
-
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Segmentation | Failure]:
         """Segment files, folders and patterns, in order; a file that fails does not stop the rest.
 

@@ -105,6 +105,17 @@ def test_a_cached_file_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
+def test_where_nothing_can_be_kept_the_cache_is_this_process_own(tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CGRSEG_CACHE", str(tmp_path / "file" / "cache"))
+
+    path = kept("name", lambda unfinished: unfinished.write_bytes(b"content"))
+
+    assert path.read_bytes() == b"content"
+    assert cache_folder() == path.parent
+    assert "kept for this process only" in caplog.text
+
+
 @pytest.fixture
 def without(monkeypatch):
     """Makes packages look as if they were not installed."""

@@ -9,6 +9,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -30,10 +31,14 @@ def cache_folder() -> Path:
             return folder
     except OSError:
         pass
-    fallback = Path(tempfile.gettempdir()) / f"cgrseg-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
-    logger.warning("%s cannot be written to; prepared networks are kept in %s instead", folder, fallback)
-    fallback.mkdir(mode=0o700, exist_ok=True)
-    return fallback
+    logger.warning("%s cannot be written to; prepared networks are kept for this process only", folder)
+    return Path(_vanishing().name)
+
+
+@cache
+def _vanishing() -> tempfile.TemporaryDirectory:
+    """A folder of this process alone, gone when it ends."""
+    return tempfile.TemporaryDirectory(prefix="cgrseg-")
 
 
 def kept(name: str, make: Callable[[Path], None], notice: str = "") -> Path:
