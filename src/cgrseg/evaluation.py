@@ -1,9 +1,13 @@
-"""Scoring: the label maps of a segmenter against a data set's annotations, at the annotations' own sizes."""
+"""Scoring: the label maps of a segmenter against a data set's annotations, at the annotations' own sizes.
+
+Axes: k classes.
+"""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
+from jaxtyping import Int64
 
 from cgrseg.arrays import LabelMap
 from cgrseg.classes import ClassTable
@@ -27,7 +31,9 @@ class Evaluation:
     names: tuple[str, ...]
     """Of the pictures."""
     protocol: str
-    areas: Areas
+    matrix: Int64[np.ndarray, "k k"] = field(repr=False)
+    """Pixels of each true class (row) that were labelled as each class (column)."""
+    areas: Areas = field(repr=False)
     """Of each picture, in the order of the names."""
     boundary: BoundaryScores | None = None
     """Where it was asked for."""
@@ -159,6 +165,7 @@ def evaluate(
         split=dataset.split,
         names=tuple(pair.name for pair in dataset.pairs),
         protocol=f"whole picture, short side {sides.short_px}, long side at most {sides.long_px}",
+        matrix=tally.matrix,
         areas=tally.areas,
         boundary=boundary_scores(tally.edges) if boundary else None,
         reliability=tally.reliability if calibration else None,
