@@ -112,6 +112,8 @@ class TrainConfig:
     """Optimizer steps of the whole run."""
     batch_size: Count = 16
     """Pictures per step over all processes."""
+    accumulate: Count = 1
+    """Parts of each process's share of a batch that go through the network one after the other, to save memory."""
     lr: Amount = 1.2e-4
     """Peak learning rate of AdamW."""
     betas: tuple[Share, Share] = (0.9, 0.999)
@@ -130,14 +132,20 @@ class TrainConfig:
     """`log` weighs each class by 1 / ln(1.1 + its share of the labelled training pixels)."""
     clip_norm: Amount | None = None
     """Largest norm of the gradient; null does not clip."""
+    nonfinite: Literal["stop", "skip"] = "stop"
+    """What a loss or gradient that is not finite does: end the run, or that step alone (10 in a row end the run)."""
     ema: Share | None = None
     """Decay of the moving average of the weights that is evaluated and saved; null keeps none."""
     eval_every: Count = 8_000
-    """Steps between evaluations and checkpoints."""
+    """Steps between evaluations, after each of which the state is saved."""
+    patience: Count | None = None
+    """The run ends after so many evaluations in a row without a better score; null goes on to the last step."""
+    save_every: Count | None = None
+    """Steps between further saves of the state; null saves at evaluations only."""
     channels_last: bool = True
     """Memory layout of pictures and kernels; faster on most machines, same numbers up to rounding."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of forward and backward; weights and their updates stay fp32."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of forward and backward; weights and their updates stay fp32. fp16 scales the loss."""
     compile: bool = False
     """Compile the step with torch.compile: minutes once for each crop size, then faster."""
     seed: Annotated[int, Within(0)] = 0

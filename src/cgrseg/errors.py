@@ -28,6 +28,10 @@ class TrainingError(CGRSegError):
     """A run that cannot start, cannot resume, or met a loss that is not finite."""
 
 
+class RunStopped(CGRSegError):
+    """A run that was asked to stop and saved its state; resuming goes on as if nothing had been."""
+
+
 class ExportError(CGRSegError):
     """An export that does not give what the network gives, or that is asked for what there is not."""
 

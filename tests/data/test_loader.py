@@ -10,7 +10,7 @@ from PIL import Image
 from cgrseg.config import DataConfig
 from cgrseg.data import loader
 from cgrseg.data.datasets import open_dataset
-from cgrseg.data.loader import draw_crop, place_in_data, training_batches
+from cgrseg.data.loader import Share, draw_crop, place_in_data, training_batches
 from cgrseg.errors import DatasetError
 
 CONFIG = DataConfig(fit_px=(24, 32), crops_px=((16, 24), (24, 16)), workers=0)
@@ -29,10 +29,10 @@ def dataset(tmp_path):
     return open_dataset("folder", tmp_path, "train")
 
 
-def batches(dataset, first_step=0, last_step=4, workers=0, seed=1):
+def batches(dataset, first_step=0, last_step=4, workers=0, seed=1, places=slice(None)):
     config = dataclasses.replace(CONFIG, workers=workers)
-    steps = {"batch_size": 3, "seed": seed, "first_step": first_step, "last_step": last_step}
-    return list(training_batches(dataset, config, **steps))
+    share = Share(batch_size=3, seed=seed, steps=range(first_step, last_step), places=places)
+    return list(training_batches(dataset, config, share))
 
 
 def same(one, other):

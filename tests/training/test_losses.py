@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cgrseg.training.losses import log_weights, segmentation_loss
+from cgrseg.training.losses import label_weights, log_weights, segmentation_loss, weight_of
 
 
 def test_the_loss_is_the_mean_over_labelled_pixels_of_the_upsampled_logits():
@@ -15,7 +15,7 @@ def test_the_loss_is_the_mean_over_labelled_pixels_of_the_upsampled_logits():
     known = labels != 255
     expected = -full[known].gather(1, labels[known].long()[:, None]).mean()
 
-    torch.testing.assert_close(segmentation_loss(logits, labels, None), expected)
+    torch.testing.assert_close(segmentation_loss(logits, labels, label_weights(3)), expected)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -27,7 +27,7 @@ def test_loss_and_gradient_are_those_of_cross_entropy_on_full_size_logits(size, 
     labels[1:, 3:9] = 255
     weights = torch.rand(5) + 0.5 if weighted else None
 
-    loss = segmentation_loss(logits, labels, weights)
+    loss = segmentation_loss(logits, labels, label_weights(5, weights))
     (gradient,) = torch.autograd.grad(2 * loss, logits)
 
     full = F.interpolate(logits, scale_factor=8, mode="bilinear")[..., : size[0], : size[1]]
@@ -42,17 +42,31 @@ def test_a_crop_that_is_no_multiple_of_eight_is_met_where_the_grid_lies():
 
     aligned = F.interpolate(logits, size=(8, 16), mode="bilinear")[..., :12]
 
-    torch.testing.assert_close(segmentation_loss(logits, labels, None), F.cross_entropy(aligned, labels.long()))
+    loss = segmentation_loss(logits, labels, label_weights(2))
+
+    torch.testing.assert_close(loss, F.cross_entropy(aligned, labels.long()))
 
 
 def test_a_batch_without_labels_gives_zero_and_a_gradient_of_zeros():
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
 
-    loss = segmentation_loss(logits, torch.full((1, 16, 16), 255, dtype=torch.uint8), None)
+    loss = segmentation_loss(logits, torch.full((1, 16, 16), 255, dtype=torch.uint8), label_weights(3))
     loss.backward()
 
     assert loss.item() == 0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_the_parts_of_a_batch_add_up_to_the_loss_of_the_whole():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(4, 3, 2, 2), torch.randint(0, 3, (4, 16, 16)).byte()
+    labels[0], labels[1, :9] = 255, 255
+    weights = label_weights(3, torch.tensor([0.5, 1.0, 3.0]))
+    total = weight_of(labels, weights)
+
+    parts = [segmentation_loss(logits[i : i + 1], labels[i : i + 1], weights, total) for i in range(4)]
+
+    torch.testing.assert_close(torch.stack(parts).sum(), segmentation_loss(logits, labels, weights))
 
 
 def test_rare_classes_weigh_more_and_the_mean_weight_is_one():

@@ -8,8 +8,9 @@ resumes by starting at a later step.
 Axes: b batch, H W crop rows and columns.
 """
 
+import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cv2
@@ -23,7 +24,7 @@ from cgrseg.arrays import Image, Size
 from cgrseg.config import DataConfig
 from cgrseg.data.datasets.labelled import LabelledImages
 from cgrseg.data.transforms import train_sample
-from cgrseg.errors import CGRSegError
+from cgrseg.errors import CGRSegError, TrainingError, reason
 
 CACHE_BYTES = 512 * 2**20
 """Each worker keeps decoded pictures if all of them fit in this: decoding a PNG costs as much as the transforms."""
@@ -45,42 +46,62 @@ class Batch:
     names: tuple[str, ...]
 
 
-def training_batches(
-    dataset: LabelledImages, config: DataConfig, *, batch_size: int, seed: int, first_step: int, last_step: int
-) -> Iterator[Batch]:
-    """The batches of steps `first_step` up to, not including, `last_step`.
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Which samples of which steps are read: with several processes, each reads some places of every batch."""
+
+    batch_size: int
+    """Of all processes together."""
+    seed: int
+    steps: range
+    places: slice = field(default_factory=lambda: slice(None))
+    """Of the batch."""
+
+
+def training_batches(dataset: LabelledImages, config: DataConfig, share: Share) -> Iterator[Batch]:
+    """The batches of some steps, in order.
 
     Raises:
         ImageError, DatasetError: a picture or its labels cannot be used; the message names the file.
+        TrainingError: a worker process died.
     """
     steps = DataLoader(
-        _Steps(dataset, config, batch_size, seed),
+        _Steps(dataset, config, share),
         batch_size=None,
-        sampler=range(first_step, last_step),
+        sampler=share.steps,
         num_workers=config.workers,
         prefetch_factor=PREFETCH if config.workers else None,
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=_begin_worker,
         generator=torch.Generator(),  # its own, so that making the loader does not move the network's random numbers
     )
-    for batch in steps:
-        if isinstance(batch, CGRSegError):
-            raise batch
-        yield batch
+    try:
+        for batch in steps:
+            if isinstance(batch, CGRSegError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            f"a process that prepares pictures died: {reason(error)}; memory may be short: try fewer data.workers "
+            f"(now {config.workers})"
+        ) from None
 
 
-def _use_one_thread(worker: int) -> None:  # noqa: ARG001  the signature is torch's
+def _begin_worker(worker: int) -> None:  # noqa: ARG001  the signature is torch's
+    """One thread each; a Ctrl-C in the terminal, which reaches all, is for the run to deal with."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Steps(Dataset):
     """The batch of each step, by its number."""
 
-    def __init__(self, dataset: LabelledImages, config: DataConfig, batch_size: int, seed: int) -> None:
+    def __init__(self, dataset: LabelledImages, config: DataConfig, share: Share) -> None:
         self.dataset = dataset
         self.config = config
-        self.batch_size = batch_size
-        self.seed = seed
+        self.share = share
         self.cache: dict[int, tuple[Image, UInt8[np.ndarray, "H W"]]] = {}
 
     def __getitem__(self, step: int) -> Batch | CGRSegError:
@@ -91,18 +112,19 @@ class _Steps(Dataset):
             return error
 
     def _batch(self, step: int) -> Batch:
-        crop_px = draw_crop(self.config, self.seed, step)
-        places = [place_in_data(len(self.dataset), self.batch_size, self.seed, step, i) for i in range(self.batch_size)]
-        samples = [self._sample(index, crop_px, step, i) for i, index in enumerate(places)]
+        seed, size = self.share.seed, self.share.batch_size
+        crop_px = draw_crop(self.config, seed, step)
+        places = [(i, place_in_data(len(self.dataset), size, seed, step, i)) for i in range(size)[self.share.places]]
+        samples = [self._sample(index, crop_px, step, i) for i, index in places]
         images, labels = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
-        return Batch(step, images, labels, tuple(self.dataset.pairs[index].name for index in places))
+        return Batch(step, images, labels, tuple(self.dataset.pairs[index].name for _, index in places))
 
     def _sample(
         self, index: int, crop_px: Size, step: int, i: int
     ) -> tuple[Float32[np.ndarray, "3 H W"], UInt8[np.ndarray, "H W"]]:
         try:
             image, labels = self._decoded(index)
-            return train_sample(image, labels, self.config, crop_px, np.random.default_rng((self.seed, step, i)))
+            return train_sample(image, labels, self.config, crop_px, np.random.default_rng((self.share.seed, step, i)))
         except Exception as error:
             error.add_note(f"while preparing {self.dataset.pairs[index].image} for step {step}")
             raise

@@ -1,5 +1,5 @@
 """Training: from a recipe and labelled pictures to a weights file."""
 
-from cgrseg.training.loop import train
+from cgrseg.training.starting import train
 
 __all__ = ["train"]

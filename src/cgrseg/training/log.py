@@ -1,12 +1,24 @@
-"""What a run tells: one JSON line per event in its folder, and a live line for whoever watches."""
+"""What a run tells: each event to whoever watches, and those that stay as one JSON line in its folder.
 
+events -- watcher (live line, TensorBoard)
+       +- metrics.jsonl -- metrics.csv
+"""
+
+import csv
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cgrseg.config import TrainConfig
+from cgrseg.data.datasets import LabelledImages
+from cgrseg.evaluation import Evaluation
+from cgrseg.files import replacing
+from cgrseg.prediction import Segmenter
+
+COLUMNS = ("step", "loss", "lr", "gradient", "pictures_per_s", "miou", "pixel_accuracy")
+"""Of metrics.csv."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +31,7 @@ class Started:
     classes: tuple[str, ...]
     drawn_anew: tuple[str, ...] = ()
     """Classes whose classifier rows are random although the run starts from weights."""
+    processes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +41,36 @@ class Stepped:
     step: int
     loss: float
     lr: float
+    gradient: float
+    """Norm before clipping."""
     pictures_per_s: float
     data_share: float
     """Share of the time, 0..1, spent waiting for pictures."""
+    skipped: str = ""
+    """Why nothing was learnt; empty where something was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """An evaluation goes on."""
+
+    done: int
+    pictures: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """An evaluation is done; for watchers that want to see more of it than numbers."""
+
+    step: int
+    evaluation: Evaluation
+    segmenter: Segmenter
+    held_out: LabelledImages
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """The network was evaluated, and the checkpoints written."""
+    """The network was evaluated, and its weights written."""
 
     step: int
     split: str
@@ -45,29 +80,88 @@ class Scored:
     best: bool
 
 
-Event = Started | Stepped | Scored
-Watcher = Callable[[Event], None]
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """The run ended before its last step, since its score did not get better any more."""
+
+    step: int
+    patience: int
+    """Evaluations in a row without a better score."""
+    best: float
+    """The mIoU of the best of them all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warned:
+    """Something is likely not as meant; the run goes on."""
+
+    step: int
+    sentence: str
+
+
+Kept = Started | Stepped | Scored | Stopped | Warned
+"""Events that stay in the run's folder."""
+Event = Kept | Scoring | Evaluated
+Watcher = Callable[[Event], bool | None]
+"""Told of every event; an answer of True asks the run to save its state and stop."""
 
 
 class EventLog:
-    """Appends each event to a file, a JSON object a line, and passes it on; a context manager."""
+    """Appends events to metrics.jsonl, a JSON object a line, and passes them on; a context manager.
 
-    def __init__(self, path: Path, watch: Watcher | None) -> None:
-        self.file = path.open("a", encoding="utf-8")
-        self.watch = watch
+    In a process that is not the first it writes nothing and passes on what is asked to stop, no more.
+    """
+
+    def __init__(self, folder: Path, watch: Watcher | None, *, writes: bool = True) -> None:
+        self.path, self.watch = folder / "metrics.jsonl", watch
+        self.file = self.path.open("a", encoding="utf-8") if writes else None
+        self.asked_to_stop = False
 
     def __call__(self, event: Event) -> None:
-        line = {"event": type(event).__name__.lower(), "time": round(time.time(), 3)} | asdict(event)
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
-        if self.watch:
-            self.watch(event)
+        if self.file is not None and isinstance(event, Kept):
+            line = {"event": type(event).__name__.lower(), "time": round(time.time(), 3)} | asdict(event)
+            self.file.write(json.dumps(line) + "\n")
+            self.file.flush()
+        if self.watch is not None and self.watch(event):
+            self.asked_to_stop = True
 
     def __enter__(self) -> "EventLog":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
+        if self.file is not None:
+            self.file.close()
+
+
+def read_events(folder: Path) -> Iterator[dict]:
+    """The events of a run, from the first; half a line at the end, of a run that was killed, is left out."""
+    path = folder / "metrics.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
+
+
+def cut_events(folder: Path, step: int, scored: int) -> None:
+    """Forget what a run told after the state that it goes on from: steps that are taken again are told again."""
+    last = {"scored": scored}
+    kept = [event for event in read_events(folder) if event["step"] <= last.get(event["event"], step)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "metrics.jsonl") as unfinished:
+        unfinished.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
+
+
+def write_table(folder: Path) -> None:
+    """metrics.csv: a row for each step, with the scores where there was an evaluation."""
+    rows: dict[int, dict] = {}
+    for event in read_events(folder):
+        if event["event"] in ("stepped", "scored"):
+            rows.setdefault(event["step"], {}).update(event)
+    with replacing(folder / "metrics.csv") as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows.values())
 
 
 class Pace:

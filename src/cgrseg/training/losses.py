@@ -18,19 +18,40 @@ from cgrseg.arrays import IGNORE
 
 
 def segmentation_loss(
-    logits: Float[Tensor, "b k h w"], labels: UInt8[Tensor, "b H W"], class_weights: Float[Tensor, " k"] | None
+    logits: Float[Tensor, "b k h w"],
+    labels: UInt8[Tensor, "b H W"],
+    weights: Float[Tensor, " 256"],
+    total: Float[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the upsampled logits: the mean over labelled pixels by class weight, 0 where there are none.
 
     The logits' grid spans 8 x 8 pixels a cell, so it may reach past the labels; what does is cut off.
+
+    Args:
+        logits: of the network.
+        labels: 0..k-1, and 255 where there is no label.
+        weights: what `label_weights` gives.
+        total: what the sum over these pictures is divided by, where they are a part of a batch: the `weight_of` all.
     """
-    weights = torch.zeros(IGNORE + 1, device=logits.device)
-    weights[: logits.shape[1]] = 1.0 if class_weights is None else class_weights
-    return _PixelLoss.apply(logits.float(), labels, weights)  # type: ignore[return-value]
+    total = weight_of(labels, weights) if total is None else total
+    return _PixelLoss.apply(logits.float(), labels, weights) / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def label_weights(classes: int, class_weights: Float[Tensor, " k"] | None = None) -> Float[Tensor, " 256"]:
+    """The weight in the loss of each label: that of its class, 1 where there are none, and 0 for no label."""
+    weights = torch.zeros(IGNORE + 1)
+    weights[:classes] = 1.0 if class_weights is None else class_weights
+    return weights
+
+
+def weight_of(labels: UInt8[Tensor, "*axes"], weights: Float[Tensor, " 256"]) -> Float[Tensor, ""]:
+    """The sum of the weights of all pixels."""
+    counts = torch.bincount(labels.flatten(), minlength=len(weights))
+    return (counts * weights.double()).sum().float()
 
 
 class _PixelLoss(torch.autograd.Function):
-    """Cross-entropy whose gradient is computed beside it, one picture at a time."""
+    """The sum of the cross-entropies, whose gradient is computed beside it, one picture at a time."""
 
     @staticmethod
     def forward(
@@ -40,10 +61,9 @@ class _PixelLoss(torch.autograd.Function):
         weights: Float[Tensor, " 256"],
     ) -> Float[Tensor, ""]:
         parts = [_picture_loss(picture, truth, weights) for picture, truth in zip(logits, labels, strict=True)]
-        losses, sums, gradients = (torch.stack(each) for each in zip(*parts, strict=True))
-        total = sums.sum().clamp(min=torch.finfo(sums.dtype).tiny)
-        ctx.save_for_backward(gradients / total)
-        return losses.sum() / total
+        losses, gradients = (torch.stack(each) for each in zip(*parts, strict=True))
+        ctx.save_for_backward(gradients)
+        return losses.sum()
 
     @staticmethod
     @once_differentiable
@@ -55,8 +75,8 @@ class _PixelLoss(torch.autograd.Function):
 
 def _picture_loss(
     logits: Float[Tensor, "k h w"], labels: UInt8[Tensor, "H W"], weights: Float[Tensor, " 256"]
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, "k h w"]]:
-    """One picture's weighted loss, the sum of its weights, and the gradient of the first."""
+) -> tuple[Float[Tensor, ""], Float[Tensor, "k h w"]]:
+    """One picture's weighted loss and its gradient."""
     rows, columns = labels.shape
     grid = logits.detach().contiguous().requires_grad_()
     with torch.enable_grad():
@@ -69,7 +89,7 @@ def _picture_loss(
     total = shares.sum(0)
     loss = ((total.log() - right) * weight).sum()
     shares.mul_(weight / total).scatter_add_(0, place, -weight[None])
-    return loss, weight.sum(), torch.autograd.grad(full, grid, shares)[0]
+    return loss, torch.autograd.grad(full, grid, shares)[0]
 
 
 def log_weights(shares: Float64[np.ndarray, " k"]) -> Float[Tensor, " k"]:

@@ -1,6 +1,16 @@
-"""What a run needs to go on: network, optimizer, average, step and best score, written atomically."""
+"""What a run needs to go on, kept so that no crash, full disk or flipped bit costs more than the steps since.
 
-from dataclasses import dataclass
+    TrainState -- states/00001500-<digest>.pt -- read back, digest equal -- older files go, all but the newest few
+
+The name of a file holds the SHA-256 of its content, so a file is found to be whole or not by its name alone, and the
+newest whole one is where a run goes on.
+"""
+
+import errno
+import hashlib
+import logging
+import shutil
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -10,51 +20,151 @@ from cgrseg.errors import TrainingError, reason
 from cgrseg.files import replacing
 from cgrseg.training.optim import MovingAverage
 
+DIGITS = 32
+"""Hexadecimal digits of the SHA-256 in a name."""
+KEPT = 2
+"""Whole states that stay."""
+SPARE = 1.5
+"""A disk is nearly full with less room than this many states."""
+ROOM = 2**20
+"""Bytes without which a disk counts as full."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a system says of a disk, a quota or a file that can take no more."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Progress:
+    """How far a run is, in plain numbers."""
+
+    step: int = 0
+    """Optimizer steps done."""
+    best: float = -1.0
+    """Best mIoU so far, 0..1; -1 before the first evaluation."""
+    scored: int = 0
+    """The step of the last evaluation."""
+    stale: int = 0
+    """Evaluations since the best."""
+    skipped: int = 0
+    """Steps in a row that changed nothing."""
+
 
 @dataclass
 class TrainState:
-    """A run after `step` optimizer steps."""
+    """A run after some optimizer steps."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     average: MovingAverage | None
-    step: int = 0
-    best: float = -1.0
-    """Best mIoU so far, 0..1; -1 before the first evaluation."""
+    scaler: torch.amp.GradScaler
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def evaluated(self) -> nn.Module:
         """The network that is scored and saved: the average where there is one."""
         return self.average.model if self.average else self.model
 
+    def as_tree(self) -> dict:
+        """Tensors and numbers that `restore` takes back."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.model.state_dict() if self.average else None,
+            "scaler": self.scaler.state_dict(),
+            "progress": asdict(self.progress),
+        }
 
-def save_state(path: Path, state: TrainState) -> None:
-    """Write the state; a reader finds the old file or the new one, never a part."""
-    tree = {
-        "model": state.model.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "average": state.average.model.state_dict() if state.average else None,
-        "step": state.step,
-        "best": state.best,
-    }
-    with replacing(path) as unfinished:
-        torch.save(tree, unfinished)
+    def restore(self, tree: dict) -> None:
+        """Bring a state of the same recipe to where a tree left it."""
+        self.model.load_state_dict(tree["model"])
+        self.optimizer.load_state_dict(tree["optimizer"])
+        if self.average:
+            self.average.model.load_state_dict(tree["average"])
+        self.scaler.load_state_dict(tree["scaler"])
+        self.progress = Progress(**tree["progress"])
 
 
-def load_state(path: Path, state: TrainState) -> None:
-    """Bring a state made by the same recipe to where the file left it.
+def save_state(folder: Path, state: TrainState, about: dict) -> None:
+    """Write the state into a folder, then remove the older ones but `KEPT`.
+
+    Args:
+        folder: of the run's states.
+        state: of the run.
+        about: plain values that say what run it is, which `read_state` gives back.
 
     Raises:
-        TrainingError: the file is missing, broken, or of another recipe.
+        TrainingError: the disk is full or cannot be written; the states that were there still are.
     """
-    if not path.is_file():
-        raise TrainingError(f"{path.parent} holds no run to resume; leave out --resume to start one")
+    name = f"{state.progress.step:08d}"
     try:
-        tree = torch.load(path, map_location="cpu", weights_only=True)
-        state.model.load_state_dict(tree["model"])
-        state.optimizer.load_state_dict(tree["optimizer"])
-        if state.average:
-            state.average.model.load_state_dict(tree["average"])
-    except (RuntimeError, KeyError, ValueError, TypeError, EOFError) as error:
-        raise TrainingError(f"{path} does not continue this recipe: {reason(error)}") from None
-    state.step, state.best = tree["step"], tree["best"]
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / f"{name}.pt", lambda path: f"{name}-{_digest(path)}.pt") as unfinished:
+            torch.save(state.as_tree() | {"about": about}, unfinished)
+    except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError where the disk is full
+        raise TrainingError(
+            f"{folder}: the state after step {state.progress.step} cannot be written: {_problem(error, folder)}; "
+            "what was saved before is whole; make room, then the same command with --resume goes on"
+        ) from None
+    _remove_old(folder, state.progress.step)
+
+
+def _problem(error: OSError | RuntimeError, folder: Path) -> str:
+    is_full = isinstance(error, OSError) and error.errno in FULL
+    return "the disk is full" if is_full or shutil.disk_usage(folder).free < ROOM else reason(error)
+
+
+def has_state(folder: Path) -> bool:
+    """Whether a folder holds a state, whole or not."""
+    return bool(_by_age(folder))
+
+
+def read_state(folder: Path) -> tuple[dict, dict]:
+    """The newest whole state of a folder, as `TrainState.restore` takes it, and what it says about its run.
+
+    Raises:
+        TrainingError: none is whole.
+    """
+    states = _by_age(folder)
+    for path in states:
+        if is_whole(path):
+            tree = torch.load(path, map_location="cpu", weights_only=True)
+            return tree, tree["about"]
+        logger.warning("%s is damaged: its content is not what was written; an older state is taken", path)
+    names = ", ".join(path.name for path in states)
+    raise TrainingError(f"{folder} holds no state that is whole: {names} are damaged; start anew in another folder")
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the content of a state is what was written."""
+    return path.stem.partition("-")[2] == _digest(path)
+
+
+def is_short_of_room(folder: Path) -> bool:
+    """Whether the next state may not fit on the disk."""
+    newest = max((path.stat().st_size for path in _by_age(folder)), default=0)
+    return shutil.disk_usage(folder).free < SPARE * newest
+
+
+def _remove_old(folder: Path, step: int) -> None:
+    """Leave the newest whole states up to a step, which was just written; later ones were found damaged."""
+    kept = 0
+    for path in _by_age(folder):
+        if _step(path) <= step and kept < KEPT and is_whole(path):
+            kept += 1
+        else:
+            path.unlink()
+
+
+def _by_age(folder: Path) -> list[Path]:
+    """The states of a folder, the newest first."""
+    return sorted(folder.glob("[0-9]*-*.pt"), key=lambda path: (_step(path), path.stat().st_mtime), reverse=True)
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.partition("-")[0])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]

@@ -1,0 +1,163 @@
+"""From a recipe and a folder to a run, new or resumed.
+
+recipe -- open the splits -- build -- weights to start from -- or the newest whole state -- Run
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+import yaml
+
+from cgrseg.classes import ClassTable
+from cgrseg.config import Recipe
+from cgrseg.data.check import require_sound
+from cgrseg.data.datasets import LabelledImages, open_dataset
+from cgrseg.errors import DatasetError, RecipeError, TrainingError, reason
+from cgrseg.files import replacing
+from cgrseg.model import CGRSeg, build_model
+from cgrseg.recipes import as_tree, checked
+from cgrseg.training.about import write_about
+from cgrseg.training.log import EventLog, Started, Watcher, cut_events
+from cgrseg.training.loop import Run
+from cgrseg.training.optim import MovingAverage, parameter_groups
+from cgrseg.training.resuming import Identity, identity_of, require_same_run
+from cgrseg.training.state import TrainState, has_state, read_state
+from cgrseg.training.world import World, joined
+from cgrseg.weights import open_weights, start_from
+
+Resume = bool | Literal["changed"]
+"""`changed` also where recipe or pictures are not those that the run was started with."""
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    output: Path,
+    *,
+    init: str | Path | None = None,
+    resume: Resume = False,
+    device: str = "cpu",
+    watch: Watcher | None = None,
+) -> Path:
+    """Train a network and write its weights and its log into a folder.
+
+    In each process that torchrun started, the same call; they learn as one, and the first writes.
+
+    Args:
+        recipe: all settings.
+        data: where the files of the recipe's kind of data set are.
+        output: the run's folder: recipe.yaml, run.json, metrics.jsonl, metrics.csv, best.safetensors, last.safetensors,
+            curves.png (where matplotlib is installed) and states/.
+        init: weights to start from; classifier rows of classes of the same name are kept, others drawn anew.
+        resume: go on with the run that the folder holds, from its first step where it has saved no state yet; `changed`
+            even if recipe or pictures differ.
+        device: `cpu`, `cuda` or `cuda:1`; with torchrun `cuda` is one for each process.
+        watch: called with every event, for a live display; an answer of True saves the state and stops the run.
+
+    Returns:
+        The weights with the best score.
+
+    Raises:
+        RecipeError: a setting is out of its range.
+        DatasetError: a look at a few pairs of each split found an error.
+        TrainingError: the folder holds a run already, the recipe is not that of the run to resume, the disk is full, or
+            the loss is not finite.
+        RunStopped: `watch` asked for it; the state is saved.
+    """
+    recipe = checked(recipe)
+    if not resume and ((output / "best.safetensors").exists() or has_state(output / "states")):
+        raise TrainingError(
+            f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
+        )
+    with joined(device) as world:
+        splits = open_splits(recipe, data)
+        require_sound(splits, data)
+        recipe = replace(recipe, model=replace(recipe.model, classes=len(splits[0].classes)))
+        require_divisible(recipe, world)
+        torch.manual_seed(recipe.train.seed)
+        model = build_model(recipe.model)
+        drawn_anew = _start(model, splits[0].classes, init)
+        state = new_state(model.to(world.device), recipe)
+        identity = Identity(recipe, splits[0].fingerprints() if world.is_first else ())
+        if resume and has_state(output / "states"):
+            _resume(output, state, identity if world.is_first and resume is True else None)
+        if world.is_first:
+            _write_start(output, recipe, state)
+            write_about(output, data, init, world)
+        world.wait()
+        with EventLog(output, watch, writes=world.is_first) as log:
+            log(
+                Started(
+                    step=state.progress.step,
+                    steps=recipe.train.steps,
+                    pictures=len(splits[0]),
+                    classes=splits[0].classes.names,
+                    drawn_anew=drawn_anew,
+                    processes=world.size,
+                )
+            )
+            Run(recipe, state, splits, log, world, identity).go()
+    return output / "best.safetensors"
+
+
+def open_splits(recipe: Recipe, data: Path) -> tuple[LabelledImages, LabelledImages]:
+    """The pictures to learn from and those to score on: the held-out ones if the recipe holds any out, else `val`."""
+    kind, hold_out, merge = recipe.data.kind, recipe.data.hold_out, recipe.data.merge
+    scored = "holdout" if hold_out else "val"
+    pictures, held_out = (open_dataset(kind, data, split, hold_out, merge=merge) for split in ("train", scored))
+    if pictures.classes.names != held_out.classes.names:
+        raise DatasetError(f"{data}: the classes of train and {scored} differ; write classes.txt there to settle them")
+    return pictures, held_out
+
+
+def require_divisible(recipe: Recipe, world: World) -> None:
+    """Refuse a batch that cannot be shared equally among processes and their parts.
+
+    Raises:
+        RecipeError: it cannot.
+    """
+    pictures, accumulate = recipe.train.batch_size, recipe.train.accumulate
+    if pictures % (world.size * accumulate):
+        raise RecipeError(
+            f"train.batch_size is {pictures}, which {world.size} processes with train.accumulate={accumulate} cannot "
+            f"share equally; choose a multiple of {world.size * accumulate}"
+        )
+
+
+def new_state(model: CGRSeg, recipe: Recipe) -> TrainState:
+    """The state before the first step."""
+    config = recipe.train
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.lr, betas=config.betas, fused=True)
+    average = MovingAverage(model, config.ema) if config.ema else None
+    device = next(model.parameters()).device.type
+    return TrainState(model, optimizer, average, torch.amp.GradScaler(device, enabled=config.precision == "fp16"))
+
+
+def _start(model: CGRSeg, classes: ClassTable, init: str | Path | None) -> tuple[str, ...]:
+    if init is None:
+        return ()
+    given, info = open_weights(init)
+    return start_from(model, classes, given.state_dict(), info.classes, str(init))
+
+
+def _resume(output: Path, state: TrainState, identity: Identity | None) -> None:
+    """Bring the state to where the run's newest whole one left it; if an identity is given, it must be the run's."""
+    tree, about = read_state(output / "states")
+    if identity is not None:
+        require_same_run(identity, identity_of(about))
+    try:
+        state.restore(tree)
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise TrainingError(f"the state of {output} does not fit this recipe: {reason(error)}") from None
+
+
+def _write_start(output: Path, recipe: Recipe, state: TrainState) -> None:
+    """The resolved recipe, and the events up to where the run goes on."""
+    output.mkdir(parents=True, exist_ok=True)
+    cut_events(output, state.progress.step, state.progress.scored)
+    with replacing(output / "recipe.yaml") as unfinished:
+        unfinished.write_text(yaml.safe_dump(as_tree(recipe), sort_keys=False), encoding="utf-8")
