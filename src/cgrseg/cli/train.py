@@ -1,6 +1,5 @@
 """`cgrseg train`: from a recipe and labelled pictures to weights."""
 
-import signal
 import sys
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import click
 from click.core import ParameterSource
 
 from cgrseg.cli import options
+from cgrseg.cli.stopping import RESUMABLE, heeding_signals
 
-RESUMABLE = 75
 DEVIATIONS = "cgrseg.deviations"
 """Where the context keeps that --deviations was given."""
 
@@ -27,6 +26,7 @@ def _ask_for_deviations(context: click.Context, parameter: click.Parameter, aske
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a setting, such as train.steps=1000.")
 @click.option("--init", help="Weights to start from: bundled name, file or hub id.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@click.option("--accept-changes", is_flag=True, help="With --resume: go on though recipe or pictures have changed.")
 @click.option(
     "--deviations",
     is_flag=True,
@@ -43,6 +43,7 @@ def train(
     overrides: tuple[str, ...],
     init: str | None,
     resume: bool,
+    accept_changes: bool,
     device: str,
     output: Path | None,
 ) -> None:
@@ -52,18 +53,25 @@ def train(
         return
     import cgrseg
     from cgrseg.cli.training_display import TrainingDisplay
+    from cgrseg.errors import RunStopped
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = cgrseg.read_recipe(recipe, (*overrides, *data.overrides()))
     folder = output or Path("runs") / recipe.stem
+    goes_on = "changed" if resume and accept_changes else resume
     try:
-        with TrainingDisplay() as display:
-            best = cgrseg.train(settings, data.path, folder, init=init, resume=resume, device=device, watch=display)
+        with heeding_signals() as is_asked, TrainingDisplay() as display:
+            best = cgrseg.train(
+                settings,
+                data.path,
+                folder,
+                init=init,
+                resume=goes_on,
+                device=device,
+                watch=lambda event: display(event) or is_asked(),
+            )
         click.echo(best)
-    except KeyboardInterrupt:
-        if not (folder / "state.pt").exists():
-            raise
-        click.echo(f"cgrseg: stopped; the same command with --resume goes on from {folder}", err=True)
+    except RunStopped as stopped:
+        click.echo(f"cgrseg: {stopped}", err=True)
         sys.exit(RESUMABLE)
 
 

@@ -5,7 +5,7 @@ import time
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from cgrseg.cli.progress import live, say
-from cgrseg.training.log import Event, Scored, Started, Stepped
+from cgrseg.training.log import Event, Scored, Scoring, Started, Stepped, Stopped, Warned
 
 SECONDS_BETWEEN_LINES = 30
 """How often a plain line replaces the live one where stderr is not a terminal."""
@@ -33,8 +33,14 @@ class TrainingDisplay:
                 self._start(event)
             case Stepped():
                 self._step(event)
+            case Scoring():
+                self._evaluate(event)
             case Scored():
                 self._score(event)
+            case Stopped():
+                say(f"no better score in {event.patience} evaluations: stopped at step {event.step:,}", is_error=True)
+            case Warned():
+                say(f"warning: {event.sentence}", is_error=True)
 
     def _start(self, event: Started) -> None:
         self.progress.update(self.task, total=event.steps, completed=event.step)
@@ -45,10 +51,15 @@ class TrainingDisplay:
     def _step(self, event: Stepped) -> None:
         line = f"step {event.step:,}  loss {event.loss:.3f}  rate {event.lr:.1e}  {event.pictures_per_s:.1f} pictures/s"
         self.progress.update(self.task, completed=event.step, description=line + self.best)
+        if event.skipped:
+            say(f"step {event.step:,} taught nothing: {event.skipped}", is_error=True)
         is_due = time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES
         if is_due and not self.progress.console.is_terminal:
             self.last_line = time.monotonic()
             say(line + self.best, is_error=True)
+
+    def _evaluate(self, event: Scoring) -> None:
+        self.progress.update(self.task, description=f"evaluating, picture {event.done:,} of {event.pictures:,}")
 
     def _score(self, event: Scored) -> None:
         score = f"mIoU {100 * event.miou:.1f} %"

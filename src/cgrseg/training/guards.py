@@ -62,8 +62,8 @@ class Guards:
         workers = self.recipe.data.workers
         return (
             f"the network waits for pictures {100 * stepped.data_share:.0f} % of the time: "
-            f"{stepped.pictures_per_s:.1f} a second arrive, it could take {able:.1f}; on a machine with cores to spare set "
-            f"data.workers={2 * workers or 2} (now {workers}), or store smaller pictures"
+            f"{stepped.pictures_per_s:.1f} a second arrive, it could take {able:.1f}; where cores are idle "
+            f"set data.workers={2 * workers or 2} (now {workers}), else store smaller pictures"
         )
 
     def _unseen(self, names: list[str]) -> str:

@@ -113,9 +113,8 @@ class Run:
             self.log(event)
 
     def _score(self) -> None:
-        """Evaluate, and write the weights, then the state: a crash in between repeats the evaluation and loses none."""
+        """Evaluate, write the weights, then the state: a crash in between repeats steps and loses none."""
         progress = self.state.progress
-        self._save()
         segmenter = Segmenter(TorchEngine(self.state.evaluated, device=str(self.world.device)), self._describe({}))
         evaluation = evaluate_together(segmenter, self.held_out, self.world, self._scoring)
         is_best = evaluation.scores.miou > progress.best
@@ -134,18 +133,26 @@ class Run:
             draw_curves(self.output)
 
     def _scoring(self, done: int, pictures: int) -> None:
-        """An evaluation may take long: a stop in the middle leaves it to the next start, which finds the state."""
+        """An evaluation may take long: one that is asked to stop is begun again at the next start.
+
+        No process waits for the others here, which may be anywhere in theirs.
+        """
         self.log(Scoring(done=done, pictures=pictures))
         if self.log.asked_to_stop:
+            if self.world.is_first:
+                self._write_state()
             raise RunStopped(stopped(self.output, self.state.progress.step))
 
     def _save(self) -> None:
         """The first process writes the state, and the others wait until it is on the disk."""
         if self.world.is_first:
-            states = self.output / "states"
-            save_state(states, self.state, self.about.as_tree())
-            self._tell(*self.guards.look_at_disk(states, self.state.progress.step))
+            self._write_state()
         self.world.wait()
+
+    def _write_state(self) -> None:
+        states = self.output / "states"
+        save_state(states, self.state, self.about.as_tree())
+        self._tell(*self.guards.look_at_disk(states, self.state.progress.step))
 
     def _describe(self, scores: dict[str, float]) -> WeightsInfo:
         """What the weights of this moment say about themselves."""

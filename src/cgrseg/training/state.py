@@ -1,9 +1,9 @@
 """What a run needs to go on, kept so that no crash, full disk or flipped bit costs more than the steps since.
 
-    TrainState -- states/00001500-<digest>.pt -- read back, digest equal -- older files go, all but the newest few
+    TrainState -- states/00001500-00001000-<digest>.pt -- older states go, all but the newest whole ones
 
-The name of a file holds the SHA-256 of its content, so a file is found to be whole or not by its name alone, and the
-newest whole one is where a run goes on.
+The name of a file holds the steps done, the step of the last evaluation and the SHA-256 of the content, so a file is
+found to be whole or not by its name alone, and the newest whole one is where a run goes on.
 """
 
 import errno
@@ -23,7 +23,7 @@ from cgrseg.training.optim import MovingAverage
 DIGITS = 32
 """Hexadecimal digits of the SHA-256 in a name."""
 KEPT = 2
-"""Whole states that stay."""
+"""Whole states that stay, each of another step."""
 SPARE = 1.5
 """A disk is nearly full with less room than this many states."""
 ROOM = 2**20
@@ -96,17 +96,24 @@ def save_state(folder: Path, state: TrainState, about: dict) -> None:
     Raises:
         TrainingError: the disk is full or cannot be written; the states that were there still are.
     """
-    name = f"{state.progress.step:08d}"
+    steps = f"{state.progress.step:08d}-{state.progress.scored:08d}"
+    path = folder / f"{steps}.pt"
+
+    def named(written: Path) -> str:
+        nonlocal path
+        path = folder / f"{steps}-{_digest(written)}.pt"
+        return path.name
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / f"{name}.pt", lambda path: f"{name}-{_digest(path)}.pt") as unfinished:
+        with replacing(path, named) as unfinished:
             torch.save(state.as_tree() | {"about": about}, unfinished)
     except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError where the disk is full
         raise TrainingError(
             f"{folder}: the state after step {state.progress.step} cannot be written: {_problem(error, folder)}; "
             "what was saved before is whole; make room, then the same command with --resume goes on"
         ) from None
-    _remove_old(folder, state.progress.step)
+    _remove_old(folder, path)
 
 
 def _problem(error: OSError | RuntimeError, folder: Path) -> str:
@@ -137,7 +144,7 @@ def read_state(folder: Path) -> tuple[dict, dict]:
 
 def is_whole(path: Path) -> bool:
     """Whether the content of a state is what was written."""
-    return path.stem.partition("-")[2] == _digest(path)
+    return path.stem.rpartition("-")[2] == _digest(path)
 
 
 def is_short_of_room(folder: Path) -> bool:
@@ -146,23 +153,26 @@ def is_short_of_room(folder: Path) -> bool:
     return shutil.disk_usage(folder).free < SPARE * newest
 
 
-def _remove_old(folder: Path, step: int) -> None:
-    """Leave the newest whole states up to a step, which was just written; later ones were found damaged."""
-    kept = 0
+def _remove_old(folder: Path, newest: Path) -> None:
+    """Leave one whole state of each of the last steps; those after the newest, just written, were found damaged."""
+    kept = [newest]
     for path in _by_age(folder):
-        if _step(path) <= step and kept < KEPT and is_whole(path):
-            kept += 1
-        else:
+        is_older = _steps(path)[0] < _steps(kept[-1])[0]
+        if is_older and len(kept) < KEPT and is_whole(path):
+            kept.append(path)
+        elif path != newest:
             path.unlink()
 
 
 def _by_age(folder: Path) -> list[Path]:
     """The states of a folder, the newest first."""
-    return sorted(folder.glob("[0-9]*-*.pt"), key=lambda path: (_step(path), path.stat().st_mtime), reverse=True)
+    return sorted(folder.glob("[0-9]*-[0-9]*-*.pt"), key=_steps, reverse=True)
 
 
-def _step(path: Path) -> int:
-    return int(path.stem.partition("-")[0])
+def _steps(path: Path) -> tuple[int, int]:
+    """The steps of a state, and those that were evaluated: a stop in an evaluation leaves a state without its score."""
+    step, scored, _ = path.stem.split("-")
+    return int(step), int(scored)
 
 
 def _digest(path: Path) -> str:
