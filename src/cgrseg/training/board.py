@@ -1,6 +1,6 @@
 """A run in TensorBoard: numbers of every step, and pictures with what the network makes of them.
 
-    events -- TensorBoard(folder) -- tensorboard/ -- tensorboard --logdir runs/
+events -- TensorBoard(folder) -- tensorboard/ -- tensorboard --logdir runs/
 """
 
 from pathlib import Path

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 import yaml
+from torch import nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.config import Recipe
@@ -126,7 +127,7 @@ def require_divisible(recipe: Recipe, world: World) -> None:
         )
 
 
-def new_state(model: CGRSeg, recipe: Recipe) -> TrainState:
+def new_state(model: nn.Module, recipe: Recipe) -> TrainState:
     """The state before the first step."""
     config = recipe.train
     if config.channels_last:
