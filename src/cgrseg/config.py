@@ -67,7 +67,7 @@ class ModelConfig:
     batch_norm: Literal["trained", "frozen"] = "trained"
     """Whether the backbone's BatchNorm uses batch statistics in training, or its stored ones."""
     layer_scale: Amount = 1e-5
-    """Start of the backbone's LayerScale."""
+    """Start of the backbone's LayerScale; a `start.backbone` brings its own."""
     rcm_scale: Amount = 1e-6
     """Start of the scale of each RCM."""
     drop_path: Share | None = None

@@ -87,6 +87,7 @@ def test_repeating_a_run_from_its_own_recipe_takes_the_same_file_only(run, pictu
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_needs_no_file_and_keeps_what_it_knows(pictures, tmp_path, imagenet_s0):
     file = tmp_path / "moved.safetensors"
     file.write_bytes(imagenet_s0.read_bytes())
@@ -117,6 +118,7 @@ def test_a_run_is_not_resumed_with_another_start(start, sentence, run, recipe, p
         train(other, pictures, run, resume=True)
 
 
+@pytest.mark.slow
 def test_weights_of_a_whole_network_win_and_it_is_said(run, recipe, pictures, tmp_path, caplog):
     seen = []
 
