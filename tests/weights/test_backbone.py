@@ -61,6 +61,12 @@ def test_on_pictures_of_the_new_size_the_network_is_the_one_that_was_given(given
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
+def test_the_positions_of_the_authors_take_the_same_tables(given):
+    official, offsets = (features(started(given, position=way), 224, 224) for way in ("official", "offsets"))
+
+    assert all(torch.equal(one, other) for one, other in zip(official, offsets, strict=True))
+
+
 def test_on_pictures_of_the_first_size_it_is_not_for_its_table_spans_the_larger_ones(given):
     resampled, kept = (features(started(given, trained_px=px), 224, 224) for px in (512, 224))
 

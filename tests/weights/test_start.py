@@ -68,8 +68,13 @@ def test_a_blob_that_is_a_link_itself_is_compared_by_the_name_that_the_cache_gav
 
 
 def test_without_a_network_the_error_says_what_to_do(cache):
-    with pytest.raises(CheckpointError, match=r"where there is no network, download model.safetensors .*copy it"):
+    with pytest.raises(CheckpointError, match=r"out of reach; where there is no network, download model.sa.*copy it"):
         find_backbone(HUB)
+
+
+def test_a_hub_id_that_cannot_be_one_is_named_with_the_reason(cache):
+    with pytest.raises(CheckpointError, match=r"some--one/x is no local file, .* could not be fetched: Cannot have --"):
+        find_backbone("some--one/x")
 
 
 def test_weights_of_the_hub_that_are_not_there_are_an_error_too(cache):

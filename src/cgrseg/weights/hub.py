@@ -27,11 +27,14 @@ def fetch(repository: str, advice: str = "") -> Path:
 
     try:
         return Path(hf_hub_download(repository, HUB_FILE))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(
-            f"{repository} is no local file, and {HUB_FILE} of the hub repository of that name "
-            f"could not be fetched: {reason(error).rstrip('.')}{advice and '; '}{advice}"
-        ) from None
+    except LocalEntryNotFoundError:
+        problem = "is not in the hub's cache, and the hub is out of reach"
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        problem = f"could not be fetched: {reason(error).rstrip('.')}"
+    raise CheckpointError(
+        f"{repository} is no local file, and {HUB_FILE} of the hub repository of that name {problem}"
+        f"{advice and '; '}{advice}"
+    )
 
 
 def published_digest(file: Path) -> str | None:
