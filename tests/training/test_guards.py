@@ -18,9 +18,8 @@ def guards(pictures):
 
 
 def batch(*labels) -> Batch:
-    return Batch(
-        0, torch.zeros(2, 3, 1, len(labels)), torch.tensor([[labels]] * 2, dtype=torch.uint8)[:, 0], ("a", "b")
-    )
+    maps = torch.tensor(labels, dtype=torch.uint8).expand(2, 1, -1)
+    return Batch(0, torch.zeros(2, 3, *maps.shape[1:]), maps, ("a", "b"))
 
 
 def stepped(step, waiting=0.0) -> Stepped:

@@ -8,10 +8,10 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cgrseg.config import TrainConfig
+from cgrseg.config import StartConfig, TrainConfig
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.evaluation import Evaluation
 from cgrseg.files import replacing
@@ -31,6 +31,8 @@ class Started:
     classes: tuple[str, ...]
     drawn_anew: tuple[str, ...] = ()
     """Classes whose classifier rows are random although the run starts from weights."""
+    start: StartConfig = field(default_factory=StartConfig)
+    """The backbone that the run started from, with the SHA-256 of its file."""
     processes: int = 1
 
 

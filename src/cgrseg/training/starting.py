@@ -24,6 +24,7 @@ from cgrseg.training.log import EventLog, Started, Watcher, cut_events
 from cgrseg.training.loop import Run
 from cgrseg.training.optim import MovingAverage, parameter_groups
 from cgrseg.training.resuming import Identity, identity_of, require_same_run
+from cgrseg.training.start import settle_start
 from cgrseg.training.state import TrainState, has_state, read_state
 from cgrseg.training.world import World, joined
 from cgrseg.weights import open_weights, start_from
@@ -62,6 +63,7 @@ def train(
 
     Raises:
         RecipeError: a setting is out of its range.
+        CheckpointError: the weights to start from are not there, or do not fit.
         DatasetError: a look at a few pairs of each split found an error.
         TrainingError: the folder holds a run already, the recipe is not that of the run to resume, the disk is full, or
             the loss is not finite.
@@ -80,9 +82,11 @@ def train(
         torch.manual_seed(recipe.train.seed)
         model = build_model(recipe.model)
         drawn_anew = _start(model, splits[0].classes, init)
+        is_begun = bool(resume) and has_state(output / "states")
+        recipe = settle_start(model, recipe, init=init, begun=output if is_begun else None)
         state = new_state(model.to(world.device), recipe)
         identity = Identity(recipe, splits[0].fingerprints() if world.is_first else ())
-        if resume and has_state(output / "states"):
+        if is_begun:
             _resume(output, state, identity if world.is_first and resume is True else None)
         if world.is_first:
             _write_start(output, recipe, state)
@@ -96,6 +100,7 @@ def train(
                     pictures=len(splits[0]),
                     classes=splits[0].classes.names,
                     drawn_anew=drawn_anew,
+                    start=recipe.start,
                     processes=world.size,
                 )
             )
