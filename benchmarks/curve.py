@@ -2,7 +2,7 @@
 
     python benchmarks/curve.py runs/cgrseg-t-camvid docs/cgrseg-t-camvid
 
-reads `log.jsonl` of the run and writes `docs/cgrseg-t-camvid.png` and a thinned log, `docs/cgrseg-t-camvid.jsonl`.
+reads `metrics.jsonl` of the run and writes `docs/cgrseg-t-camvid.png` and a thinned log, `docs/cgrseg-t-camvid.jsonl`.
 Needs matplotlib: pip install 'cgrseg[plot]'.
 """
 
@@ -22,7 +22,7 @@ EVERY = 25
 def read_events(run: Path) -> dict[int, dict[str, dict]]:
     """The last event of each kind at each step: a resumed run repeats some."""
     events: dict[int, dict[str, dict]] = {}
-    for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
         events.setdefault(event["step"], {})[event["event"]] = event
     return dict(sorted(events.items()))
