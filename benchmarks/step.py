@@ -5,8 +5,8 @@
 
 The same network (CGRSeg-T, 11 classes, from scratch), batches and loss in one process; the ways take turns, each step
 of a round a way, every second round backwards. `plain` is what one writes first: floats, cross-entropy on full-size
-logits, AdamW as it comes. The others change one thing after the other. `--curve` trains each way from the same weights on
-the same batches and prints its losses beside the plain ones.
+logits, AdamW as it comes. The others change one thing after the other. `--curve` trains each way from the same weights
+on the same batches and prints its losses beside the plain ones.
 """
 
 import argparse
