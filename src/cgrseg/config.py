@@ -23,6 +23,9 @@ Kind = Literal[
 ]
 """The kinds of data set that have a reader."""
 
+HoldOut = str | tuple[str, ...]
+"""Pictures of `train` that are scored and not learnt: by the beginning of their names, or by their names."""
+
 Merge = dict[str, tuple[str | int, ...]]
 """New classes in order of label: names, or values in the label files, of the old ones; the key `ignore` drops."""
 
@@ -84,8 +87,8 @@ class DataConfig:
 
     kind: Kind = "folder"
     """The layout of the files; `--data KIND=PATH` says where they are."""
-    hold_out: str = ""
-    """Prefix of picture names kept out of training; the split `holdout` is exactly these."""
+    hold_out: HoldOut = ""
+    """Prefix of picture names kept out of training, or a list of the names; the split `holdout` is exactly these."""
     merge: Merge = field(default_factory=dict)
     """New classes made of the data set's own, such as `{vehicle: [car, bus], ignore: [sky]}`; empty leaves them."""
     fit_px: tuple[Count, Count] = (512, 2048)
@@ -134,6 +137,8 @@ class TrainConfig:
     """Decay of the moving average of the weights that is evaluated and saved; null keeps none."""
     eval_every: Count = 8_000
     """Steps between evaluations and checkpoints."""
+    patience: Count | None = None
+    """The run ends after so many evaluations in a row without a better score; null goes on to the last step."""
     channels_last: bool = True
     """Memory layout of pictures and kernels; faster on most machines, same numbers up to rounding."""
     precision: Literal["fp32", "bf16"] = "fp32"

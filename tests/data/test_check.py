@@ -27,8 +27,9 @@ from planted import (
 )
 
 from cgrseg.data.check import Finding, Report, check_dataset, require_sound
-from cgrseg.data.check.examination import between, picture_bits
+from cgrseg.data.check.examination import between
 from cgrseg.data.datasets import open_dataset
+from cgrseg.data.likeness import picture_bits
 from cgrseg.errors import DatasetError
 
 

@@ -5,10 +5,12 @@ import time
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from cgrseg.cli.progress import live, say
-from cgrseg.training.log import Event, Scored, Started, Stepped
+from cgrseg.training.log import Event, Scored, Started, Stepped, Stopped
 
 SECONDS_BETWEEN_LINES = 30
 """How often a plain line replaces the live one where stderr is not a terminal."""
+SLOW_STEPS, TIMED_STEPS = 10, 30
+"""Steps at the beginning that are not timed, and those after them from which the rest is estimated."""
 
 
 class TrainingDisplay:
@@ -19,6 +21,9 @@ class TrainingDisplay:
         self.task = self.progress.add_task("starting", total=None)
         self.best = ""
         self.last_line = time.monotonic()
+        self.steps = 0
+        self.begun = 0
+        self.since = self.last_line
 
     def __enter__(self) -> "TrainingDisplay":
         self.progress.start()
@@ -35,8 +40,12 @@ class TrainingDisplay:
                 self._step(event)
             case Scored():
                 self._score(event)
+            case Stopped():
+                told = f"{event.patience} evaluations in a row without a better score than {100 * event.best:.1f} %"
+                say(f"step {event.step:,}: stopped, {told}", is_error=True)
 
     def _start(self, event: Started) -> None:
+        self.steps = event.steps
         self.progress.update(self.task, total=event.steps, completed=event.step)
         say(f"{event.pictures} pictures, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
         if event.drawn_anew:
@@ -45,10 +54,20 @@ class TrainingDisplay:
     def _step(self, event: Stepped) -> None:
         line = f"step {event.step:,}  loss {event.loss:.3f}  rate {event.lr:.1e}  {event.pictures_per_s:.1f} pictures/s"
         self.progress.update(self.task, completed=event.step, description=line + self.best)
+        self._estimate(event.step)
         is_due = time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES
         if is_due and not self.progress.console.is_terminal:
             self.last_line = time.monotonic()
             say(line + self.best, is_error=True)
+
+    def _estimate(self, step: int) -> None:
+        """Say once how long it will take: from a few steps after the first ones, which are slow."""
+        self.begun = self.begun or step
+        if step == self.begun + SLOW_STEPS:
+            self.since = time.monotonic()
+        if step == self.begun + SLOW_STEPS + TIMED_STEPS:
+            minutes = (time.monotonic() - self.since) / TIMED_STEPS * (self.steps - step) / 60
+            say(f"about {max(1, round(minutes))} minutes of steps to go, and the time to score", is_error=True)
 
     def _score(self, event: Scored) -> None:
         score = f"mIoU {100 * event.miou:.1f} %"

@@ -1,5 +1,6 @@
-"""Training: from a recipe and labelled pictures to a weights file."""
+"""Training: from labelled pictures, and a recipe or one made of them, to a weights file and a verdict."""
 
 from cgrseg.training.loop import train
+from cgrseg.training.planning import plan
 
-__all__ = ["train"]
+__all__ = ["plan", "train"]

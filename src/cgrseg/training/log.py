@@ -45,7 +45,18 @@ class Scored:
     best: bool
 
 
-Event = Started | Stepped | Scored
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """The run ended before its last step, since its score did not get better any more."""
+
+    step: int
+    patience: int
+    """Evaluations in a row without a better score."""
+    best: float
+    """The mIoU of the best of them all."""
+
+
+Event = Started | Stepped | Scored | Stopped
 Watcher = Callable[[Event], None]
 
 

@@ -25,7 +25,7 @@ from cgrseg.model import CGRSeg, build_model
 from cgrseg.prediction import Segmenter
 from cgrseg.recipes import as_tree, checked
 from cgrseg.runtime import TorchEngine, require_device
-from cgrseg.training.log import EventLog, Pace, Scored, Started, Stepped, Watcher
+from cgrseg.training.log import EventLog, Pace, Scored, Started, Stepped, Stopped, Watcher
 from cgrseg.training.losses import log_weights, segmentation_loss
 from cgrseg.training.optim import MovingAverage, parameter_groups, set_rate
 from cgrseg.training.state import TrainState, load_state, save_state
@@ -65,10 +65,8 @@ def train(
         TrainingError: the folder holds a run already (or none, with `resume`), or the loss is not finite.
     """
     recipe = checked(recipe)
-    if not resume and (output / "log.jsonl").exists():
-        raise TrainingError(
-            f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
-        )
+    if not resume:
+        require_no_run(output)
     pictures, held_out = open_splits(recipe, data)
     require_sound((pictures, held_out), data)
     recipe = replace(recipe, model=replace(recipe.model, classes=len(pictures.classes)))
@@ -91,6 +89,18 @@ def train(
         log(started)
         Run(recipe, state, pictures, held_out, output, log).go()
     return output / "best.safetensors"
+
+
+def require_no_run(output: Path) -> None:
+    """Refuse a folder that holds a run.
+
+    Raises:
+        TrainingError: it does.
+    """
+    if (output / "log.jsonl").exists():
+        raise TrainingError(
+            f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
+        )
 
 
 def open_splits(recipe: Recipe, data: Path) -> tuple[LabelledImages, LabelledImages]:
@@ -143,7 +153,9 @@ class Run:
         self.trained_on = pictures.fingerprints()
 
     def go(self) -> None:
-        """From the state's step to the recipe's last."""
+        """From the state's step to the recipe's last, or until patience is at its end."""
+        if self.is_stale:
+            return
         batches = training_batches(
             self.pictures,
             self.recipe.data,
@@ -161,6 +173,15 @@ class Run:
             if self.state.step % self.config.eval_every == 0 or self.state.step == self.config.steps:
                 self.score()
                 pace.pause_done()
+            if self.is_stale and self.state.step < self.config.steps:
+                patience, best = self.state.stale, self.state.best
+                self.log(Stopped(step=self.state.step, patience=patience, best=best))
+                break
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether too many evaluations in a row were no better than the best."""
+        return self.config.patience is not None and self.state.stale >= self.config.patience
 
     def step(self, batch: Batch) -> tuple[float, float]:
         """One optimizer step; gives the loss and the learning rate."""
@@ -200,7 +221,7 @@ class Run:
         info = self.describe({})
         evaluation = evaluate(Segmenter(TorchEngine(state.evaluated, device=str(self.device)), info), self.held_out)
         best = evaluation.scores.miou > state.best
-        state.best = max(state.best, evaluation.scores.miou)
+        state.best, state.stale = max(state.best, evaluation.scores.miou), 0 if best else state.stale + 1
         info = self.describe({f"{self.held_out.split}/miou": evaluation.scores.miou})
         for name in ("best", "last") if best else ("last",):
             save_weights(self.output / f"{name}.safetensors", state.evaluated, info)

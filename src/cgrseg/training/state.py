@@ -1,4 +1,4 @@
-"""What a run needs to go on: network, optimizer, average, step and best score, written atomically."""
+"""What a run needs to go on: network, optimizer, average, step, best score and its age, written atomically."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ class TrainState:
     step: int = 0
     best: float = -1.0
     """Best mIoU so far, 0..1; -1 before the first evaluation."""
+    stale: int = 0
+    """Evaluations since the best one."""
 
     @property
     def evaluated(self) -> nn.Module:
@@ -36,6 +38,7 @@ def save_state(path: Path, state: TrainState) -> None:
         "average": state.average.model.state_dict() if state.average else None,
         "step": state.step,
         "best": state.best,
+        "stale": state.stale,
     }
     with replacing(path) as unfinished:
         torch.save(tree, unfinished)
@@ -57,4 +60,4 @@ def load_state(path: Path, state: TrainState) -> None:
             state.average.model.load_state_dict(tree["average"])
     except (RuntimeError, KeyError, ValueError, TypeError, EOFError) as error:
         raise TrainingError(f"{path} does not continue this recipe: {reason(error)}") from None
-    state.step, state.best = tree["step"], tree["best"]
+    state.step, state.best, state.stale = tree["step"], tree["best"], tree.get("stale", 0)

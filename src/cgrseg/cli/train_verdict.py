@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def tell_verdict(*_):
+    pass
