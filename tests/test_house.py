@@ -71,7 +71,6 @@ def test_the_public_names_are_these():
         "export",
         "load",
         "open_dataset",
-        "plan",
         "read_recipe",
         "train",
     ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cgrseg.model import build_model
     from cgrseg.prediction import Failure, Segmentation, Segmenter, load
     from cgrseg.recipes import read_recipe
-    from cgrseg.training import plan, train
+    from cgrseg.training import train
 
 __version__ = "0.1.0"
 
@@ -39,7 +39,6 @@ __all__ = [
     "export",
     "load",
     "open_dataset",
-    "plan",
     "read_recipe",
     "train",
 ]
@@ -59,7 +58,6 @@ _HOMES = {
     "export": "exporting",
     "load": "prediction",
     "open_dataset": "data.datasets",
-    "plan": "training",
     "read_recipe": "recipes",
     "train": "training",
 }

@@ -53,5 +53,5 @@ def train(
             raise
         click.echo(f"cgrseg: stopped; the same command with --resume goes on from {folder}", err=True)
         sys.exit(RESUMABLE)
-    tell_verdict(folder, data.path, unlabelled, begin["device"])
+    tell_verdict(folder, data, unlabelled, begin["device"])
     click.echo(best)

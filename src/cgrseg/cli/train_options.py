@@ -30,4 +30,6 @@ overrides = click.option(
 unlabelled = click.option(
     "--unlabelled", type=options.FOLDER, help="Pictures without labels; the verdict says which to label next."
 )
-output = click.option("-o", "--output", type=options.FOLDER, help="Folder of the run.  [default: runs/<recipe or data>]")
+output = click.option(
+    "-o", "--output", type=options.FOLDER, help="Folder of the run.  [default: runs/<recipe or data>]"
+)

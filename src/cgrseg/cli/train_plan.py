@@ -45,10 +45,10 @@ def recipe_in(folder: Path) -> Path:
 
 def planned(data: options.DataPath, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":
     """Settings made from the data; the plan is told on stderr."""
-    import cgrseg
+    from cgrseg.training import plan
 
     with bar_of("pictures looked at") as show:
-        made = cgrseg.plan(
+        made = plan(
             data.kind, data.path, init=init, overrides=(*overrides, *data.overrides()), device=device, show=show
         )
     for line in lines(made, data.path):

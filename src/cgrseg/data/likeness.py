@@ -2,7 +2,7 @@
 
     picture -- 16 x 17 gray parts -- is each brighter than the one to its left? -- 256 bits -- near if few differ
 
-Copies that were saved again, resized or made a little brighter differ in a few bits; other pictures differ in about 128.
+Copies that were saved again, resized or made a little brighter differ in a few bits; other pictures in about 128.
 
 Axes: H W rows and columns, n m pictures.
 """

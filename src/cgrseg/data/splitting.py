@@ -48,8 +48,8 @@ class Split:
     """Classes that are in one scene only, or that could not be put on both sides."""
 
 
-def split_by_content(dataset: LabelledImages, show: Callable[[int], None] | None = None) -> Split:
-    """Choose the pictures to score on, about a fifth; `show` is called with the number of pictures looked at.
+def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> Split:
+    """Choose the pictures to score on, about a fifth; `show` is called with the pictures done, and all of them.
 
     Raises:
         DatasetError: all pictures look alike, or one cannot be read.
@@ -68,14 +68,14 @@ def split_by_content(dataset: LabelledImages, show: Callable[[int], None] | None
     return Split(tuple(names), len(scenes), one_sided)
 
 
-def find_scenes(dataset: LabelledImages, show: Callable[[int], None] | None = None) -> list[Scene]:
+def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> list[Scene]:
     """The groups of pictures that look alike, in an order that their content gives."""
     looks: list[tuple[Bits | None, bytes, frozenset[int]]] = []
     with ThreadPoolExecutor() as threads:
         for look in threads.map(lambda place: _look(dataset, place), range(len(dataset))):
             looks.append(look)
             if show:
-                show(len(looks))
+                show(len(looks), len(dataset))
     scenes = []
     for places in groups([bits for bits, _, _ in looks]):
         key = hashlib.sha256(b"".join(sorted(looks[place][1] for place in places))).hexdigest()

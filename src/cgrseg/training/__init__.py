@@ -2,5 +2,6 @@
 
 from cgrseg.training.loop import train
 from cgrseg.training.planning import plan
+from cgrseg.training.verdict import judge
 
-__all__ = ["plan", "train"]
+__all__ = ["judge", "plan", "train"]

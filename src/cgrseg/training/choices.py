@@ -2,11 +2,11 @@
 
     facts, recipe so far -- choice: settings, and why -- recipe so far -- next choice ...
 
-The numbers come from this project's own runs (docs/experiments.md, docs/your-photos.md), on CPUs; none was tuned finely.
+The numbers come from this project's own runs (docs/experiments.md and your-photos.md), on CPUs; none was tuned finely.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cgrseg.config import PRESETS, HoldOut, Recipe
@@ -41,6 +41,8 @@ class Facts:
     split: Split | None
     """How they were told apart, where the data has no split of its own."""
     hold_out: HoldOut
+    leaked: int
+    """Pictures to score on that the weights to start from have learnt."""
     sides: tuple[int, int]
     """Median short and long side of the pictures, in pixels."""
     upright: float
@@ -60,7 +62,7 @@ class Facts:
 class Choice:
     """Some settings, and why they are so."""
 
-    settings: dict[str, object]
+    settings: Mapping[str, object]
     """By their names, such as `train.steps`."""
     reason: str
     given: frozenset[str] = frozenset()
@@ -73,17 +75,19 @@ class Choice:
 
     def __str__(self) -> str:
         given = f"{', '.join(sorted(self.given))} as you set" if self.given else ""
-        why = "" if self.given == self.settings.keys() else self.reason
+        why = "" if self.given and self.given == self.settings.keys() else self.reason
         return "; ".join(part for part in (why, given) if part)
 
 
-def _parts(settings: dict[str, object]) -> list[tuple[str, str, str]]:
+def _parts(settings: Mapping[str, object]) -> list[tuple[str, str, str]]:
     return [(name, *name.split(".")) for name in settings]  # type: ignore[misc]
 
 
 def choose_split(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
     """Which pictures are scored."""
     counts = f"{facts.learnt:,} pictures to learn from, {facts.scored:,} to score on"
+    if facts.leaked:
+        counts += f" (of which the start has learnt {facts.leaked:,} already: the score will flatter)"
     if not facts.hold_out:
         return Choice({}, f"{counts}: your own val")
     if facts.split is None:
@@ -96,8 +100,11 @@ def choose_split(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
 def choose_start(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
     """The network, and how it starts."""
     if facts.start is None:
-        settings: dict[str, object] = {"model.size": "t"} | {f"model.{k}": v for k, v in PRESETS["from_scratch"].items()}
-        return Choice(settings, "from scratch: the smallest of the paper's networks, started so that it learns soon")
+        preset = {f"model.{key}": value for key, value in PRESETS["from_scratch"].items()}
+        return Choice(
+            {"model.size": "t", **preset},
+            "from scratch: the smallest of the paper's networks, started so that it learns soon",
+        )
     name, info = facts.start
     kept = [label for label in facts.classes if label in info.classes.names]
     known = f"keeps what it knows of {', '.join(kept)}" if kept else "none of its classes has a name of yours"
@@ -164,8 +171,12 @@ def choose_class_weights(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG00
     present = [share for share in facts.shares if share]
     ratio = max(present) / min(present)
     if ratio < UNBALANCED:
-        return Choice({"train.class_weights": "none"}, f"the largest class has {ratio:.1f} x the pixels of the smallest")
-    return Choice({"train.class_weights": "log"}, f"rare classes count more: the largest has {ratio:,.0f} x the smallest")
+        return Choice(
+            {"train.class_weights": "none"}, f"the largest class has {ratio:.1f} x the pixels of the smallest"
+        )
+    return Choice(
+        {"train.class_weights": "log"}, f"rare classes count more: the largest has {ratio:,.0f} x the smallest"
+    )
 
 
 def choose_average(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001

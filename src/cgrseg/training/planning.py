@@ -1,9 +1,7 @@
 """A recipe made from the data, for who has labelled pictures and no recipe.
 
-    labelled pictures -- facts: how many, how large, which classes, on which machine -- choices -- recipe, and why
-                          no val? split by content            what was asked for with --set wins
-
-Axes: k classes.
+labelled pictures -- facts: how many, how large, which classes, on which machine -- choices -- recipe, and why
+                      no val? split by content            what was asked for with --set wins
 """
 
 import os
@@ -49,7 +47,7 @@ def plan(
     init: str | Path | None = None,
     overrides: tuple[str, ...] = (),
     device: str = "cpu",
-    show: Callable[[int], None] | None = None,
+    show: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """Choose every setting of a training run from the data.
 
@@ -59,7 +57,7 @@ def plan(
         init: weights to start from.
         overrides: settings that are given, such as `train.steps=500`.
         device: where the run will be.
-        show: called with the number of pictures looked at.
+        show: called with the pictures done, and all of them, where they are split by content.
 
     Raises:
         RecipeError: an override is no setting.
@@ -75,15 +73,15 @@ def plan(
     for choose in CHOICES:
         recipe = parse_recipe(tree, "plan")
         choice = choose(facts, recipe)
-        given = {name for name in choice.settings if _is_given(asked_tree=tree, name=name)}
+        given = frozenset(name for name in choice.settings if _is_given(tree, name))
         tree = _with(tree, {name: value for name, value in choice.settings.items() if name not in given})
-        choices.append(choice.settled(parse_recipe(tree, "plan"), frozenset(given)))
+        choices.append(choice.settled(parse_recipe(tree, "plan"), given))
     return Plan(parse_recipe(tree, "plan"), facts, tuple(choices))
 
 
-def _is_given(asked_tree: dict, name: str) -> bool:
+def _is_given(tree: dict, name: str) -> bool:
     section, key = name.split(".")
-    return key in (asked_tree.get(section) or {})
+    return key in (tree.get(section) or {})
 
 
 def _with(tree: dict, settings: dict[str, object]) -> dict:
@@ -98,25 +96,23 @@ def look(
     data: Path,
     start: tuple[str, WeightsInfo] | None,
     device: str,
-    show: Callable[[int], None] | None = None,
+    show: Callable[[int, int], None] | None = None,
 ) -> Facts:
     """What the settings depend on."""
     kind, merge, hold_out = asked.data.kind, asked.data.merge, asked.data.hold_out
     whole = open_dataset(kind, data, "train", merge=merge)
     require_sound((whole,), data)
-    split = None
-    if not hold_out and (kind != "folder" or has_split(data, "val")):
-        scored, learnt = len(open_dataset(kind, data, "val", merge=merge)), whole
-    else:
-        split = None if hold_out else _split(whole, data, show)
-        learnt = open_dataset(kind, data, "train", split.names if split else hold_out, merge=merge)
-        scored = len(whole) - len(learnt)
+    has_val = kind != "folder" or has_split(data, "val")
+    split = None if hold_out or has_val else _split(whole, data, show)
+    hold_out = split.names if split else hold_out
+    learnt, scored = (open_dataset(kind, data, each, hold_out, merge=merge) for each in _sides(hold_out))
     sizes = np.array([read_size(pair.image) for pair in learnt.pairs])
     return Facts(
         learnt=len(learnt),
-        scored=scored,
+        scored=len(scored),
         split=split,
-        hold_out=split.names if split else hold_out,
+        hold_out=hold_out,
+        leaked=len(set(start[1].trained_on) & set(scored.fingerprints())) if start else 0,
         sides=(int(np.median(sizes.min(axis=1))), int(np.median(sizes.max(axis=1)))),
         upright=float((sizes[:, 0] > sizes[:, 1]).mean()),
         classes=learnt.classes.names,
@@ -128,7 +124,11 @@ def look(
     )
 
 
-def _split(whole: LabelledImages, data: Path, show: Callable[[int], None] | None) -> Split:
+def _sides(hold_out: HoldOut) -> tuple[str, str]:
+    return "train", "holdout" if hold_out else "val"
+
+
+def _split(whole: LabelledImages, data: Path, show: Callable[[int, int], None] | None) -> Split:
     try:
         return split_by_content(whole, show)
     except DatasetError as error:
@@ -149,5 +149,5 @@ def halves_are_faster(device: str) -> bool:
 def _seconds(one: torch.Tensor) -> float:
     begin = time.perf_counter()
     for _ in range(4):
-        one @ one
+        torch.matmul(one, one)
     return time.perf_counter() - begin
