@@ -198,7 +198,7 @@ def choose_precision(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
     return Choice({"train.precision": "fp32"}, "bf16 is not faster on this machine")
 
 
-def rounded(px: float) -> int:
+def rounded(px: float | int) -> int:
     """The nearest multiple of `PX`."""
     return max(PX, int(px / PX + 0.5) * PX)
 
