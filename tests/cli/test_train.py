@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -189,6 +190,7 @@ def flat(labelled):
             file.rename(labelled / part / file.name)
         (labelled / part / "train").rmdir()
     (labelled / "images/val").rename(labelled / "images/unlabelled")
+    shutil.rmtree(labelled / "annotations/val")
     rng = np.random.default_rng(0)
     for file in (labelled / "images").rglob("*.png"):  # pictures of few colours look alike
         Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8)).save(file)
