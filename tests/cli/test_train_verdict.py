@@ -68,7 +68,9 @@ def test_classes_that_need_labels_are_named_with_the_rule():
 
 
 def test_without_other_pictures_the_command_that_ranks_them_is_told():
-    assert list(next_labels(VERDICT, "cgrseg train --resume"))[-1].strip() == "cgrseg train --resume --unlabelled FOLDER"
+    assert (
+        list(next_labels(VERDICT, "cgrseg train --resume"))[-1].strip() == "cgrseg train --resume --unlabelled FOLDER"
+    )
 
 
 def test_the_pictures_to_label_are_listed_in_order():

@@ -102,3 +102,8 @@ def test_labels_that_would_spoil_the_run_are_refused(photos):
 
     with pytest.raises(CGRSegError, match="cgrseg data check"):
         plan("folder", photos)
+
+
+def test_a_device_that_is_not_there_is_a_mistake(photos):
+    with pytest.raises(CGRSegError, match="cuda:99"):
+        plan("folder", photos, device="cuda:99")

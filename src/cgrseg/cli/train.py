@@ -11,13 +11,13 @@ from cgrseg.cli.train_plan import settle
 from cgrseg.cli.train_verdict import tell_verdict
 
 RESUMABLE = 75
-EXAMPLES = """\b
-Examples:
+EXAMPLE = """\b
+Example:
   cgrseg train --init cgrseg-t-camvid --data folder=my-photos
   cgrseg train recipes/cgrseg-t-camvid.yaml --data camvid=path/to/CamVid"""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLE)
 @click.argument("recipe", type=options.FILE, required=False)
 @options.data
 @train_options.overrides

@@ -21,6 +21,7 @@ from cgrseg.data.images import read_size
 from cgrseg.data.splitting import Split, split_by_content
 from cgrseg.errors import DatasetError
 from cgrseg.recipes import override, parse_recipe
+from cgrseg.runtime import require_device
 from cgrseg.training.choices import CHOICES, Choice, Facts
 from cgrseg.weights import WeightsInfo, open_weights
 
@@ -62,7 +63,9 @@ def plan(
     Raises:
         RecipeError: an override is no setting.
         DatasetError: the data cannot be learnt from.
+        CGRSegError: there is no such device.
     """
+    require_device(device)
     tree = {"data": {"kind": kind}}
     for text in overrides:
         tree = override(tree, text)
