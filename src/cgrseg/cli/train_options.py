@@ -17,7 +17,7 @@ def beginning(command: Callable[..., None]) -> Callable[..., None]:
     """Adds what `cgrseg.train` is told beside settings, data and folder."""
     told = "Weights to start from: bundled name, file or hub id."
     init = click.option("--init", help=told, expose_value=False, callback=_keep)
-    told = "Go on with the run in the output folder, by its own settings."
+    told = "Go on with the run in the output folder; without RECIPE by its own settings."
     resume = click.option("--resume", is_flag=True, help=told, expose_value=False, callback=_keep)
     told = "cpu, cuda, or one of several, cuda:1."
     device = click.option("--device", default="cpu", show_default=True, help=told, expose_value=False, callback=_keep)
