@@ -26,6 +26,16 @@ def test_lists_become_tuples_and_null_switches_off():
     assert (recipe.train.ema, recipe.train.clip_norm) == (0.9, None)
 
 
+def test_what_is_held_out_is_a_beginning_of_names_or_a_list_of_them():
+    listed = recipe_of("data: {hold_out: [a, '0016']}")
+
+    assert recipe_of("data: {hold_out: '0016'}").data.hold_out == "0016"
+    assert listed.data.hold_out == ("a", "0016")
+    assert recipe_of(yaml.safe_dump(as_tree(listed))) == listed
+    with pytest.raises(RecipeError, match="hold_out: 16 is not text"):
+        recipe_of("data: {hold_out: 16}")
+
+
 def test_settings_survive_the_way_through_yaml():
     recipe = recipe_of(
         "model: {preset: from_scratch}\n"

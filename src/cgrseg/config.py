@@ -26,6 +26,9 @@ Kind = Literal[
 AttentionTables = Literal["resampled", "zero"]
 """What becomes of the attention tables of a backbone that a network starts from."""
 
+HoldOut = str | tuple[str, ...]
+"""Pictures of `train` that are scored and not learnt: by the beginning of their names, or by their names."""
+
 Merge = dict[str, tuple[str | int, ...]]
 """New classes in order of label: names, or values in the label files, of the old ones; the key `ignore` drops."""
 
@@ -102,8 +105,8 @@ class DataConfig:
 
     kind: Kind = "folder"
     """The layout of the files; `--data KIND=PATH` says where they are."""
-    hold_out: str = ""
-    """Prefix of picture names kept out of training; the split `holdout` is exactly these."""
+    hold_out: HoldOut = ""
+    """Prefix of picture names kept out of training, or a list of the names; the split `holdout` is exactly these."""
     merge: Merge = field(default_factory=dict)
     """New classes made of the data set's own, such as `{vehicle: [car, bus], ignore: [sky]}`; empty leaves them."""
     fit_px: tuple[Count, Count] = (512, 2048)

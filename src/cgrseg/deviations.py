@@ -91,6 +91,7 @@ INDIFFERENT = frozenset(
         "data.kind",
         "data.workers",
         "train.eval_every",
+        "train.patience",
         "train.channels_last",
         "train.compile",
         "train.seed",

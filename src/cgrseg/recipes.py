@@ -55,20 +55,21 @@ def parse_recipe(tree: object, name: str, overrides: tuple[str, ...] = ()) -> Re
     """The recipe in a tree of plain values; `name` is what errors call it."""
     if not isinstance(tree, dict):
         raise RecipeError(f"{name}: a recipe is a mapping with the keys {', '.join(_names(Recipe))}")
-    for override in overrides:
-        tree = _overridden(tree, override)
+    for text in overrides:
+        tree = override(tree, text)
     return parse(Recipe, tree, name)
 
 
-def _overridden(tree: dict, override: str) -> dict:
-    keys, equals, value = override.partition("=")
+def override(tree: dict, text: str) -> dict:
+    """The tree with the setting that a text like `train.steps=1000` gives; it may be any key and value so far."""
+    keys, equals, value = text.partition("=")
     path = keys.split(".")
     if not equals or len(path) != 2:
-        raise RecipeError(f"--set {override}: write section.key=value, for example train.steps=1000")
+        raise RecipeError(f"--set {text}: write section.key=value, for example train.steps=1000")
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise RecipeError(f"--set {override}: not a YAML value: {reason(error)}") from None
+        raise RecipeError(f"--set {text}: not a YAML value: {reason(error)}") from None
     return tree | {path[0]: (tree.get(path[0]) or {}) | {path[1]: parsed}}
 
 
@@ -108,7 +109,8 @@ def _convert(hint: object, value: object, where: str) -> object:  # noqa: PLR091
     if origin is Annotated:
         return _within(_convert(arguments[0], value, where), arguments[1], where)
     if origin in (types.UnionType, typing.Union):
-        chosen = next((choice for choice in arguments if type(value) is choice), arguments[0])
+        kind = tuple if isinstance(value, list) else type(value)
+        chosen = next((choice for choice in arguments if kind in (choice, typing.get_origin(choice))), arguments[0])
         return None if value is None and types.NoneType in arguments else _convert(chosen, value, where)
     if origin is Literal and value in arguments:
         return value

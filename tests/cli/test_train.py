@@ -1,7 +1,11 @@
 import json
+import shutil
+import signal
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 TINY = """
 model: {size: s0, preset: from_scratch}
@@ -83,30 +87,31 @@ def test_a_folder_with_a_run_is_not_overwritten(run, recipe, labelled, tmp_path)
 
 @pytest.mark.slow
 def test_a_stopped_run_says_how_to_go_on(run, recipe, labelled, tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
-    monkeypatch.setattr("cgrseg.training.loop.Run.step", interrupt)
-
-    stopped = run(
-        "train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run", "--resume", "--set", "train.steps=4"
+    monkeypatch.setattr(
+        "cgrseg.cli.training_display.TrainingDisplay._step", lambda *_: signal.raise_signal(signal.SIGTERM)
     )
+    words = ("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
+
+    stopped = run(*words)
+    monkeypatch.undo()
+    done = run(*words, "--resume")
 
     assert stopped.code == 75
-    assert "--resume goes on from" in stopped.err
+    assert f"stopped after step 1; the same command with --resume goes on from {tmp_path / 'run'}" in stopped.err
+    assert done.code == 0
 
 
-def test_a_run_stopped_before_its_first_checkpoint_is_just_stopped(run, recipe, labelled, tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
+@pytest.mark.slow
+def test_changed_settings_are_taken_where_they_are_accepted(run, recipe, labelled, tmp_path):
+    words = ("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
+    run(*words)
 
-    monkeypatch.setattr("cgrseg.training.loop.Run.step", interrupt)
+    refused = run(*words, "--resume", "--set", "train.steps=3")
+    accepted = run(*words, "--resume", "--set", "train.steps=3", "--accept-changes")
 
-    stopped = run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
-
-    assert stopped.code == 130
-    assert stopped.err.endswith("cgrseg: stopped\n")
+    assert refused.code == 1
+    assert "train.steps was 2, is 3" in refused.err
+    assert accepted.code == 0
 
 
 @pytest.mark.parametrize(
@@ -208,3 +213,81 @@ def test_without_the_flag_data_is_needed(run, recipe):
 
     assert told.code == 2
     assert "Missing option '-d' / '--data'" in told.err
+
+
+TINY_PLAN = ("--set", "train.steps=2", "--set", "train.batch_size=2", "--set", "data.workers=0")
+
+
+@pytest.fixture
+def flat(labelled):
+    """The four pictures of train alone, without folders for splits, and the two others without labels."""
+    for part in ("images", "annotations"):
+        for file in (labelled / part / "train").iterdir():
+            file.rename(labelled / part / file.name)
+        (labelled / part / "train").rmdir()
+    (labelled / "images/val").rename(labelled / "images/unlabelled")
+    shutil.rmtree(labelled / "annotations/val")
+    rng = np.random.default_rng(0)
+    for file in (labelled / "images").rglob("*.png"):  # pictures of few colours look alike
+        Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8)).save(file)
+    return labelled
+
+
+@pytest.mark.slow
+def test_pictures_alone_are_enough_and_the_run_repeats_from_its_own_recipe(run, flat, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    planned = run("train", "--init", weights, "--data", f"folder={flat}", *TINY_PLAN)
+    folder = tmp_path / "runs/labelled"
+    scored = run("evaluate", folder / "best.safetensors", "--data", f"folder={flat}", "--split", "holdout")
+    again = run("train", folder / "recipe.yaml", "--init", weights, "--data", f"folder={flat}", "-o", "again")
+
+    assert (planned.code, scored.code, again.code) == (0, 0, 0), planned.err
+    assert planned.out.strip() == "runs/labelled/best.safetensors"
+    assert "3 pictures to learn from, 1 to score on, split by content: 4 scenes" in planned.err
+    assert "train.steps 2: train.steps as you set" in planned.err
+    assert "VERDICT: mIoU" in planned.err
+    assert "LABEL THESE NEXT" in planned.err
+    assert "folder holdout, 1 pictures" in scored.out
+    assert json.loads((folder / "verdict.json").read_text())["scored"] == 1
+    first, second = (yaml.safe_load((each / "recipe.yaml").read_text()) for each in (folder, tmp_path / "again"))
+    assert first == second
+    assert len(first["data"]["hold_out"]) == 1
+
+
+@pytest.mark.slow
+def test_a_planned_run_goes_on_by_its_own_recipe_and_is_judged_anew(run, labelled, tmp_path, monkeypatch):
+    command = ("train", "--data", f"folder={labelled}", "-o", tmp_path / "run")
+    first = run(*command, *TINY_PLAN, "--set", "model.size=s0")
+    monkeypatch.setattr("cgrseg.training.plan", None)
+
+    second = run(*command, "--resume", "--unlabelled", labelled / "images/val")
+
+    assert (first.code, second.code) == (0, 0)
+    assert "your own val" in first.err
+    assert "--resume -o" in first.err.partition("Which pictures to label next?")[2]
+    assert "LABEL THESE NEXT" in second.err
+
+
+def test_without_a_recipe_there_must_be_a_run_to_resume(run, labelled, tmp_path):
+    result = run("train", "--data", f"folder={labelled}", "--resume", "-o", tmp_path / "none")
+
+    assert result.code == 1
+    assert "none holds no run to resume" in result.err
+
+
+def test_a_run_in_the_folder_is_noticed_before_the_data_is_looked_at(run, labelled, tmp_path):
+    (tmp_path / "metrics.jsonl").touch()
+    (labelled / "images/train/0.png").write_bytes(b"")
+
+    result = run("train", "--data", f"folder={labelled}", "-o", tmp_path)
+
+    assert result.code == 1
+    assert "already holds a run" in result.err
+
+
+def test_deviations_are_those_of_a_recipe(run):
+    result = run("train", "--deviations")
+
+    assert result.code == 2
+    assert "--deviations compares a RECIPE" in result.err

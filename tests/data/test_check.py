@@ -1,6 +1,7 @@
 """Planted faults, each of which must be found, named and given the line that mends it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,9 @@ from planted import (
 )
 
 from cgrseg.data.check import Finding, Report, check_dataset, require_sound
-from cgrseg.data.check.examination import between, picture_bits
+from cgrseg.data.check.examination import between
 from cgrseg.data.datasets import open_dataset
+from cgrseg.data.likeness import picture_bits
 from cgrseg.errors import DatasetError
 
 
@@ -62,6 +64,38 @@ def test_a_planted_fault_is_found_with_its_remedy(root, fault):
     assert fix in finding.fix
     assert not finding.sentence.endswith(".")
     assert finding.count > 0
+
+
+def test_a_folder_without_val_is_told_that_it_will_be_split(root):
+    for part in ("images", "annotations"):
+        shutil.rmtree(root / part / "val")
+
+    report = check_dataset("folder", root)
+
+    assert report.pictures == {"train": COUNTS["train"]}
+    assert [finding.code for finding in report.findings] == ["no-val"]
+    assert found(report, "no-val").severity == "note"
+
+
+def test_a_val_that_is_asked_for_must_be_there(root):
+    for part in ("images", "annotations"):
+        shutil.rmtree(root / part / "val")
+
+    assert found(check_dataset("folder", root, ("train", "val")), "no-folder").severity == "error"
+
+
+def test_a_folder_without_splits_is_checked_as_one(root):
+    for part in ("images", "annotations"):
+        for file in (root / part / "train").iterdir():
+            file.rename(root / part / file.name)
+        shutil.rmtree(root / part / "train")
+        shutil.rmtree(root / part / "val")
+    next((root / "annotations").iterdir()).unlink()
+
+    report = check_dataset("folder", root)
+
+    assert report.pictures == {"train": COUNTS["train"] - 1}
+    assert [finding.code for finding in report.findings] == ["no-label", "no-val"]
 
 
 def test_every_file_fault_names_the_file(root):

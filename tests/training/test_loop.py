@@ -6,11 +6,11 @@ import pytest
 import yaml
 from training.tiny import RECIPE, events, state_of
 
-from cgrseg.errors import TrainingError
+from cgrseg.errors import RunStopped, TrainingError
 from cgrseg.prediction import load
 from cgrseg.recipes import parse_recipe
-from cgrseg.training import train
-from cgrseg.training.log import Evaluated, Scored, Scoring, Started, Stepped
+from cgrseg.training import loop, train
+from cgrseg.training.log import Evaluated, Scored, Scoring, Started, Stepped, Stopped
 from cgrseg.weights import read_info
 
 
@@ -78,3 +78,48 @@ def test_a_run_can_start_from_weights_with_other_classes(pictures, tmp_path):
     train(RECIPE, other, tmp_path / "second", init=first, watch=seen.append)
 
     assert seen[0].drawn_anew == ("car",)
+
+
+def stale_at(monkeypatch, scores: list[float]) -> None:
+    """Makes the evaluations of a run give these scores, one after the other, for ever the last."""
+    rest = iter(scores)
+    real = loop.evaluate_together
+
+    def evaluate(*arguments):
+        answer = real(*arguments)
+        return replace(answer, scores=replace(answer.scores, miou=next(rest, scores[-1])))
+
+    monkeypatch.setattr(loop, "evaluate_together", evaluate)
+
+
+PATIENT = replace(RECIPE, train=replace(RECIPE.train, steps=9, eval_every=1, patience=2, ema=None))
+
+
+def test_a_run_ends_when_its_score_gets_no_better_and_keeps_the_best_weights(pictures, tmp_path, monkeypatch):
+    stale_at(monkeypatch, [0.3, 0.5, 0.5, 0.4])
+    seen = []
+
+    best = train(PATIENT, pictures, tmp_path / "run", watch=seen.append)
+
+    assert seen[-1] == Stopped(step=4, patience=2, best=0.5)
+    assert read_info(best).step == 2
+
+
+def test_a_better_score_makes_patience_begin_anew(pictures, tmp_path, monkeypatch):
+    stale_at(monkeypatch, [0.3, 0.2, 0.4, 0.2, 0.5, 0.1])
+    seen = []
+
+    train(PATIENT, pictures, tmp_path / "run", watch=seen.append)
+
+    assert seen[-1] == Stopped(step=7, patience=2, best=0.5)
+
+
+def test_patience_survives_a_stop(pictures, tmp_path, monkeypatch):
+    stale_at(monkeypatch, [0.5, 0.4])
+
+    with pytest.raises(RunStopped):
+        train(PATIENT, pictures, tmp_path / "run", watch=lambda event: isinstance(event, Scored) and event.step == 2)
+    for _ in range(2):  # the second finds the run ended, and does nothing
+        train(PATIENT, pictures, tmp_path / "run", resume=True)
+
+    assert [event["step"] for event in events(tmp_path / "run") if event["event"] == "scored"] == [1, 2, 3]

@@ -24,13 +24,13 @@ FAULTY = 1
 
 @click.command("check", epilog="\b\nExample:\n  cgrseg data check --data folder=my-photos")
 @options.data
-@click.option("--split", "splits", default="train,val", show_default=True, help="Parts to look at and to compare.")
+@click.option("--split", "splits", help="Parts to look at and to compare.  [default: train, and val if there is one]")
 @options.as_json
-def check(data: options.DataPath, splits: str, json_file: Path | None) -> None:
+def check(data: options.DataPath, splits: str | None, json_file: Path | None) -> None:
     """Look for what is wrong with pictures and labels. Each finding comes with the line that mends it."""
     from cgrseg.data.check import check_dataset
 
-    names = [name.strip() for name in splits.split(",") if name.strip()]
+    names = [name.strip() for name in splits.split(",") if name.strip()] if splits else None
     with bar_of("pictures") as show, without_warnings():
         report = check_dataset(data.kind, data.path, names, data.merge, show).as_tree()
     console = Console(

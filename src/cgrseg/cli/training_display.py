@@ -9,6 +9,8 @@ from cgrseg.training.log import Event, Scored, Scoring, Started, Stepped, Stoppe
 
 SECONDS_BETWEEN_LINES = 30
 """How often a plain line replaces the live one where stderr is not a terminal."""
+SLOW_STEPS, TIMED_STEPS = 10, 30
+"""Steps at the beginning that are not timed, and those after them from which the rest is estimated."""
 
 
 class TrainingDisplay:
@@ -19,6 +21,9 @@ class TrainingDisplay:
         self.task = self.progress.add_task("starting", total=None)
         self.best = ""
         self.last_line = time.monotonic()
+        self.steps = 0
+        self.begun = 0
+        self.since = self.last_line
 
     def __enter__(self) -> "TrainingDisplay":
         self.progress.start()
@@ -38,11 +43,13 @@ class TrainingDisplay:
             case Scored():
                 self._score(event)
             case Stopped():
-                say(f"no better score in {event.patience} evaluations: stopped at step {event.step:,}", is_error=True)
+                told = f"{event.patience} evaluations in a row without a better score than {100 * event.best:.1f} %"
+                say(f"step {event.step:,}: stopped, {told}", is_error=True)
             case Warned():
                 say(f"warning: {event.sentence}", is_error=True)
 
     def _start(self, event: Started) -> None:
+        self.steps = event.steps
         self.progress.update(self.task, total=event.steps, completed=event.step)
         say(f"{event.pictures} pictures, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
         if event.start.backbone:
@@ -56,6 +63,7 @@ class TrainingDisplay:
         self.progress.update(self.task, completed=event.step, description=line + self.best)
         if event.skipped:
             say(f"step {event.step:,} taught nothing: {event.skipped}", is_error=True)
+        self._estimate(event.step)
         is_due = time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES
         if is_due and not self.progress.console.is_terminal:
             self.last_line = time.monotonic()
@@ -63,6 +71,15 @@ class TrainingDisplay:
 
     def _evaluate(self, event: Scoring) -> None:
         self.progress.update(self.task, description=f"evaluating, picture {event.done:,} of {event.pictures:,}")
+
+    def _estimate(self, step: int) -> None:
+        """Say once how long it will take: from a few steps after the first ones, which are slow."""
+        self.begun = self.begun or step
+        if step == self.begun + SLOW_STEPS:
+            self.since = time.monotonic()
+        if step == self.begun + SLOW_STEPS + TIMED_STEPS:
+            minutes = (time.monotonic() - self.since) / TIMED_STEPS * (self.steps - step) / 60
+            say(f"about {max(1, round(minutes))} minutes of steps to go, and the time to score", is_error=True)
 
     def _score(self, event: Scored) -> None:
         score = f"mIoU {100 * event.miou:.1f} %"

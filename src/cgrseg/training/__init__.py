@@ -1,5 +1,7 @@
-"""Training: from a recipe and labelled pictures to a weights file."""
+"""Training: from labelled pictures, and a recipe or one made of them, to a weights file and a verdict."""
 
+from cgrseg.training.planning import plan
 from cgrseg.training.starting import train
+from cgrseg.training.verdict import judge
 
-__all__ = ["train"]
+__all__ = ["judge", "plan", "train"]

@@ -70,10 +70,8 @@ def train(
         RunStopped: `watch` asked for it; the state is saved.
     """
     recipe = checked(recipe)
-    if not resume and ((output / "best.safetensors").exists() or has_state(output / "states")):
-        raise TrainingError(
-            f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
-        )
+    if not resume:
+        require_no_run(output)
     with joined(device) as world:
         splits = open_splits(recipe, data)
         require_sound(splits, data)
@@ -106,6 +104,18 @@ def train(
             )
             Run(recipe, state, splits, log, world, identity).go()
     return output / "best.safetensors"
+
+
+def require_no_run(output: Path) -> None:
+    """Refuse a folder that holds a run which came to its first save.
+
+    Raises:
+        TrainingError: it does.
+    """
+    if (output / "best.safetensors").exists() or has_state(output / "states"):
+        raise TrainingError(
+            f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
+        )
 
 
 def open_splits(recipe: Recipe, data: Path) -> tuple[LabelledImages, LabelledImages]:

@@ -153,3 +153,49 @@ def test_an_empty_split_is_named(photos):
 
     with pytest.raises(DatasetError, match=r"split 'train' of .* holds no pictures"):
         open_dataset("folder", photos, "train")
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """Pictures and labels without folders for splits."""
+    for part, suffix in (("images", "jpg"), ("annotations", "png")):
+        (tmp_path / part).mkdir()
+        for name in "ab":
+            Image.new("RGB" if suffix == "jpg" else "L", (4, 3)).save(tmp_path / part / f"{name}.{suffix}")
+    (tmp_path / "images/unlabelled").mkdir()
+    (tmp_path / "classes.txt").write_text("grass\nsky\n")
+    return tmp_path
+
+
+def test_pictures_without_splits_are_all_of_train(flat):
+    dataset = open_dataset("folder", flat, "train")
+
+    assert [pair.name for pair in dataset.pairs] == ["a", "b"]
+
+
+def test_a_folder_without_splits_has_no_other(flat):
+    with pytest.raises(DatasetError, match=r"is not split: all its pictures are train"):
+        open_dataset("folder", flat, "val")
+
+
+def test_pictures_without_labels_are_no_split(photos):
+    (photos / "images/unlabelled").mkdir()
+
+    with pytest.raises(DatasetError, match=r"the splits of .* are train$"):
+        open_dataset("folder", photos, "val")
+
+
+def test_names_are_held_out_exactly(flat):
+    held, learnt = (open_dataset("folder", flat, split, ("b",)) for split in ("holdout", "train"))
+
+    assert [pair.name for pair in held.pairs] == ["b"]
+    assert [pair.name for pair in learnt.pairs] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [(("b", "c"), "1 of its 2 names are no pictures of train: c"), (("a", "b"), "names all 2 pictures of train")],
+)
+def test_names_that_cannot_be_held_out_are_told(flat, names, sentence):
+    with pytest.raises(DatasetError, match=sentence):
+        open_dataset("folder", flat, "holdout", names)

@@ -17,7 +17,7 @@ from cgrseg.data.check.file_rules import picture_findings, size_findings
 from cgrseg.data.check.findings import ClassUse, Finding, Report, Severity, by_severity
 from cgrseg.data.check.label_rules import label_findings
 from cgrseg.data.check.leaks import leaks
-from cgrseg.data.check.pairing import open_split
+from cgrseg.data.check.pairing import open_split, splits_to_check
 from cgrseg.data.check.value_rules import seen_values, value_findings
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.errors import DatasetError
@@ -34,7 +34,7 @@ Show = Callable[[int, int], None]
 def check_dataset(
     kind: Kind,
     path: Path,
-    splits: Sequence[str] = ("train", "val"),
+    splits: Sequence[str] | None = None,
     merge: Merge | None = None,
     show: Show | None = None,
 ) -> Report:
@@ -43,16 +43,17 @@ def check_dataset(
     Args:
         kind: the layout of the files.
         path: the folder of the data set.
-        splits: those to look at, and to compare with each other.
+        splits: those to look at, and to compare with each other; train, and val where there is one, unless given.
         merge: new classes made of the data set's own.
         show: called with the numbers of pairs done and of all.
 
     Raises:
         MissingExtra: the label files need a package that is not installed.
     """
-    opened = {split: open_split(kind, path, split, merge) for split in splits}
+    names, notes = (splits, []) if splits is not None else splits_to_check(kind, path)
+    opened = {split: open_split(kind, path, split, merge) for split in names}
     findings = [finding for _, found in opened.values() for finding in found]
-    findings = list(dict.fromkeys(findings))  # what holds for the whole folder was found with each split
+    findings = [*dict.fromkeys(findings), *notes]  # what holds for the whole folder was found with each split
     datasets = {split: dataset for split, (dataset, _) in opened.items() if dataset is not None}
     total, pairs = sum(map(len, datasets.values())), list[Examined]()
     for dataset in datasets.values():

@@ -3,7 +3,6 @@
 Axes: H W rows and columns, v different values in a label file, n colours.
 """
 
-import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,22 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from PIL import Image as Pillow
 from PIL import ImageFile
 
-from cgrseg.arrays import Colour, Image, LabelMap, Size
+from cgrseg.arrays import Colour, LabelMap, Size
 from cgrseg.data.datasets import LabelledImages, Pair
 from cgrseg.data.datasets.folder import FileReader
 from cgrseg.data.images import read_image, read_size
+from cgrseg.data.likeness import Bits, digest_of, picture_bits
 from cgrseg.errors import CGRSegError, MissingExtra
 
-HASH_PX = 16
-"""A picture's hash has this many rows and columns of bits."""
-LEAST_CONTRAST = 4.0
-"""Standard deviation, in gray values, below which a picture is too flat for its hash to mean anything."""
 ORIENTATION = 0x0112
 LARGE = 64
 """Colours of a label file that are kept, the most frequent first."""
@@ -58,7 +53,7 @@ class PictureFacts:
     size: Size = (0, 0)
     digest: bytes = b""
     """Equal for equal pixels."""
-    bits: UInt8[np.ndarray, "32"] | None = None
+    bits: Bits | None = None
     """Nearly equal for pictures that look the same; none for flat ones."""
 
 
@@ -136,20 +131,11 @@ def _picture(file: Path) -> PictureFacts:
         image = read_image(file)
     except CGRSegError as error:
         return PictureFacts(str(error), _is_empty(file))
-    return PictureFacts("", False, _header(file), image.shape[:2], _digest(image), picture_bits(image))
+    return PictureFacts("", False, _header(file), image.shape[:2], digest_of(image), picture_bits(image))
 
 
 def _is_empty(file: Path) -> bool:
     return file.is_file() and file.stat().st_size == 0
-
-
-def picture_bits(image: Image) -> UInt8[np.ndarray, "32"] | None:
-    """Whether each part of a picture is brighter than the one to its left, 256 bits, packed."""
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(gray, (HASH_PX + 1, HASH_PX), interpolation=cv2.INTER_AREA).astype(np.int16)
-    if small.std() < LEAST_CONTRAST:
-        return None
-    return np.packbits((small[:, 1:] > small[:, :-1]).ravel())
 
 
 def _labels(dataset: LabelledImages, pair: Pair) -> LabelFacts:
@@ -164,7 +150,7 @@ def _labels(dataset: LabelledImages, pair: Pair) -> LabelFacts:
         return LabelFacts(str(error), fault, header, header.stored, colours=colours, colour_count=count)
     values, counts = np.unique(raw, return_counts=True)
     share, kinds = between(raw)
-    return LabelFacts("", "", header, raw.shape, values.astype(np.int64), counts, share, kinds, _digest(raw))
+    return LabelFacts("", "", header, raw.shape, values.astype(np.int64), counts, share, kinds, digest_of(raw))
 
 
 def _fault(dataset: LabelledImages, file: Path, header: Header) -> Fault:
@@ -230,9 +216,3 @@ def between(labels: LabelMap) -> tuple[float, int]:
         changes += np.count_nonzero(before != after)
         kinds.update(np.unique(here[is_between]).tolist())
     return (float(found / changes) if changes else 0.0), len(kinds)
-
-
-def _digest(pixels: np.ndarray) -> bytes:
-    digest = hashlib.blake2b(f"{pixels.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(pixels).tobytes())
-    return digest.digest()

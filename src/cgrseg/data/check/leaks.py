@@ -1,25 +1,15 @@
 """Pictures that are there twice: in two splits, in one, or nearly so.
 
-A picture's hash is 256 bits: whether each of 16 x 16 parts is brighter than the one to its left. Copies that were saved
-again, resized or made a little brighter differ in a few bits; other pictures differ in about 128.
-
-Axes: n m pictures.
+equal pixels: leak, contradiction, same-picture -- nearly equal (`likeness`): near-leak -- equal labels: same-labels
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float32
-
 from cgrseg.data.check.examination import Examined
 from cgrseg.data.check.findings import Finding, about, short, some
-
-NEAR_BITS = 24
-"""Two pictures are near-duplicates if at most so many of 256 bits differ."""
-CHUNK = 4_096
-"""Pictures that are compared with all others at once."""
+from cgrseg.data.likeness import Signs, near_duplicates, signs
 
 
 def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[Finding]:
@@ -94,28 +84,8 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     )
 
 
-def _signs(pairs: Sequence[Examined]) -> Float32[np.ndarray, "n 256"]:
-    """The bits of each picture as -1 and 1."""
-    bits = [pair.picture.bits for pair in pairs if pair.picture.bits is not None]
-    packed = np.stack(bits) if bits else np.zeros((0, 32), np.uint8)
-    return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
-
-
-def near_duplicates(
-    scored: Float32[np.ndarray, "n 256"], learnt: Float32[np.ndarray, "m 256"]
-) -> list[tuple[int, int]]:
-    """For each of the first that has a near-duplicate among the second, its place and that of the nearest."""
-    found: list[tuple[int, int]] = []
-    if not len(learnt):
-        return found
-    nearest, fewest = np.zeros(len(scored), np.int64), np.full(len(scored), np.inf, np.float32)
-    for start in range(0, len(learnt), CHUNK):
-        differing = (256 - scored @ learnt[start : start + CHUNK].T) / 2
-        places = differing.argmin(axis=1)
-        bits = differing[np.arange(len(scored)), places]
-        closer = bits < fewest
-        nearest[closer], fewest[closer] = places[closer] + start, bits[closer]
-    return [(int(place), int(nearest[place])) for place in np.flatnonzero(fewest <= NEAR_BITS)]
+def _signs(pairs: Sequence[Examined]) -> Signs:
+    return signs([pair.picture.bits for pair in pairs if pair.picture.bits is not None])
 
 
 def _same_labels(pairs: Sequence[Examined], root: Path) -> list[Finding]:

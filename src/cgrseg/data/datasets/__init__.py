@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cgrseg.classes import ClassTable, read_published
-from cgrseg.config import Kind, Merge
+from cgrseg.config import HoldOut, Kind, Merge
 from cgrseg.data.datasets import (
     ade20k,
     camvid,
@@ -46,7 +46,7 @@ def open_dataset(
     kind: Kind,
     path: Path,
     split: str,
-    hold_out: str = "",
+    hold_out: HoldOut = "",
     classes: ClassTable | None = None,
     merge: Path | Merge | None = None,
 ) -> LabelledImages:
@@ -56,7 +56,7 @@ def open_dataset(
         kind: the layout of the files.
         path: the folder of the data set.
         split: `train`, `val` or another that the data set has, or `holdout`.
-        hold_out: prefix of names that leave the split `train` and make up the split `holdout`.
+        hold_out: names, or the prefix of names, that leave the split `train` and make up the split `holdout`.
         classes: the classes of a folder that names none.
         merge: new classes made of the data set's own, or the YAML file that lists them.
 
@@ -66,7 +66,7 @@ def open_dataset(
     if not path.is_dir():
         raise DatasetError(f"{path}: no such folder; --data {kind}=PATH says where the data set is")
     if split == "holdout" and not hold_out:
-        raise DatasetError("the split 'holdout' needs data.hold_out: the prefix of the names kept out of training")
+        raise DatasetError("the split 'holdout' needs data.hold_out: the names kept out of training, or their prefix")
     merge = read_merge(merge) if isinstance(merge, Path) else merge
     layout = _find(kind, path, "train" if split == "holdout" else split, None if merge else classes)
     expected = None if split == "holdout" else _expected(kind, split, len(layout.pairs))
@@ -90,10 +90,12 @@ def _expected(kind: Kind, split: str, found: int) -> int | None:
     return expected
 
 
-def _without_held_out(pairs: tuple[Pair, ...], split: str, hold_out: str) -> tuple[Pair, ...]:
+def _without_held_out(pairs: tuple[Pair, ...], split: str, hold_out: HoldOut) -> tuple[Pair, ...]:
     """The pairs of `train` or `holdout`; other splits are as they were."""
     if split not in ("train", "holdout"):
         return pairs
+    if isinstance(hold_out, tuple):
+        return _without_names(pairs, split, hold_out)
     kept = tuple(pair for pair in pairs if pair.name.startswith(hold_out) == (split == "holdout"))
     if len(kept) in (0, len(pairs)):
         which = "no" if (split == "holdout") == (not kept) else "every"
@@ -101,3 +103,17 @@ def _without_held_out(pairs: tuple[Pair, ...], split: str, hold_out: str) -> tup
             f"data.hold_out: {which} name in train begins with {hold_out!r}; the first is {pairs[0].name}"
         )
     return kept
+
+
+def _without_names(pairs: tuple[Pair, ...], split: str, names: tuple[str, ...]) -> tuple[Pair, ...]:
+    held = frozenset(names)
+    gone = sorted(held - {pair.name for pair in pairs})
+    if gone:
+        listed = ", ".join(gone[:3]) + (", ..." if len(gone) > 3 else "")
+        raise DatasetError(
+            f"data.hold_out: {len(gone)} of its {len(held)} names are no pictures of train: {listed}; "
+            "put them back, or take them out of data.hold_out"
+        )
+    if len(held) == len(pairs):
+        raise DatasetError(f"data.hold_out names all {len(pairs)} pictures of train; leave some to learn from")
+    return tuple(pair for pair in pairs if (pair.name in held) == (split == "holdout"))

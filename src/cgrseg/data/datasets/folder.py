@@ -4,8 +4,10 @@
     annotations/<split>/<stem>.png   the value of each pixel's class, or its colour in the palette; or
     annotations/<split>/<stem>.json  polygons of LabelMe; or
     annotations/<split>.json         polygons and masks of all pictures in COCO's format
+    images/unlabelled/               pictures that nobody has labelled yet; no split
     classes.txt or meta.json         see `table`; COCO's format names its own classes
 
+Without splits, pictures lie directly in `images` and labels in `annotations`: all of them are the split `train`.
 The file name of a label file is its picture's, whatever the suffix of the picture. What no shape covers has no label,
 unless a class is called `background` or `_background_`.
 """
@@ -24,6 +26,8 @@ from cgrseg.data.images import SUFFIXES, read_label_map, read_size
 from cgrseg.errors import DatasetError
 
 LAYOUT = "a folder holds images/<split>/ and annotations/<split>/, with equal names"
+UNLABELLED_FOLDER = "unlabelled"
+"""Below `images`, the pictures without labels."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class FileReader:
 def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     """A split of the folder `path`; `classes` are taken where it names none itself."""
     table, layout = read_table(path), f"{LAYOUT}; {_splits(path)}"
-    images = files_by_stem(path / "images" / split, SUFFIXES, layout)
+    pictures, maps = folders_of(path, split)
+    images = files_by_stem(pictures, SUFFIXES, layout)
     shapes = path / "annotations" / f"{split}.json"
     if shapes.is_file():
         table, read = read_coco(shapes, table)
@@ -56,7 +61,7 @@ def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     else:
         table = _or_given(table, classes, path)
         read = FileReader(table)
-        labels = files_by_stem(path / "annotations" / split, (".png", ".json"), layout)
+        labels = files_by_stem(maps, (".png", ".json"), layout)
     pairs = paired(sorted(images | labels), images, labels, f"split {split!r} of {path}")
     return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, read)
 
@@ -69,7 +74,36 @@ def _or_given(table: Table | None, classes: ClassTable | None, path: Path) -> Ta
     return plain_table(classes)
 
 
+def folders_of(path: Path, split: str) -> tuple[Path, Path]:
+    """Where the pictures and the label files of a split lie."""
+    images, labels = path / "images", path / "annotations"
+    return (images, labels) if split == "train" and is_flat(path) else (images / split, labels / split)
+
+
+def is_flat(path: Path) -> bool:
+    """Whether nobody has split the folder: pictures lie directly in `images`, and there is no `images/train`."""
+    images = path / "images"
+    if not images.is_dir() or (images / "train").exists():
+        return False
+    return any(file.suffix.lower() in SUFFIXES and not file.name.startswith(".") for file in images.iterdir())
+
+
+def has_split(path: Path, split: str) -> bool:
+    """Whether the folder has pictures or labels for a split."""
+    labels = path / "annotations"
+    return any(each.exists() for each in (*folders_of(path, split), labels / f"{split}.json"))
+
+
+def unlabelled_folder(path: Path) -> Path | None:
+    """Where pictures without labels lie, if anywhere."""
+    folder = path / "images" / UNLABELLED_FOLDER
+    return folder if folder.is_dir() else None
+
+
 def _splits(path: Path) -> str:
+    if is_flat(path):
+        return f"{path} is not split: all its pictures are train"
     folder = path / "images"
     found = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    found = [name for name in found if name != UNLABELLED_FOLDER]
     return f"the splits of {path} are {', '.join(found)}" if found else f"{path} has no splits"

@@ -2,7 +2,7 @@
 
     label file -- read: the values it stores -- lookup: the class of each value -- checks -- labels 0..k-1, 255
 
-Axes: H W picture rows and columns, k classes, v values that a label file may hold.
+Axes: H W picture rows and columns, k classes, p pictures, v values that a label file may hold.
 """
 
 import hashlib
@@ -117,13 +117,17 @@ class LabelledImages:
 
     def class_shares(self) -> Float64[np.ndarray, "k"]:
         """Each class's share of the labelled pixels of all pictures."""
-        with ThreadPoolExecutor() as threads:
-            counts = np.stack(list(threads.map(self._class_counts, range(len(self))))).sum(axis=0)
+        counts = self.class_counts().sum(axis=0)
         if not counts.any():
             raise DatasetError(f"no pixel of the {len(self)} pictures of split {self.split!r} has a label")
         return counts / counts.sum()
 
-    def _class_counts(self, index: int) -> Int64[np.ndarray, "k"]:
+    def class_counts(self) -> Int64[np.ndarray, "p k"]:
+        """The pixels of each class in each picture."""
+        with ThreadPoolExecutor() as threads:
+            return np.stack(list(threads.map(self._counts_of, range(len(self)))))
+
+    def _counts_of(self, index: int) -> Int64[np.ndarray, "k"]:
         return np.bincount(self.labels(index).ravel(), minlength=256)[: len(self.classes)]
 
 

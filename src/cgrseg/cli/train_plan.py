@@ -1,0 +1,80 @@
+"""The settings of a training run: those of a recipe, of the run to go on with, or made from the data and explained."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cgrseg.cli import options
+from cgrseg.cli.progress import bar_of
+
+if TYPE_CHECKING:
+    from cgrseg import Recipe
+    from cgrseg.training.planning import Plan
+
+WIDTH = 110
+
+
+def settle(
+    recipe: Path | None, folder: Path, data: options.DataPath, overrides: tuple[str, ...], begin: dict
+) -> "Recipe":
+    """The settings that a run is to have."""
+    import cgrseg
+
+    if recipe is None and not begin["resume"]:
+        from cgrseg.training.starting import require_no_run
+
+        require_no_run(folder)  # before the data is looked at, which takes a while
+        return planned(data, overrides, begin["init"], begin["device"])
+    return cgrseg.read_recipe(recipe or recipe_in(folder), (*overrides, *data.overrides()))
+
+
+def recipe_in(folder: Path) -> Path:
+    """The recipe of the run that a folder holds.
+
+    Raises:
+        TrainingError: it holds none.
+    """
+    from cgrseg.errors import TrainingError
+
+    recipe = folder / "recipe.yaml"
+    if not recipe.is_file():
+        raise TrainingError(f"{folder} holds no run to resume; leave out --resume to start one")
+    return recipe
+
+
+def planned(data: options.DataPath, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":
+    """Settings made from the data; the plan is told on stderr."""
+    from cgrseg.training import plan
+
+    with bar_of("pictures looked at") as show:
+        made = plan(
+            data.kind, data.path, init=init, overrides=(*overrides, *data.overrides()), device=device, show=show
+        )
+    for line in lines(made, data.path):
+        click.echo(line, err=True)
+    return made.recipe
+
+
+def lines(made: "Plan", path: Path) -> list[str]:
+    """The plan: what was chosen, and why."""
+    classes = made.facts.classes
+    total = made.facts.learnt + made.facts.scored
+    told = [f"plan for {path}: {total:,} pictures, {len(classes)} classes; --set changes any of it"]
+    for choice in made.choices:
+        settings = ", ".join(f"{name} {_shown(value)}" for name, value in choice.settings.items() if _tells(name))
+        text = f"{settings}: {choice}" if settings else str(choice)
+        told.append(click.wrap_text(text, WIDTH, initial_indent="  ", subsequent_indent="      "))
+    return told
+
+
+def _tells(name: str) -> bool:
+    """Whether a setting says something to who has not read its description."""
+    return name not in ("data.hold_out", "train.groups") and (name == "model.size" or not name.startswith("model."))
+
+
+def _shown(value: object) -> str:
+    """A value as --set takes it."""
+    if isinstance(value, tuple):
+        return f"[{','.join(_shown(item) for item in value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,112 @@
+"""The verdict on a run in plain words: how good, which classes need labels, which pictures to label next."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cgrseg.cli import options
+from cgrseg.cli.progress import bar_of
+
+if TYPE_CHECKING:
+    from cgrseg.training.verdict import Verdict
+
+WIDTH = 100
+COURSES = {
+    "overfitted": "It overfitted: the score fell after step {best_step:,} of {last_step:,}. The best weights are kept.",
+    "stopped": "It stopped at step {last_step:,} of {steps:,}, since the score got no better after step {best_step:,}.",
+    "rising": "It was still getting better at the end. More steps may help: train anew with --set train.steps={twice}",
+    "level": "The score had levelled off by the end (best at step {best_step:,} of {steps:,}).",
+}
+NEEDS = {
+    "": "",
+    "unlearnt": "in no training picture: label some",
+    "unscored": "in no held-out picture, so not scored",
+    "rare": "label more of it: few pictures",
+    "low": "label more, or check its labels",
+}
+
+
+def tell_verdict(folder: Path, data: options.DataPath, unlabelled: Path | None, device: str) -> None:
+    """Judge the run in a folder, and tell it on stderr."""
+    from cgrseg.training import judge
+
+    with bar_of("pictures judged") as show:
+        verdict = judge(folder, data.path, unlabelled=unlabelled, device=device, show=show)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH, highlight=False, markup=False)
+    again = f"cgrseg train --data {data.kind}={shlex.quote(str(data.path))} --resume -o {shlex.quote(str(folder))}"
+    for part in ("", *summary(verdict), "", classes(verdict), "", *worst(verdict), "", *next_labels(verdict, again)):
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def summary(verdict: "Verdict") -> Iterator[str]:
+    """How good it is, how sure that is, and how the run went."""
+    told = f"{verdict.scored:,} pictures that it did not learn from ({verdict.split})"
+    yield f"VERDICT: mIoU {percent(verdict.miou)} on {told}"
+    if verdict.miou_interval:
+        low, high = map(percent, verdict.miou_interval)
+        rough = "  This is rough: there are few pictures to score on." if verdict.is_rough else ""
+        yield f"  95 % interval over such pictures: {low} to {high}.{rough}"
+    yield f"  These pictures chose the best of {verdict.looks} scorings, which flatters a little."
+    facts = {"best_step": verdict.best_step, "last_step": verdict.last_step, "steps": verdict.steps}
+    yield "  " + COURSES[verdict.course].format(**facts, twice=2 * verdict.steps)
+
+
+def classes(verdict: "Verdict") -> Table:
+    """One class a row, the worst first."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("class", overflow="fold")
+    for heading in ("IoU", "training pictures", "share of pixels"):
+        table.add_column(heading, justify="right")
+    table.add_column("most confused with", overflow="fold")
+    table.add_column("what to do", overflow="fold")
+    total = sum(each.pixels for each in verdict.classes) or 1
+    for each in sorted(verdict.classes, key=lambda each: -1.0 if each.iou is None else each.iou):
+        share, name = f"{each.pixels / total:.1%}", each.confused_with or "-"
+        table.add_row(each.name, percent(each.iou), f"{each.pictures:,}", share, name, NEEDS[each.need])
+    return table
+
+
+def worst(verdict: "Verdict") -> Iterator[str]:
+    """The held-out pictures to look at first."""
+    named = ", ".join(f"{name} ({percent(miou)})" for name, miou in verdict.worst)
+    yield f"Look at the {verdict.split} pictures that came out worst, and at their labels: {named}"
+    wanting = [each for each in verdict.classes if each.need]
+    if wanting:
+        yield f"More labels are needed for {', '.join(each.name for each in wanting)}. The rule: {rule()}"
+    else:
+        yield f"No class asks for more labels by the rule: {rule()}"
+
+
+def rule() -> str:
+    """Which classes are said to need labels."""
+    from cgrseg.training.verdict import FAIR, FEW, LOW
+
+    return f"IoU under {percent(LOW)}, or under {percent(FAIR)} with fewer than {FEW} training pictures, or no score."
+
+
+def next_labels(verdict: "Verdict", again: str) -> Iterator[str]:
+    """The pictures to label next, or how to learn of them."""
+    ranking = verdict.ranking
+    if ranking is None:
+        yield "Which pictures to label next? Collect some without labels in a folder, and:"
+        yield f"  {again} --unlabelled FOLDER"
+        return
+    alike = f"; {ranking.alike} passed over as look-alikes" if ranking.alike else ""
+    found = f"{len(ranking.candidates)} of {ranking.pictures} pictures without labels"
+    yield f"LABEL THESE NEXT, the network is least sure of them ({found}{alike}):"
+    for place, each in enumerate(ranking.candidates, start=1):
+        yield f"  {place:2}. {each.path}  unsure of {each.uncertainty:.0%}, mostly {' and '.join(each.classes)}"
+    for fault in ranking.unreadable:
+        yield f"  cannot be read: {fault}"
+    yield "Then put them with their labels among the others, and train again, from the same start, into a new folder."
+
+
+def percent(share: float | None) -> str:
+    """A share as text."""
+    return "-" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,156 @@
+"""A recipe made from the data, for who has labelled pictures and no recipe.
+
+labelled pictures -- facts: how many, how large, which classes, on which machine -- choices -- recipe, and why
+                      no val? split by content            what was asked for with --set wins
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cgrseg.config import HoldOut, Kind, Recipe
+from cgrseg.data.check import require_sound
+from cgrseg.data.datasets import LabelledImages, open_dataset
+from cgrseg.data.datasets.folder import has_split
+from cgrseg.data.images import read_size
+from cgrseg.data.splitting import Split, split_by_content
+from cgrseg.errors import DatasetError
+from cgrseg.recipes import override, parse_recipe
+from cgrseg.runtime import require_device
+from cgrseg.training.choices import CHOICES, Choice, Facts
+from cgrseg.weights import WeightsInfo, open_weights
+
+TRIALS = 5
+"""Times that the machine is asked which arithmetic is faster."""
+FASTER = 0.8
+"""bf16 is taken if it needs at most this share of fp32's time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe, and why it is as it is."""
+
+    recipe: Recipe
+    facts: Facts
+    choices: tuple[Choice, ...]
+    """In the order in which they were made."""
+
+
+def plan(
+    kind: Kind,
+    data: Path,
+    *,
+    init: str | Path | None = None,
+    overrides: tuple[str, ...] = (),
+    device: str = "cpu",
+    show: Callable[[int, int], None] | None = None,
+) -> Plan:
+    """Choose every setting of a training run from the data.
+
+    Args:
+        kind: the layout of the files.
+        data: the folder of the data set; one without `val` is split by content.
+        init: weights to start from.
+        overrides: settings that are given, such as `train.steps=500`.
+        device: where the run will be.
+        show: called with the pictures done, and all of them, where they are split by content.
+
+    Raises:
+        RecipeError: an override is no setting.
+        DatasetError: the data cannot be learnt from.
+        CGRSegError: there is no such device.
+    """
+    require_device(device)
+    tree = {"data": {"kind": kind}}
+    for text in overrides:
+        tree = override(tree, text)
+    asked = parse_recipe(tree, "--set")
+    info = open_weights(init)[1] if init is not None else None
+    facts = look(asked, data, (str(init), info) if info else None, device, show)
+    choices = []
+    for choose in CHOICES:
+        recipe = parse_recipe(tree, "plan")
+        choice = choose(facts, recipe)
+        given = frozenset(name for name in choice.settings if _is_given(tree, name))
+        tree = _with(tree, {name: value for name, value in choice.settings.items() if name not in given})
+        choices.append(choice.settled(parse_recipe(tree, "plan"), given))
+    return Plan(parse_recipe(tree, "plan"), facts, tuple(choices))
+
+
+def _is_given(tree: dict, name: str) -> bool:
+    section, key = name.split(".")
+    return key in (tree.get(section) or {})
+
+
+def _with(tree: dict, settings: dict[str, object]) -> dict:
+    for name, value in settings.items():
+        section, key = name.split(".")
+        tree = tree | {section: (tree.get(section) or {}) | {key: value}}
+    return tree
+
+
+def look(
+    asked: Recipe,
+    data: Path,
+    start: tuple[str, WeightsInfo] | None,
+    device: str,
+    show: Callable[[int, int], None] | None = None,
+) -> Facts:
+    """What the settings depend on."""
+    kind, merge, hold_out = asked.data.kind, asked.data.merge, asked.data.hold_out
+    whole = open_dataset(kind, data, "train", merge=merge)
+    require_sound((whole,), data)
+    has_val = kind != "folder" or has_split(data, "val")
+    split = None if hold_out or has_val else _split(whole, data, show)
+    hold_out = split.names if split else hold_out
+    learnt, scored = (open_dataset(kind, data, each, hold_out, merge=merge) for each in _sides(hold_out))
+    sizes = np.array([read_size(pair.image) for pair in learnt.pairs])
+    return Facts(
+        learnt=len(learnt),
+        scored=len(scored),
+        split=split,
+        hold_out=hold_out,
+        leaked=len(set(start[1].trained_on) & set(scored.fingerprints())) if start else 0,
+        sides=(int(np.median(sizes.min(axis=1))), int(np.median(sizes.max(axis=1)))),
+        upright=float((sizes[:, 0] > sizes[:, 1]).mean()),
+        classes=learnt.classes.names,
+        shares=tuple(learnt.class_shares().tolist()),
+        start=start,
+        is_cpu=device == "cpu",
+        cores=os.cpu_count() or 1,
+        halves=halves_are_faster(device),
+    )
+
+
+def _sides(hold_out: HoldOut) -> tuple[str, str]:
+    return "train", "holdout" if hold_out else "val"
+
+
+def _split(whole: LabelledImages, data: Path, show: Callable[[int, int], None] | None) -> Split:
+    try:
+        return split_by_content(whole, show)
+    except DatasetError as error:
+        raise DatasetError(f"{data}: {error}") from None
+
+
+def halves_are_faster(device: str) -> bool:
+    """Whether the device multiplies in bf16, and clearly faster than in fp32: measured, since emulation is slow."""
+    if device != "cpu":
+        return torch.cuda.is_bf16_supported()
+    times = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        one = torch.ones(512, 512, dtype=dtype)
+        times[dtype] = min(_seconds(one) for _ in range(TRIALS))
+    return times[torch.bfloat16] < FASTER * times[torch.float32]
+
+
+def _seconds(one: torch.Tensor) -> float:
+    begin = time.perf_counter()
+    for _ in range(4):
+        torch.matmul(one, one)
+    return time.perf_counter() - begin

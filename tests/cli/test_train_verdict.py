@@ -1,0 +1,83 @@
+"""The words of a verdict."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cgrseg.cli.train_verdict import COURSES, NEEDS, classes, next_labels, summary, worst
+from cgrseg.training.uncertainty import Candidate, Ranking
+from cgrseg.training.verdict import ClassVerdict, Verdict
+
+SKY = ClassVerdict(name="sky", iou=0.9, pictures=100, pixels=900, confused_with="road", need="")
+CAR = ClassVerdict(name="car", iou=0.4, pictures=9, pixels=100, confused_with="road", need="rare")
+VERDICT = Verdict(
+    weights=Path("runs/x/best.safetensors"),
+    split="holdout",
+    learnt=80,
+    scored=20,
+    looks=7,
+    miou=0.65,
+    miou_interval=(0.6, 0.71),
+    classes=(SKY, CAR),
+    course="stopped",
+    best_step=300,
+    last_step=700,
+    steps=1000,
+    worst=(("a", 0.2), ("b", 0.31)),
+    ranking=None,
+)
+
+
+def test_the_summary_tells_the_score_and_how_far_to_trust_it():
+    told = list(summary(VERDICT))
+
+    assert told[0] == "VERDICT: mIoU 65.0 % on 20 pictures that it did not learn from (holdout)"
+    assert "60.0 % to 71.0 %" in told[1]
+    assert "rough" in told[1]
+    assert "best of 7 scorings" in told[2]
+    assert told[3].endswith("It stopped at step 700 of 1,000, since the score got no better after step 300.")
+
+
+def test_with_many_pictures_the_score_is_not_called_rough():
+    assert "rough" not in " ".join(summary(replace(VERDICT, scored=200)))
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_each_course_has_its_sentence(course):
+    *_, last = summary(replace(VERDICT, course=course))
+
+    assert last.endswith((".", "train.steps=2000"))
+    assert "{" not in last
+
+
+def test_the_worst_class_comes_first_with_what_to_do():
+    table = classes(VERDICT)
+
+    assert list(table.columns[0].cells) == ["car", "sky"]
+    assert list(table.columns[1].cells) == ["40.0 %", "90.0 %"]
+    assert list(table.columns[5].cells) == [NEEDS["rare"], ""]
+
+
+def test_classes_that_need_labels_are_named_with_the_rule():
+    pictures, needs = worst(VERDICT)
+
+    assert pictures.endswith("a (20.0 %), b (31.0 %)")
+    assert needs.startswith("More labels are needed for car. The rule: IoU under 50.0 %")
+    assert "No class asks" in list(worst(replace(VERDICT, classes=(SKY,))))[1]
+
+
+def test_without_other_pictures_the_command_that_ranks_them_is_told():
+    assert (
+        list(next_labels(VERDICT, "cgrseg train --resume"))[-1].strip() == "cgrseg train --resume --unlabelled FOLDER"
+    )
+
+
+def test_the_pictures_to_label_are_listed_in_order():
+    ranking = Ranking((Candidate(Path("u/a.jpg"), 0.314, ("car", "sky")),), pictures=5, alike=2, unreadable=("bad",))
+
+    told = list(next_labels(replace(VERDICT, ranking=ranking), ""))
+
+    assert "1 of 5 pictures without labels; 2 passed over as look-alikes" in told[0]
+    assert told[1].endswith("u/a.jpg  unsure of 31%, mostly car and sky")
+    assert "cannot be read: bad" in told[2]

@@ -1,0 +1,133 @@
+"""Each choice of a plan, from facts made up for it."""
+
+from dataclasses import replace
+
+import pytest
+
+from cgrseg.classes import named
+from cgrseg.config import InferenceConfig, ModelConfig, Recipe, TrainConfig
+from cgrseg.training import choices
+from cgrseg.training.choices import CHOICES, Choice, Facts
+from cgrseg.weights import WeightsInfo
+
+START = WeightsInfo(
+    model=ModelConfig(size="b", classes=2), classes=named(("sky", "road")), inference=InferenceConfig(short_px=504)
+)
+FACTS = Facts(
+    learnt=160,
+    scored=40,
+    split=None,
+    hold_out="",
+    leaked=0,
+    sides=(480, 640),
+    upright=0.0,
+    classes=("sky", "grass"),
+    shares=(0.9, 0.1),
+    start=None,
+    is_cpu=True,
+    cores=2,
+    halves=False,
+)
+FROM_WEIGHTS = replace(FACTS, start=("street", START))
+
+
+def chosen(choose, facts: Facts = FACTS, recipe: Recipe | None = None) -> dict:
+    return dict(choose(facts, recipe or Recipe()).settings)
+
+
+def test_each_choice_has_a_reason():
+    assert all(choose(facts, Recipe()).reason for choose in CHOICES for facts in (FACTS, FROM_WEIGHTS))
+
+
+def test_from_scratch_the_network_starts_so_that_it_learns_soon():
+    assert chosen(choices.choose_start) == {"model.size": "t", "model.layer_scale": 0.1, "model.rcm_scale": 0.1}
+
+
+def test_from_weights_the_network_is_theirs_and_known_names_are_told():
+    choice = choices.choose_start(FROM_WEIGHTS, Recipe())
+
+    assert choice.settings["model.size"] == "b"
+    assert "model.classes" not in choice.settings
+    assert choice.reason == "starts from street: keeps what it knows of sky"
+
+
+@pytest.mark.parametrize(
+    ("facts", "side"),
+    [
+        (FACTS, 384),
+        (replace(FACTS, is_cpu=False), 512),
+        (replace(FROM_WEIGHTS, is_cpu=False), 512),
+        (replace(FACTS, sides=(3000, 4000)), 384),
+        (replace(FACTS, sides=(100, 150)), 128),
+        (replace(FACTS, sides=(20, 20)), 32),
+    ],
+)
+def test_pictures_are_as_large_as_time_allows_and_not_blown_up(facts, side):
+    settings = chosen(choices.choose_size, facts)
+
+    assert settings["data.fit_px"] == [side, 2048]
+    assert settings["inference.short_px"] == side
+
+
+@pytest.mark.parametrize(
+    ("upright", "crops"),
+    [
+        (0.0, [[256, 352], [384, 512]]),
+        (1.0, [[352, 256], [512, 384]]),
+        (0.5, [[288, 288], [448, 448]]),
+    ],
+)
+def test_crops_have_the_shape_of_the_pictures(upright, crops):
+    fitted = replace(Recipe(), data=replace(Recipe().data, fit_px=(384, 2048)))
+
+    assert chosen(choices.choose_crops, replace(FACTS, upright=upright), fitted) == {"data.crops_px": crops}
+
+
+@pytest.mark.parametrize(
+    ("facts", "steps"),
+    [
+        (FACTS, 2400),
+        (FROM_WEIGHTS, 800),
+        (replace(FROM_WEIGHTS, learnt=14), 400),
+        (replace(FROM_WEIGHTS, learnt=1600), 4000),
+        (replace(FACTS, learnt=14), 1200),
+        (replace(FACTS, learnt=1600), 8000),
+    ],
+)
+def test_steps_grow_with_the_pictures_within_bounds(facts, steps):
+    recipe = replace(Recipe(), train=TrainConfig(batch_size=4))
+
+    assert chosen(choices.choose_steps, facts, recipe) == {"train.steps": steps}
+
+
+def test_a_batch_is_never_larger_than_the_data():
+    assert chosen(choices.choose_batch, replace(FACTS, learnt=3))["train.batch_size"] == 3
+
+
+def test_the_rate_is_lower_from_weights():
+    assert chosen(choices.choose_rate, FROM_WEIGHTS)["train.lr"] < chosen(choices.choose_rate)["train.lr"]
+
+
+@pytest.mark.parametrize(("shares", "weights"), [((0.9, 0.1), "log"), ((0.6, 0.4), "none"), ((0.5, 0.5, 0.0), "none")])
+def test_classes_are_weighed_where_they_are_unbalanced(shares, weights):
+    assert chosen(choices.choose_class_weights, replace(FACTS, shares=shares)) == {"train.class_weights": weights}
+
+
+@pytest.mark.parametrize(("steps", "decay", "every"), [(2, 0.5, 1), (800, 0.9875, 80), (80_000, 0.999, 8000)])
+def test_average_and_scoring_follow_the_length_of_the_run(steps, decay, every):
+    recipe = replace(Recipe(), train=TrainConfig(steps=steps))
+
+    assert chosen(choices.choose_average, recipe=recipe) == {"train.ema": decay}
+    assert chosen(choices.choose_scoring, recipe=recipe) == {"train.eval_every": every, "train.patience": 4}
+
+
+def test_precision_is_what_was_measured():
+    assert chosen(choices.choose_precision) == {"train.precision": "fp32"}
+    assert chosen(choices.choose_precision, replace(FACTS, halves=True)) == {"train.precision": "bf16"}
+
+
+def test_what_the_user_set_is_told_instead_of_the_reason():
+    choice = Choice({"train.lr": 1.0, "train.weight_decay": 0.1}, "why", frozenset({"train.lr"}))
+
+    assert str(choice) == "why; train.lr as you set"
+    assert str(replace(choice, given=frozenset(choice.settings))) == "train.lr, train.weight_decay as you set"
