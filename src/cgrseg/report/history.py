@@ -18,7 +18,7 @@ def read_history(weights: str) -> dict | None:
     if not Path(weights).is_file() or not file.is_file():
         return None
     events = list(_events(file))
-    losses = {event["step"]: event["loss"] for event in events if _has(event, "step", "loss")}
+    losses = {int(event["step"]): float(event["loss"]) for event in events if _has(event, "step", "loss")}
     scores = {(event["step"], event.get("split", "")): event["miou"] for event in events if _has(event, "step", "miou")}
     if not losses and not scores:
         return None
@@ -45,8 +45,8 @@ def _has(event: dict, *keys: str) -> bool:
     return all(isinstance(event.get(key), int | float) for key in keys)
 
 
-def _thinned(points: list[tuple[int, float]]) -> list[list[float]]:
+def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
     """At most so many points, each the mean of its neighbours, at the last of their steps."""
     each = max(1, -(-len(points) // MOST_POINTS))
     blocks = [points[start : start + each] for start in range(0, len(points), each)]
-    return [[block[-1][0], sum(loss for _, loss in block) / len(block)] for block in blocks]
+    return [(block[-1][0], sum(loss for _, loss in block) / len(block)) for block in blocks]

@@ -136,7 +136,7 @@ function wordsAt({ picture, maps }, [x, y]) {
   const verdict = truth === UNLABELLED ? null : make("span", { class: isRight ? "right" : "wrong" }, isRight ? "right" : "wrong");
   return [make("span", {}, make("small", {}, "truth"), truth === UNLABELLED ? make("em", {}, "not labelled") : labelled(truth)),
     make("span", {}, make("small", {}, "prediction"), labelled(label)),
-    make("span", {}, make("small", {}, "confidence"), `${maps.confidence[place]} %`), verdict];
+    make("span", {}, make("small", {}, "confidence"), `${maps.confidence[place]} %`), verdict].filter(Boolean);
 }
 
 /** Beside the picture: its name and score, what went wrong, and its classes, each of which can be shown alone. */
