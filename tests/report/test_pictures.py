@@ -50,6 +50,7 @@ def test_what_is_shown_of_a_large_picture_is_small():
     photo = Image.open(io.BytesIO(base64.b64decode(shown["image"].removeprefix("data:image/jpeg;base64,"))))
     assert (height, width) == (480, LONG_PX)
     assert photo.size == (width, height)
+    assert len(shown["image"]) < 500_000
     assert set(np.unique(unpacked(shown["truth"], height, width))) <= set(np.unique(truth))
     assert unpacked(shown["confidence"], height, width).max() == 100
     assert sum(map(len, (shown["truth"], shown["labels"], shown["confidence"]))) < 100_000

@@ -92,10 +92,10 @@ def write_report(
         CGRSegError: the path does not end in .html, or nothing can be written there.
     """
     require_page(path)
+    numbers, table = path.with_suffix(".json"), path.with_suffix(".csv")
     tree = report_tree(segmenter.weights, evaluation, against)
     rows = class_rows(evaluation, count_pictures(dataset), against[1] if against else None)
     pictures, seconds = show_pictures(evaluation, segmenter, dataset)
-    text = json.dumps(tree, indent=2) + "\n"
     content = {
         "report": tree,
         "title": _title(segmenter, dataset),
@@ -103,25 +103,31 @@ def write_report(
         "matrix": evaluation.matrix.tolist(),
         "pictures": pictures,
         "history": read_history(segmenter.weights),
-        "conditions": {
-            "command": command,
-            "engine": segmenter.engine.name,
-            "threads": threads,
-            "seconds_a_picture": seconds,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine().as_tree(),
-        },
-        "files": {"json": path.with_suffix(".json").name, "csv": path.with_suffix(".csv").name},
+        "conditions": _conditions(segmenter, seconds) | {"command": command, "threads": threads},
+        "files": {"json": numbers.name, "csv": table.name},
     }
     try:
-        with replacing(path.with_suffix(".json")) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
-        write_rows(path.with_suffix(".csv"), rows)
-        with replacing(path) as unfinished:
-            unfinished.write_text(fill_page(content), encoding="utf-8")
+        _write(numbers, json.dumps(tree, indent=2) + "\n")
+        write_rows(table, rows)
+        _write(path, fill_page(content))
     except OSError as error:
         raise CGRSegError(f"{path}: cannot write there: {error.strerror or error}") from None
     return path
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def _conditions(segmenter: Segmenter, seconds: float) -> dict:
+    """When and on what this was measured."""
+    return {
+        "engine": segmenter.engine.name,
+        "seconds_a_picture": seconds,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine().as_tree(),
+    }
 
 
 def _title(segmenter: Segmenter, dataset: LabelledImages) -> dict[str, str]:
