@@ -1,10 +1,13 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from reported import NAMES, STRANGE, content_of
 
+from cgrseg.evaluation import evaluate
+from cgrseg.report import write_report
 from cgrseg.report.page import fill_page
 
 READY = "html[data-ready]"
@@ -219,3 +222,16 @@ def test_the_log_of_a_run_becomes_curves(visit, report, tmp_path):
 
     page.locator("#training svg").nth(1).wait_for()
     assert "the best is 50.0 % at step 39" in page.locator("#training").inner_text()
+
+
+@pytest.mark.slow
+def test_a_split_without_labels_still_gives_a_page(visit, scene, tmp_path):
+    unlabelled = replace(scene.dataset, pairs=tuple(pair for pair in scene.dataset.pairs if pair.name == NAMES[-1]))
+    scored = evaluate(scene.segmenter, unlabelled, boundary=True, calibration=True)
+    rival = ("other", scored)
+
+    page = visit(write_report(tmp_path / "empty.html", scored, scene.segmenter, unlabelled, against=rival).as_uri())
+
+    page.wait_for_selector(READY)
+    assert page.locator("tr.absent").count() == 3
+    assert page.locator("#pictures").count() == 0

@@ -116,11 +116,14 @@ def test_a_page_that_is_not_called_one_is_refused(tmp_path, name):
 def test_a_place_that_cannot_be_written_is_refused_and_a_folder_is_made(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.html").mkdir()
+    (tmp_path / "table.csv").mkdir()
 
     with pytest.raises(CGRSegError, match="cannot write there"):
         require_page(tmp_path / "file" / "report.html")
-    with pytest.raises(CGRSegError, match=r"is a folder; name the file in it"):
+    with pytest.raises(CGRSegError, match=r"folder\.html is a folder where a file of the report would go"):
         require_page(tmp_path / "folder.html")
+    with pytest.raises(CGRSegError, match=r"table\.csv is a folder"):
+        require_page(tmp_path / "table.html")
     require_page(tmp_path / "a" / "b" / "report.HTML")
 
     assert (tmp_path / "a" / "b").is_dir()

@@ -10,6 +10,7 @@ log.jsonl ----------- history -----+-- page --------> out.html: opens from disk,
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from cgrseg.classes import read_published
 from cgrseg.data.datasets import LabelledImages
@@ -43,13 +44,13 @@ def require_page(path: Path) -> Path:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise CGRSegError(f"{path}: a report is a web page; give it a name that ends in .html")
-    if path.is_dir():
-        raise CGRSegError(f"{path} is a folder; name the file in it, such as {path / 'report.html'}")
+    folder = next((file for file in (path, *_beside(path)) if file.is_dir()), None)
+    if folder is not None:
+        raise CGRSegError(f"{folder} is a folder where a file of the report would go; give the report another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path.with_suffix(".trial")) as trial:
-            trial.touch()
-        path.with_suffix(".trial").unlink()
+        with TemporaryFile(dir=path.parent):
+            pass
     except OSError as error:
         raise CGRSegError(f"{path}: cannot write there: {error.strerror or error}") from None
     return path
@@ -92,7 +93,7 @@ def write_report(
         CGRSegError: the path does not end in .html, or nothing can be written there.
     """
     require_page(path)
-    numbers, table = path.with_suffix(".json"), path.with_suffix(".csv")
+    numbers, table = _beside(path)
     tree = report_tree(segmenter.weights, evaluation, against)
     rows = class_rows(evaluation, count_pictures(dataset), against[1] if against else None)
     pictures, seconds = show_pictures(evaluation, segmenter, dataset)
@@ -113,6 +114,11 @@ def write_report(
     except OSError as error:
         raise CGRSegError(f"{path}: cannot write there: {error.strerror or error}") from None
     return path
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """The files of the same numbers: JSON and CSV."""
+    return path.with_suffix(".json"), path.with_suffix(".csv")
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,6 +7,10 @@ const RAMP = [[250, 226, 120], [231, 120, 74], [158, 52, 110], [52, 28, 98]]; //
 
 function showPictures() {
   if (content.pictures.length === 0) return;
+  if (!("DecompressionStream" in window)) {
+    section("pictures", "Pictures", "This browser is too old to unpack them; one of 2023 or later is needed.");
+    return;
+  }
   const viewer = makeViewer();
   const groups = { worst: "The worst", best: "The best" };
   const strips = Object.entries(groups).map(([group, title]) => {
@@ -38,7 +42,7 @@ async function unpack(packed, height, width) {
 }
 
 function makeViewer() {
-  const state = { picture: null, maps: null, layer: "labels", opacity: 0.6, only: null, at: null };
+  const state = { picture: null, maps: null, asked: null, layer: "labels", opacity: 0.6, only: null, at: null };
   const stage = make("div", { class: "stage" });
   const said = make("p", { class: "said", "aria-live": "polite" });
   const about = make("div", { class: "about" });
@@ -66,7 +70,9 @@ function makeViewer() {
   }
 
   async function show(picture) {
+    state.asked = picture;
     const maps = await Promise.all(["truth", "labels", "confidence"].map((name) => unpack(picture[name], picture.height, picture.width)));
+    if (state.asked !== picture) return; // another was clicked meanwhile
     Object.assign(state, { picture, maps: { truth: maps[0], labels: maps[1], confidence: maps[2] }, only: null, at: null });
     about.replaceChildren(...describePicture(picture, (only) => { state.only = only; build(); }));
     build();
