@@ -61,3 +61,14 @@ def visit(browser):
     """Opens an address in the browser; the test fails where the page complains."""
     with visits(browser) as opens:
         yield opens
+
+
+@pytest.fixture(scope="session")
+def imagenet_s0(tmp_path_factory) -> Path:
+    """A file like timm's EfficientFormerV2-S0, its numbers made by the rule of the reference values."""
+    from reference import timm_weights
+    from safetensors.torch import save_file
+
+    path = tmp_path_factory.mktemp("imagenet") / "efficientformerv2_s0.safetensors"
+    save_file(timm_weights("s0"), path)
+    return path
