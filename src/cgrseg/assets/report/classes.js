@@ -65,7 +65,7 @@ function classRow(row, shown) {
       const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("i", { style: `width:${100 * row.iou}%;background:${css(row.colour)}` }));
       return make("td", { class: "iou" }, make("div", {}, bar, make("span", {}, text(row))));
     }
-    const sign = key === "gain" && row.gain ? (row.gain < 0 ? "loss" : "gain") : null;
+    const sign = key === "gain" ? { "+": "gain", "\u2212": "loss" }[text(row)[0]] : null;
     return make("td", { class: sign }, row.iou === null && key !== "pictures" ? DASH : text(row));
   }));
 }
