@@ -1,5 +1,7 @@
 """`cgrseg evaluate`: the scores of weights on labelled pictures."""
 
+import shlex
+import sys
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,22 +28,35 @@ if TYPE_CHECKING:
 @settings_of.measures
 @settings_of.running
 @options.as_json
+@click.option("--report", "page", type=options.FILE, help=settings_of.REPORT)
 @click.pass_obj
 def evaluate(
-    settings: dict, weights: str, data: options.DataPath, split: str, against: str | None, json_file: Path | None
+    settings: dict,
+    weights: str,
+    data: options.DataPath,
+    split: str,
+    against: str | None,
+    json_file: Path | None,
+    page: Path | None,
 ) -> None:
     """Score WEIGHTS on labelled pictures. IoU of each class and their mean, counted at the annotations' own sizes."""
     import cgrseg
-    from cgrseg.evaluation import compare
+    from cgrseg.report import report_tree, require_page, write_report
 
+    if page is not None:
+        require_page(page)
+        settings["measures"] |= {"boundary": True, "calibration": True}
     names = [weights] if against is None else [weights, against]
     segmenters = [cgrseg.load(name, **settings["running"]) for name in names]
-    results = scored(segmenters, opened(data, split, segmenters), settings["measures"])
-    report, *others = ({"weights": name} | result.as_tree() for name, result in zip(names, results, strict=True))
-    if others:
-        report |= {"against": others[0], "comparison": compare(*results).as_tree()}
+    dataset = opened(data, split, segmenters)
+    results = scored(segmenters, dataset, settings["measures"])
+    rival = None if against is None else (against, results[1])
+    report = report_tree(weights, results[0], rival)
     Console().print(*tables(report), sep="\n")
     options.write_json(json_file, report)
+    if page is not None:
+        run = {"command": shlex.join(["cgrseg", *sys.argv[1:]]), "threads": settings["running"]["threads"]}
+        write_report(page, results[0], segmenters[0], dataset, against=rival, **run)
 
 
 def opened(data: options.DataPath, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":
