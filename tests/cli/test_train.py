@@ -277,7 +277,7 @@ def test_without_a_recipe_there_must_be_a_run_to_resume(run, labelled, tmp_path)
 
 
 def test_a_run_in_the_folder_is_noticed_before_the_data_is_looked_at(run, labelled, tmp_path):
-    (tmp_path / "metrics.jsonl").touch()
+    (tmp_path / "best.safetensors").touch()
     (labelled / "images/train/0.png").write_bytes(b"")
 
     result = run("train", "--data", f"folder={labelled}", "-o", tmp_path)

@@ -6,7 +6,7 @@ from cgrseg.report.history import MOST_POINTS, read_history
 def write_log(folder, events, rest=""):
     folder.mkdir(exist_ok=True)
     (folder / "best.safetensors").touch()
-    (folder / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events) + rest)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events) + rest)
     return str(folder / "best.safetensors")
 
 

@@ -9,7 +9,9 @@ from cgrseg.cli.stopping import heeding_signals
 
 if TYPE_CHECKING:
     from cgrseg import Recipe
-    from cgrseg.training.log import Event, Watcher
+    from cgrseg.cli.training_display import TrainingDisplay
+    from cgrseg.training.board import TensorBoard
+    from cgrseg.training.log import Event
 
 
 def is_first_process() -> bool:
@@ -40,7 +42,7 @@ def run(settings: "Recipe", data: Path, folder: Path, begin: dict) -> Path:
         )
 
 
-def _watchers(folder: Path, begin: dict) -> "list[Watcher]":
+def _watchers(folder: Path, begin: dict) -> "list[TrainingDisplay | TensorBoard]":
     """What the first process shows; the others are silent."""
     if not is_first_process():
         return []

@@ -4,7 +4,7 @@ evaluation ---------- report_tree ------------------> out.json
    +----------------- class_rows -------------------> out.csv
 a dozen pictures,
 segmented again ----- pictures ----+
-log.jsonl ----------- history -----+-- page --------> out.html: opens from disk, loads nothing
+metrics.jsonl ----------- history -----+-- page --------> out.html: opens from disk, loads nothing
 """
 
 import json

@@ -1,7 +1,7 @@
 """How training went, where the weights lie in the folder of their run.
 
 runs/mine/best.safetensors
-runs/mine/log.jsonl -- losses -- means of neighbours --+-- curves
+runs/mine/metrics.jsonl -- losses -- means of neighbours --+-- curves
                    +-- scores -------------------------+
 """
 
@@ -14,7 +14,7 @@ MOST_POINTS = 400
 
 def read_history(weights: str) -> dict | None:
     """Loss and mIoU over the steps of the run that made these weights; none where there is no log of it."""
-    file = Path(weights).parent / "log.jsonl"
+    file = Path(weights).parent / "metrics.jsonl"
     if not Path(weights).is_file() or not file.is_file():
         return None
     events = list(_events(file))

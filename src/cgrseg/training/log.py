@@ -6,6 +6,7 @@ events -- watcher (live line, TensorBoard)
 
 import csv
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -121,7 +122,8 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         if self.file is not None and isinstance(event, Kept):
-            line = {"event": type(event).__name__.lower(), "time": round(time.time(), 3)} | asdict(event)
+            told = {key: _plain(value) for key, value in asdict(event).items()}
+            line = {"event": type(event).__name__.lower(), "time": round(time.time(), 3)} | told
             self.file.write(json.dumps(line) + "\n")
             self.file.flush()
         if self.watch is not None and self.watch(event):
@@ -133,6 +135,11 @@ class EventLog:
     def __exit__(self, *_: object) -> None:
         if self.file is not None:
             self.file.close()
+
+
+def _plain(value: object) -> object:
+    """JSON has no name for what is not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_events(folder: Path) -> Iterator[dict]:

@@ -17,7 +17,7 @@ from cgrseg.data.check import require_sound
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.errors import DatasetError, RecipeError, TrainingError, reason
 from cgrseg.files import replacing
-from cgrseg.model import CGRSeg, build_model
+from cgrseg.model import build_model
 from cgrseg.recipes import as_tree, checked
 from cgrseg.training.about import write_about
 from cgrseg.training.log import EventLog, Started, Watcher, cut_events
@@ -77,31 +77,17 @@ def train(
         require_sound(splits, data)
         recipe = replace(recipe, model=replace(recipe.model, classes=len(splits[0].classes)))
         require_divisible(recipe, world)
-        torch.manual_seed(recipe.train.seed)
-        model = build_model(recipe.model)
-        drawn_anew = _start(model, splits[0].classes, init)
-        is_begun = bool(resume) and has_state(output / "states")
-        recipe = settle_start(model, recipe, init=init, begun=output if is_begun else None)
-        state = new_state(model.to(world.device), recipe)
+        begun = output if resume and has_state(output / "states") else None
+        recipe, state, drawn_anew = _begin(recipe, splits[0].classes, init, begun, world)
         identity = Identity(recipe, splits[0].fingerprints() if world.is_first else ())
-        if is_begun:
-            _resume(output, state, identity if world.is_first and resume is True else None)
+        if begun is not None:
+            _go_on(begun, state, identity if world.is_first and resume is True else None)
         if world.is_first:
             _write_start(output, recipe, state)
             write_about(output, data, init, world)
         world.wait()
         with EventLog(output, watch, writes=world.is_first) as log:
-            log(
-                Started(
-                    step=state.progress.step,
-                    steps=recipe.train.steps,
-                    pictures=len(splits[0]),
-                    classes=splits[0].classes.names,
-                    drawn_anew=drawn_anew,
-                    start=recipe.start,
-                    processes=world.size,
-                )
-            )
+            log(_started(recipe, state, splits[0], drawn_anew, world))
             Run(recipe, state, splits, log, world, identity).go()
     return output / "best.safetensors"
 
@@ -153,14 +139,35 @@ def new_state(model: nn.Module, recipe: Recipe) -> TrainState:
     return TrainState(model, optimizer, average, torch.amp.GradScaler(device, enabled=config.precision == "fp16"))
 
 
-def _start(model: CGRSeg, classes: ClassTable, init: str | Path | None) -> tuple[str, ...]:
-    if init is None:
-        return ()
-    given, info = open_weights(init)
-    return start_from(model, classes, given.state_dict(), info.classes, str(init))
+def _begin(
+    recipe: Recipe, classes: ClassTable, init: str | Path | None, begun: Path | None, world: World
+) -> tuple[Recipe, TrainState, tuple[str, ...]]:
+    """The recipe with its start settled, the state before the first step, and the classes that start at random."""
+    torch.manual_seed(recipe.train.seed)
+    model = build_model(recipe.model)
+    drawn_anew = ()
+    if init is not None:
+        given, info = open_weights(init)
+        drawn_anew = start_from(model, classes, given.state_dict(), info.classes, str(init))
+    recipe = settle_start(model, recipe, init=init, begun=begun)
+    return recipe, new_state(model.to(world.device), recipe), drawn_anew
 
 
-def _resume(output: Path, state: TrainState, identity: Identity | None) -> None:
+def _started(
+    recipe: Recipe, state: TrainState, pictures: LabelledImages, drawn_anew: tuple[str, ...], world: World
+) -> Started:
+    return Started(
+        step=state.progress.step,
+        steps=recipe.train.steps,
+        pictures=len(pictures),
+        classes=pictures.classes.names,
+        drawn_anew=drawn_anew,
+        start=recipe.start,
+        processes=world.size,
+    )
+
+
+def _go_on(output: Path, state: TrainState, identity: Identity | None) -> None:
     """Bring the state to where the run's newest whole one left it; if an identity is given, it must be the run's."""
     tree, about = read_state(output / "states")
     if identity is not None:
