@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @click.option("--split", default="val", show_default=True, help="Part of the data set: val, test, train or holdout.")
 @click.option("--against", metavar="WEIGHTS", help="Score these on the same pictures, too, and compare.")
 @settings_of.measures
+@settings_of.fitting
 @settings_of.running
+@settings_of.pace
 @options.as_json
 @click.pass_obj
 def evaluate(
@@ -32,14 +34,20 @@ def evaluate(
 ) -> None:
     """Score WEIGHTS on labelled pictures. IoU of each class and their mean, counted at the annotations' own sizes."""
     import cgrseg
-    from cgrseg.evaluation import compare
+    from cgrseg.evaluation import compare, require_target
 
+    target = settings["fitting"]["calibrate"]
+    if target is not None:
+        require_target(weights, target)
     names = [weights] if against is None else [weights, against]
     segmenters = [cgrseg.load(name, **settings["running"]) for name in names]
-    results = scored(segmenters, opened(data, split, segmenters), settings["measures"])
+    dataset = opened(data, split, segmenters)
+    results = scored(segmenters, dataset, settings["measures"] | settings["pace"])
     report, *others = ({"weights": name} | result.as_tree() for name, result in zip(names, results, strict=True))
     if others:
         report |= {"against": others[0], "comparison": compare(*results).as_tree()}
+    if target is not None:
+        report["calibrated"] = calibrated(segmenters[0], dataset, target, settings["pace"])
     Console().print(*tables(report), sep="\n")
     options.write_json(json_file, report)
 
@@ -58,7 +66,9 @@ def opened(data: options.DataPath, split: str, segmenters: "list[Segmenter]") ->
     return dataset
 
 
-def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", measures: dict[str, bool]) -> "list[Evaluation]":
+def scored(
+    segmenters: "list[Segmenter]", dataset: "LabelledImages", measures: dict[str, bool | int]
+) -> "list[Evaluation]":
     """The scores of each, one after the other."""
     import cgrseg
 
@@ -68,3 +78,13 @@ def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", measures: d
             cgrseg.evaluate(segmenter, dataset, lambda done, before=before: show(before + done), **measures)
             for before, segmenter in zip(count(0, pictures), segmenters, strict=False)
         ]
+
+
+def calibrated(segmenter: "Segmenter", dataset: "LabelledImages", file: Path, pace: dict[str, int]) -> dict:
+    """Fit the temperature and write the weights with it; what that changes."""
+    from cgrseg.evaluation import calibrate, write_temperature
+
+    with bar("calibrating", 2 * len(dataset)) as show:
+        found = calibrate(segmenter, dataset, show, **pace)
+    write_temperature(segmenter.weights, file, found.temperature)
+    return {"file": str(file)} | found.as_tree()

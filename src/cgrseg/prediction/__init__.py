@@ -2,6 +2,16 @@
 
 from cgrseg.prediction.loading import load
 from cgrseg.prediction.segmentation import Failure, Segmentation
-from cgrseg.prediction.segmenter import Named, Picture, Segmenter, as_image
+from cgrseg.prediction.segmenter import Inferred, Named, Picture, Prepared, Segmenter, as_image
 
-__all__ = ["Failure", "Named", "Picture", "Segmentation", "Segmenter", "as_image", "load"]
+__all__ = [
+    "Failure",
+    "Inferred",
+    "Named",
+    "Picture",
+    "Prepared",
+    "Segmentation",
+    "Segmenter",
+    "as_image",
+    "load",
+]

@@ -7,7 +7,7 @@ from cgrseg.classes import named, published
 from cgrseg.errors import CheckpointError
 from cgrseg.model import CGRSeg
 from cgrseg.weights.bundled import bundled_names, find_weights
-from cgrseg.weights.checkpoint import load_weights, read_info, save_weights, start_from
+from cgrseg.weights.checkpoint import load_weights, read_info, save_weights, start_from, write_tensors
 from cgrseg.weights.info import WeightsInfo
 from cgrseg.weights.official import read_official
 
@@ -22,6 +22,7 @@ __all__ = [
     "save_weights",
     "start_from",
     "with_classes",
+    "write_tensors",
 ]
 
 
