@@ -1,5 +1,6 @@
 """`cgrseg evaluate`: the scores of weights on labelled pictures."""
 
+import time
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,13 +37,12 @@ def evaluate(
     import cgrseg
     from cgrseg.evaluation import compare, require_target
 
-    target = settings["fitting"]["calibrate"]
-    if target is not None:
-        require_target(weights, target)
-    names = [weights] if against is None else [weights, against]
+    names, target = [weights] if against is None else [weights, against], settings["fitting"]["calibrate"]
     segmenters = [cgrseg.load(name, **settings["running"]) for name in names]
+    if target is not None:
+        require_target(segmenters[0], target)
     dataset = opened(data, split, segmenters)
-    results = scored(segmenters, dataset, settings["measures"] | settings["pace"])
+    results = scored(segmenters, dataset, settings)
     report, *others = ({"weights": name} | result.as_tree() for name, result in zip(names, results, strict=True))
     if others:
         report |= {"against": others[0], "comparison": compare(*results).as_tree()}
@@ -66,18 +66,19 @@ def opened(data: options.DataPath, split: str, segmenters: "list[Segmenter]") ->
     return dataset
 
 
-def scored(
-    segmenters: "list[Segmenter]", dataset: "LabelledImages", measures: dict[str, bool | int]
-) -> "list[Evaluation]":
+def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", settings: dict) -> "list[Evaluation]":
     """The scores of each, one after the other."""
     import cgrseg
 
-    pictures = len(dataset)
+    pictures, started = len(dataset), time.perf_counter()
+    how = settings["measures"] | settings["pace"]
     with bar("pictures", len(segmenters) * pictures) as show:
-        return [
-            cgrseg.evaluate(segmenter, dataset, lambda done, before=before: show(before + done), **measures)
+        results = [
+            cgrseg.evaluate(segmenter, dataset, lambda done, before=before: show(before + done), **how)
             for before, segmenter in zip(count(0, pictures), segmenters, strict=False)
         ]
+    click.echo(f"{len(results) * pictures} pictures in {time.perf_counter() - started:.1f} s", err=True)
+    return results
 
 
 def calibrated(segmenter: "Segmenter", dataset: "LabelledImages", file: Path, pace: dict[str, int]) -> dict:

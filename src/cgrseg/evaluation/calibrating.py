@@ -78,8 +78,7 @@ def calibrate(
         CheckpointError: the protocol is another one.
     """
     require_same_classes(segmenter.classes, dataset)
-    if not segmenter.protocol.is_plain:
-        raise CheckpointError("a temperature is fitted on whole pictures; leave out --protocol and --paper-exact")
+    _require_plain(segmenter)
     pictures, done = len(dataset), on_progress or (lambda _: None)
     sums = np.zeros((2, len(GRID)))
     for index, found in enumerate(pass_over(segmenter, dataset, _losses, workers=workers, batch=batch)):
@@ -124,15 +123,21 @@ def _confidence(answer: Segmentation, temperature: float) -> np.ndarray:
     return replace(answer.evidence, temperature=temperature).confidence()
 
 
-def require_target(weights: str, file: Path) -> None:
-    """Refuse a file that weights with a temperature cannot be written to, before any work is done.
+def _require_plain(segmenter: Segmenter) -> None:
+    if not segmenter.protocol.is_plain:
+        raise CheckpointError("a temperature is fitted on whole pictures; leave out --protocol and --paper-exact")
+
+
+def require_target(segmenter: Segmenter, file: Path) -> None:
+    """Refuse what cannot be calibrated, or a file that the weights cannot be written to, before any work is done.
 
     Raises:
-        CheckpointError: the weights are an export, or the file is no place for weights.
+        CheckpointError: the weights are an export, the protocol is not `whole`, or the file is no place for weights.
     """
-    if is_graph(weights):
+    _require_plain(segmenter)
+    if is_graph(segmenter.weights):
         raise CheckpointError(
-            f"{weights} is an export; calibrate the .safetensors that it was made of, and export that again"
+            f"{segmenter.weights} is an export; calibrate the .safetensors it was made of, and export that again"
         )
     if file.suffix != ".safetensors":
         raise CheckpointError(f"{file}: calibrated weights go to a file whose name ends in .safetensors")

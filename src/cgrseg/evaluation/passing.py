@@ -6,7 +6,7 @@ chunk of pictures -- read, prepare --> network --> label, measure --> one result
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cgrseg.arrays import LabelMap
 from cgrseg.classes import ClassTable
@@ -16,6 +16,20 @@ from cgrseg.prediction import Inferred, Named, Prepared, Segmentation, Segmenter
 from cgrseg.streaming import overlap
 
 T = TypeVar("T")
+
+
+class _Asked(NamedTuple):
+    """An annotation, and its picture as the network takes it."""
+
+    truth: LabelMap
+    picture: Prepared
+
+
+class _Answered(NamedTuple):
+    """An annotation, and what the network says of its picture."""
+
+    truth: LabelMap
+    answer: Inferred
 
 
 def pass_over(
@@ -36,16 +50,15 @@ def pass_over(
         batch: pictures in a chunk; those of one size share a call of the engine.
     """
 
-    def read(chunk: range) -> tuple[list[LabelMap], list[Prepared]]:
-        return [dataset.labels(index) for index in chunk], [
-            segmenter.prepare(_named(dataset, index)) for index in chunk
-        ]
+    def read(chunk: range) -> list[_Asked]:
+        return [_Asked(dataset.labels(index), segmenter.prepare(_named(dataset, index))) for index in chunk]
 
-    def infer(pictures: tuple[list[LabelMap], list[Prepared]]) -> tuple[list[LabelMap], list[Inferred]]:
-        return pictures[0], segmenter.infer(pictures[1], batch)
+    def infer(asked: list[_Asked]) -> list[_Answered]:
+        inferred = segmenter.infer([each.picture for each in asked], batch)
+        return [_Answered(each.truth, answer) for each, answer in zip(asked, inferred, strict=True)]
 
-    def finish(inferred: tuple[list[LabelMap], list[Inferred]]) -> list[T]:
-        return [measure(truth, segmenter.label(answer)) for truth, answer in zip(*inferred, strict=True)]
+    def finish(answered: list[_Answered]) -> list[T]:
+        return [measure(each.truth, segmenter.label(each.answer)) for each in answered]
 
     chunks = [range(start, min(start + batch, len(dataset))) for start in range(0, len(dataset), batch)]
     if workers == 0:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from cgrseg.arrays import Image, Size
 from cgrseg.data.images import resize_image
@@ -92,7 +92,7 @@ def look(sight: Sight, grids: Sequence[Float32[np.ndarray, "k h w"]], size: Size
 
 
 def infer_parts(
-    engine: Engine, images: Sequence[Image], info: WeightsInfo, protocol: Protocol, batch: int = 1
+    engine: Engine, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], info: WeightsInfo, protocol: Protocol, batch: int = 1
 ) -> list[list[Look]]:
     """Run the network on all that it is shown of each picture."""
     sizes = [(image.shape[0], image.shape[1]) for image in images]
