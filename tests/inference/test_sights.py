@@ -1,12 +1,12 @@
 """Each protocol gives what it gives when it is carried out literally at full size."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from colour_engine import ColourEngine, colour_info, flag
 from full_size import RandomEngine, probabilities
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from cgrseg.arrays import Size
 from cgrseg.classes import named
@@ -15,7 +15,6 @@ from cgrseg.inference import Protocol, infer_parts
 from cgrseg.inference.protocol import FACTORS
 from cgrseg.inference.sights import sights
 from cgrseg.labeling import mixed_maps
-from cgrseg.labeling.mixing import TILE
 from cgrseg.prediction import Segmenter
 from cgrseg.weights import WeightsInfo
 
@@ -128,6 +127,13 @@ def test_inputs_of_one_size_share_a_call_where_a_batch_is_asked_for():
         np.testing.assert_allclose(one[0].logits, other[0].logits, atol=1e-5)
 
 
+def test_threads_do_not_change_a_map():
+    looks = infer_parts(RandomEngine(), [picture((150, 170))], random_info(), MULTI_SCALE)[0]
+
+    for one, other in zip(mixed_maps(looks), mixed_maps(looks, threads=3), strict=True):
+        assert (one == other).all()
+
+
 def test_a_temperature_changes_confidence_and_no_label():
     looks = infer_parts(RandomEngine(), [picture((50, 70))], random_info(), MULTI_SCALE)[0]
 
@@ -135,18 +141,6 @@ def test_a_temperature_changes_confidence_and_no_label():
 
     assert (cool[0] == warm[0]).all()
     assert warm[1].mean() < cool[1].mean() - 0.05
-
-
-class Largest(TorchDispatchMode):
-    """Notes the most numbers in any tensor that is made."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        made = function(*arguments, **(options or {}))
-        sizes = [leaf.numel() for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
-        self.numbers = max([self.numbers, *sizes])
-        return made
 
 
 def test_all_classes_are_held_for_a_tile_of_pixels_only():
@@ -161,8 +155,10 @@ def test_all_classes_are_held_for_a_tile_of_pixels_only():
 
     looks = infer_parts(Engine(), [np.zeros((512, 1024, 3), np.uint8)], info, MULTI_SCALE)[0]
 
-    with Largest() as largest:
-        labels, _ = mixed_maps(looks)
+    tracemalloc.start()
+    labels, _ = mixed_maps(looks, threads=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
 
     assert labels.shape == (512, 1024)
-    assert largest.numbers <= 150 * TILE[0] * TILE[1] < 150 * 512 * 1024 / 20
+    assert peak < 4 * 150 * 512 * 1024 / 10  # bytes of all classes at full size

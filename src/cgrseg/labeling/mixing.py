@@ -10,18 +10,17 @@ Axes: k classes, h w grid rows and columns, r c rows and columns of a tile, H W 
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Int64
-from torch import Tensor
 
 from cgrseg.arrays import IGNORE, Confidence, LabelMap
 from cgrseg.labeling.blend import Blend
 
-TILE = (64, 256)
-"""Rows and columns of pixels that are held with all their classes."""
+TILE = (32, 128)
+"""Rows and columns of pixels that are held with all their classes; small, so that products stay in one thread."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Look:
     columns: Blend
 
 
-def mixed_maps(looks: Sequence[Look], temperature: float = 1.0) -> tuple[LabelMap, Confidence]:
+def mixed_maps(looks: Sequence[Look], temperature: float = 1.0, threads: int = 1) -> tuple[LabelMap, Confidence]:
     """The class of the highest mean probability at each pixel, the lowest of equals, and how probable it is.
 
     The temperature divides the logits that confidence comes from. Labels come from the logits as they are.
@@ -43,16 +42,20 @@ def mixed_maps(looks: Sequence[Look], temperature: float = 1.0) -> tuple[LabelMa
     confidence = np.empty(size, np.float32)
     columns = _parts(size[1], TILE[1])
     along = [[look.columns.matrix(part) for part in columns] for look in looks]
-    for rows in _parts(size[0], TILE[0]):
+
+    def fill(rows: slice) -> None:
         down = [look.rows.matrix(rows) for look in looks]
         for place, part in enumerate(columns):
             chosen = [(look.logits, ends, across[place]) for look, ends, across in zip(looks, down, along, strict=True)]
             probability = _mean_probability(chosen, 1.0)
-            best = probability.argmax(dim=0, keepdim=True)
+            best = probability.argmax(axis=0)
             if temperature != 1:
                 probability = _mean_probability(chosen, temperature)
-            labels[rows, part] = best[0].numpy()
-            confidence[rows, part] = probability.gather(0, best)[0].numpy()
+            labels[rows, part] = best
+            confidence[rows, part] = np.take_along_axis(probability, best[None], axis=0)[0]
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="mixing") as pool:
+        list(pool.map(fill, _parts(size[0], TILE[0])))
     return labels, confidence
 
 
@@ -62,17 +65,27 @@ _Shares = tuple[Int64[np.ndarray, " _"], Float32[np.ndarray, "_ _"]]
 
 def _mean_probability(
     looks: Sequence[tuple[Float32[np.ndarray, "k _ _"], _Shares, _Shares]], temperature: float
-) -> Float32[Tensor, "k r c"]:
+) -> Float32[np.ndarray, "k r c"]:
     """The mean over the looks of the probability of each class at the pixels of a tile."""
-    total = sum(torch.softmax(_tile(*look).div_(temperature), dim=0) for look in looks)
-    assert isinstance(total, Tensor)
-    return total.div_(len(looks))
+    total = _probability(*looks[0], temperature)
+    for look in looks[1:]:
+        total += _probability(*look, temperature)
+    total /= len(looks)
+    return total
 
 
-def _tile(logits: Float32[np.ndarray, "k h w"], rows: _Shares, columns: _Shares) -> Float32[Tensor, "k r c"]:
-    """The upsampled logits of a tile."""
-    corner = torch.from_numpy(logits[:, rows[0]][:, :, columns[0]])
-    return torch.from_numpy(rows[1]) @ corner @ torch.from_numpy(columns[1]).T
+def _probability(
+    logits: Float32[np.ndarray, "k h w"], rows: _Shares, columns: _Shares, temperature: float
+) -> Float32[np.ndarray, "k r c"]:
+    """The softmax of the upsampled logits of a tile."""
+    corner = logits[:, rows[0]][:, :, columns[0]]
+    tile = rows[1] @ corner @ columns[1].T
+    if temperature != 1:
+        tile /= temperature
+    tile -= tile.max(axis=0)
+    np.exp(tile, out=tile)
+    tile /= tile.sum(axis=0)
+    return tile
 
 
 def _parts(pixels: int, most: int) -> list[slice]:

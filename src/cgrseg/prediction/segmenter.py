@@ -130,7 +130,7 @@ class Segmenter:
         if isinstance(found, Evidence):
             labels, evidence = found.labels(self.threads), found
         else:
-            labels, evidence = mixed_maps(found, self.info.temperature)
+            labels, evidence = mixed_maps(found, self.info.temperature, self.threads)
         return Segmentation(
             image=named.image,
             labels=labels,
