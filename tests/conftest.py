@@ -46,3 +46,14 @@ def repository() -> Path:
 def photo() -> Path:
     """The bundled street photo."""
     return REPOSITORY / "src/cgrseg/assets/street.jpg"
+
+
+@pytest.fixture(scope="session")
+def imagenet_s0(tmp_path_factory) -> Path:
+    """A file like timm's EfficientFormerV2-S0, its numbers made by the rule of the reference values."""
+    from reference import timm_weights
+    from safetensors.torch import save_file
+
+    path = tmp_path_factory.mktemp("imagenet") / "efficientformerv2_s0.safetensors"
+    save_file(timm_weights("s0"), path)
+    return path

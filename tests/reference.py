@@ -21,6 +21,12 @@ def official_weights(size: str, strength: float = 1.0) -> dict[str, Tensor]:
     return {key: torch.from_numpy(fill(key, tuple(entry["shape"]), strength)) for key, entry in manifest.items()}
 
 
+def timm_weights(version: str) -> dict[str, Tensor]:
+    """A whole EfficientFormerV2 of timm, with its classifier, for 224 pixels."""
+    manifest = json.loads((GOLDEN / f"timm_efficientformerv2_{version}.manifest.json").read_text())
+    return {key: torch.from_numpy(fill(key, tuple(entry["shape"]))) for key, entry in manifest.items()}
+
+
 def fill(key: str, shape: tuple[int, ...], strength: float = 1.0) -> np.ndarray:  # noqa: PLR0911  one return a line of the rule
     """The values of one tensor, a function of its name and shape alone."""
     leaf = key.rsplit(".", 1)[-1]

@@ -9,7 +9,11 @@ from cgrseg.deviations import ALWAYS, DROP_PATH, INDIFFERENT, PUBLISHED, REMARKS
 from cgrseg.model.variants import VARIANTS
 from cgrseg.recipes import parse_recipe
 
-PAPER = {"model": {"position": "official"}, "data": {"kind": "ade20k"}}
+PAPER = {
+    "model": {"position": "official"},
+    "start": {"backbone": "timm/efficientformerv2_s1.snap_dist_in1k", "attention_tables": "zero"},
+    "data": {"kind": "ade20k"},
+}
 
 
 def found(*overrides: str) -> list[str]:
@@ -24,7 +28,7 @@ def test_the_published_settings_differ_in_nothing(size):
 def test_what_no_setting_can_change_is_always_told():
     told = {deviation.about for deviation in compare_with_published(Recipe()).always}
 
-    assert told == {"start", "loss", "data order", "label map"}
+    assert told == {"loss", "data order", "label map"}
     assert all(deviation.here != deviation.there for deviation in ALWAYS)
 
 
@@ -32,7 +36,12 @@ def test_what_no_setting_can_change_is_always_told():
     ("override", "sentence"),
     [
         ("model.position=offsets", "model.position: offsets instead of official; equal in training on squares"),
-        ("model.preset=from_scratch", "model.layer_scale: 0.1 instead of 1e-05; a larger start"),
+        ("model.preset=from_scratch", "model.rcm_scale: 0.1 instead of 1e-06; a larger start"),
+        (
+            "start.backbone=",
+            "start.backbone: none (random weights, or those of --init) instead of a backbone",
+        ),
+        ("start.attention_tables=resampled", "start.attention_tables: resampled instead of zero; the paper's network"),
         ("data.crops_px=[[256, 320], [64, 64]]", "data.crops_px: [[256, 320], [64, 64]] instead of [[512, 512]]"),
         ("data.photometric=false", "data.photometric: false instead of true"),
         ("data.merge={a: [wall, 3]}", "data.merge: {a: [wall, 3]} instead of none; other classes"),
@@ -54,9 +63,31 @@ def test_each_other_setting_is_told_with_both_values(override, sentence):
     assert first.startswith(sentence)
 
 
-@pytest.mark.parametrize("override", ["train.seed=3", "data.workers=0", "train.compile=true", "model.drop_path=0"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.seed=3",
+        "data.workers=0",
+        "train.compile=true",
+        "model.drop_path=0",
+        "model.layer_scale=0.1",  # the file of the backbone brings its own
+        "start.backbone=eformer_s1_450.pth",
+        "start.sha256=abc",
+    ],
+)
 def test_what_changes_no_number_is_not_told(override):
     assert found(override) == []
+
+
+def test_a_start_without_a_backbone_names_the_preset_that_helps_unless_it_is_chosen():
+    tables = "start.attention_tables=resampled"
+
+    plain, helped = found("start.backbone=", tables), found("start.backbone=", tables, "model.layer_scale=0.1")
+
+    assert [deviation.partition(":")[0] for deviation in plain] == ["start.backbone"]
+    assert plain[0].endswith("ImageNet-1k; without it choose --set model.preset=from_scratch")
+    assert helped[0].endswith("ImageNet-1k")
+    assert helped[1].startswith("model.layer_scale: 0.1 instead of 1e-05")
 
 
 def test_each_data_set_is_compared_with_its_own_settings():

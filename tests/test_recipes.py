@@ -43,6 +43,15 @@ def test_a_preset_sets_what_the_recipe_leaves_open():
     assert (model.layer_scale, model.rcm_scale) == (0.1, 0.5)
 
 
+def test_a_start_can_be_taken_out_or_replaced_by_an_override():
+    text = "start: {backbone: owner/name.tag, attention_tables: zero}"
+
+    without, other = recipe_of(text, "start.backbone=").start, recipe_of(text, "start.backbone=a file.pth").start
+
+    assert (without.backbone, without.attention_tables) == (None, "zero")
+    assert (other.backbone, other.sha256) == ("a file.pth", None)
+
+
 def test_overrides_win_over_the_file():
     recipe = recipe_of("train: {steps: 10, lr: 0.1}", "train.steps=20", "data.kind=camvid", "train.ema=null")
 
@@ -78,7 +87,7 @@ def test_overrides_win_over_the_file():
         ("model: {classes: 300}", "model: classes: 300 is out of range; it is 1 to 254"),
         ("model: {trained_px: 100}", "model: trained_px: 100 is out of range; it is at least 32, a multiple of 32"),
         ("train: 7", "mine.yaml: train: a mapping is needed here, not 7"),
-        ("- 1", "mine.yaml: a recipe is a mapping with the keys model, data, train, inference"),
+        ("- 1", "mine.yaml: a recipe is a mapping with the keys model, start, data, train, inference"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_one_sentence_with_the_way_out(text, sentence):

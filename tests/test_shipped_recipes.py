@@ -14,6 +14,7 @@ from cgrseg.classes import published
 from cgrseg.cli import commands
 from cgrseg.deviations import PUBLISHED, compare_with_published
 from cgrseg.inspecting import complexity
+from cgrseg.weights.backbone import VERSIONS
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -84,6 +85,15 @@ def test_the_page_lists_the_recipe_with_its_numbers(file):
 
 
 @every_published_run
+def test_a_recipe_of_a_published_run_starts_from_the_backbone_of_its_size(file):
+    recipe = cgrseg.read_recipe(file)
+
+    version = VERSIONS[recipe.model.size].lower()
+    assert recipe.start.backbone == f"timm/efficientformerv2_{version}.snap_dist_in1k"
+    assert recipe.start.attention_tables == "zero"
+
+
+@every_published_run
 def test_a_recipe_of_a_published_run_differs_from_it_only_where_pictures_are_not_of_the_trained_size(file):
     comparison = compare_with_published(cgrseg.read_recipe(file))
 
@@ -93,8 +103,9 @@ def test_a_recipe_of_a_published_run_differs_from_it_only_where_pictures_are_not
 
 @pytest.mark.slow
 @every_recipe
-def test_two_steps_of_the_recipe_give_weights(file, tmp_path):
-    recipe = cgrseg.read_recipe(file, TINY)
+def test_two_steps_of_the_recipe_give_weights(file, tmp_path, imagenet_s0):
+    start = () if file not in PUBLISHED_RUNS else (f"start.backbone={imagenet_s0}",)
+    recipe = cgrseg.read_recipe(file, (*TINY, *start))
     data = tmp_path / "data"
     data.mkdir()
     DRAW[recipe.data.kind](data)

@@ -23,6 +23,9 @@ Kind = Literal[
 ]
 """The kinds of data set that have a reader."""
 
+AttentionTables = Literal["resampled", "zero"]
+"""What becomes of the attention tables of a backbone that a network starts from."""
+
 Merge = dict[str, tuple[str | int, ...]]
 """New classes in order of label: names, or values in the label files, of the old ones; the key `ignore` drops."""
 
@@ -64,7 +67,7 @@ class ModelConfig:
     batch_norm: Literal["trained", "frozen"] = "trained"
     """Whether the backbone's BatchNorm uses batch statistics in training, or its stored ones."""
     layer_scale: Amount = 1e-5
-    """Start of the backbone's LayerScale."""
+    """Start of the backbone's LayerScale; a `start.backbone` brings its own."""
     rcm_scale: Amount = 1e-6
     """Start of the scale of each RCM."""
     drop_path: Share | None = None
@@ -76,6 +79,21 @@ PRESETS = {
     "from_scratch": {"layer_scale": 0.1, "rcm_scale": 0.1},
 }
 """Named starts for `model.preset` in a recipe: with the paper's tiny scales an untrained backbone learns slowly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartConfig:
+    """What the backbone's weights are before the first step; all other weights start at random."""
+
+    backbone: str | None = None
+    """An EfficientFormerV2 trained on ImageNet: a file, or the id of a hub repository; null starts at random.
+
+    Its LayerScale and BatchNorm come along, so `model.layer_scale` then says nothing.
+    """
+    attention_tables: AttentionTables = "resampled"
+    """Its tables of the attention bias: resampled to the grid of `model.trained_px`, or zero, as the paper starts."""
+    sha256: str | None = None
+    """SHA-256 that the file must have; null takes any. A run writes down the one that it found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +177,7 @@ class Recipe:
     """A whole training run."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
+    start: StartConfig = field(default_factory=StartConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)

@@ -10,7 +10,7 @@ sets, and for Cityscapes, the published recipe is the paper's with mmsegmentatio
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from cgrseg.config import DataConfig, InferenceConfig, Kind, ModelConfig, ModelSize, Recipe, TrainConfig
+from cgrseg.config import DataConfig, InferenceConfig, Kind, ModelConfig, ModelSize, Recipe, StartConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,24 @@ class Comparison:
 
 
 MODEL = ModelConfig(position="official")
+START = StartConfig(attention_tables="zero")
+"""Its backbone has several published copies, so `_choices` only asks whether there is one."""
 SHORT_TRAINING = TrainConfig(steps=80_000)
 
 PUBLISHED: dict[Kind, tuple[str, Recipe]] = {
-    "ade20k": ("the paper's released configuration for ADE20K", Recipe(model=MODEL, data=DataConfig(kind="ade20k"))),
+    "ade20k": (
+        "the paper's released configuration for ADE20K",
+        Recipe(model=MODEL, start=START, data=DataConfig(kind="ade20k")),
+    ),
     "cocostuff10k": (
         "the paper's optimizer with mmsegmentation's settings for COCO-Stuff 10k (the authors released none)",
-        Recipe(model=MODEL, data=DataConfig(kind="cocostuff10k"), train=SHORT_TRAINING),
+        Recipe(model=MODEL, start=START, data=DataConfig(kind="cocostuff10k"), train=SHORT_TRAINING),
     ),
     "pascalcontext59": (
         "the paper's optimizer with mmsegmentation's settings for Pascal Context (the authors released none)",
         Recipe(
             model=MODEL,
+            start=START,
             data=DataConfig(kind="pascalcontext59", fit_px=(520, 520), crops_px=((480, 480),)),
             train=SHORT_TRAINING,
             inference=InferenceConfig(short_px=520, long_px=520),
@@ -63,6 +69,7 @@ PUBLISHED: dict[Kind, tuple[str, Recipe]] = {
         "the paper's optimizer with mmsegmentation's settings for Cityscapes (which the paper does not report)",
         Recipe(
             model=MODEL,
+            start=START,
             data=DataConfig(kind="cityscapes", fit_px=(1024, 2048), crops_px=((512, 1024),)),
             train=TrainConfig(batch_size=8),
             inference=InferenceConfig(short_px=1024, long_px=2048),
@@ -79,6 +86,8 @@ INDIFFERENT = frozenset(
         "model.size",
         "model.classes",
         "model.drop_path",
+        "start.backbone",
+        "start.sha256",
         "data.kind",
         "data.workers",
         "train.eval_every",
@@ -89,11 +98,15 @@ INDIFFERENT = frozenset(
 )
 """Settings that change no number but by chance or rounding, and those that `_choices` looks at."""
 
+IMAGENET = "a backbone trained on ImageNet-1k"
+WITHOUT_BACKBONE = "without it choose --set model.preset=from_scratch"
+
 REMARKS = {
     "model.position": "equal in training on squares of trained_px, not on pictures of other sizes",
     "model.trained_px": "the attention bias has tables of another size",
     "model.batch_norm": "the released configurations train the backbone's BatchNorm, synchronised over the processes",
     "model.layer_scale": "a larger start lets a backbone without ImageNet weights learn",
+    "start.attention_tables": "the paper's network learns them anew for its own grid",
     "model.rcm_scale": "a larger start lets a decoder learn sooner",
     "data.hold_out": "pictures of train are left out, and are those that are scored",
     "data.merge": "other classes; the mIoU cannot be compared",
@@ -107,12 +120,6 @@ REMARKS = {
 """What a difference means, where its name does not say."""
 
 ALWAYS = (
-    Deviation(
-        "start",
-        "random weights (or those of --init)",
-        "a backbone trained on ImageNet-1k",
-        "such a backbone cannot be loaded yet; without it choose --set model.preset=from_scratch",
-    ),
     Deviation(
         "loss",
         "mean over the labelled pixels of a batch",
@@ -141,11 +148,14 @@ def compare_with_published(recipe: Recipe) -> Comparison:
     settings = [*_choices(recipe)]
     for section in fields(Recipe):
         settings += _differences(section.name, getattr(recipe, section.name), getattr(published, section.name))
-    return Comparison(source, tuple(settings), ALWAYS)
+    idle = (
+        "start.attention_tables" if recipe.start.backbone is None else "model.layer_scale"
+    )  # a file brings its scales
+    return Comparison(source, tuple(deviation for deviation in settings if deviation.about != idle), ALWAYS)
 
 
 def _choices(recipe: Recipe) -> list[Deviation]:
-    """Differences in what has several published values: data set, size, and the drop path that goes with a size."""
+    """Differences in what has several published values: data set, size, the drop path of a size, and the start."""
     size, rate, found = recipe.model.size, recipe.model.drop_path, list[Deviation]()
     if recipe.data.kind not in PUBLISHED:
         found.append(Deviation("data.kind", recipe.data.kind, _listed(PUBLISHED), "compared as if it were ade20k"))
@@ -153,6 +163,9 @@ def _choices(recipe: Recipe) -> list[Deviation]:
         found.append(Deviation("model.size", size, _listed(DROP_PATH)))
     if rate is not None and rate != DROP_PATH.get(size, 0.0):
         found.append(Deviation("model.drop_path", f"{rate:g}", f"{DROP_PATH.get(size, 0.0):g}"))
+    if recipe.start.backbone is None:
+        remark = "" if recipe.model.layer_scale > MODEL.layer_scale else WITHOUT_BACKBONE
+        found.append(Deviation("start.backbone", "none (random weights, or those of --init)", IMAGENET, remark))
     return found
 
 
@@ -161,7 +174,7 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}"
 
 
-Section = ModelConfig | DataConfig | TrainConfig | InferenceConfig
+Section = ModelConfig | StartConfig | DataConfig | TrainConfig | InferenceConfig
 
 
 def _differences(name: str, here: Section, there: Section) -> list[Deviation]:

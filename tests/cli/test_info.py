@@ -27,3 +27,10 @@ def test_a_missing_file_names_the_bundled_weights(run):
 
     assert result.code == 1
     assert "no-such-weights: no such weights file" in result.err
+
+
+def test_a_backbone_alone_is_named_with_the_way_to_train_from_it(run, imagenet_s0):
+    result = run("info", imagenet_s0)
+
+    assert result.code == 1
+    assert f"RECIPE --set start.backbone={imagenet_s0}, where model.size is s0" in result.err

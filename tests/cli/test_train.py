@@ -10,6 +10,8 @@ train: {steps: 2, batch_size: 2, warmup_steps: 1, eval_every: 2, groups: matrice
 inference: {short_px: 48}
 """
 
+PAPER_START = "{backbone: any/backbone, attention_tables: zero}"
+
 
 @pytest.fixture
 def recipe(tmp_path):
@@ -28,6 +30,37 @@ def test_a_run_writes_weights_that_the_other_commands_take(run, recipe, labelled
     assert "4 pictures, 3 classes, 2 steps" in trained.err
     assert "val mIoU" in trained.err
     assert yaml.safe_load(told.out)["trained"]["steps"] == 2
+
+
+@pytest.mark.slow
+def test_a_run_from_a_backbone_says_which_file_it_was(run, recipe, labelled, tmp_path, imagenet_s0):
+    start = ("--set", f"start.backbone={imagenet_s0}")
+
+    trained = run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run", *start)
+    told = run("info", tmp_path / "run/last.safetensors")
+
+    digest = yaml.safe_load(told.out)["trained"]["recipe"]["start"]["sha256"]
+    assert trained.code == 0
+    assert f"SHA-256 {digest}), attention tables resampled" in "".join(trained.err.split("\n"))
+
+
+def test_a_backbone_of_another_size_stops_the_run_before_it_leaves_a_folder(
+    run, recipe, labelled, tmp_path, imagenet_s0
+):
+    start = ("--set", f"start.backbone={imagenet_s0}", "--set", "model.size=b")
+
+    result = run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run", *start)
+
+    assert result.code == 1
+    assert "is an EfficientFormerV2-S0, the backbone of size s0, but model.size is b" in result.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_backbone_alone_is_no_network_to_start_from(run, recipe, labelled, tmp_path, imagenet_s0):
+    result = run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run", "--init", imagenet_s0)
+
+    assert result.code == 1
+    assert "is a backbone alone (EfficientFormerV2-S0, in the naming of timm)" in result.err
 
 
 @pytest.mark.slow
@@ -138,13 +171,14 @@ def test_deviations_are_printed_without_data(run, recipe):
     assert told.out.startswith("Compared with the paper's released configuration for ADE20K.\n\nSettings:\n")
     assert "  train.steps: 2 instead of 160000\n" in told.out
     assert "  train.ema: 0.9 instead of none" in told.out
-    assert "\nWhatever the settings:\n  start: random weights" in told.out
+    assert "  start.backbone: none (random weights, or those of --init) instead of a backbone" in told.out
+    assert "\nWhatever the settings:\n  loss: mean" in told.out
     assert told.err == ""
 
 
 def test_deviations_heed_the_data_that_is_given_and_train_nothing(run, recipe, labelled, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    recipe.write_text("model: {position: official}\ndata: {kind: ade20k}", encoding="utf-8")
+    recipe.write_text(f"model: {{position: official}}\nstart: {PAPER_START}\ndata: {{kind: ade20k}}", encoding="utf-8")
 
     alone, with_data = (run("train", recipe, *data, "--deviations") for data in ((), ("-d", f"folder={labelled}")))
 

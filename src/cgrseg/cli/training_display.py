@@ -39,6 +39,9 @@ class TrainingDisplay:
     def _start(self, event: Started) -> None:
         self.progress.update(self.task, total=event.steps, completed=event.step)
         say(f"{event.pictures} pictures, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
+        if event.start.backbone:
+            file = f"{event.start.backbone} (SHA-256 {event.start.sha256})"
+            say(f"backbone from {file}, attention tables {event.start.attention_tables}", is_error=True)
         if event.drawn_anew:
             say(f"no weights to start from for {', '.join(event.drawn_anew)}: drawn anew", is_error=True)
 

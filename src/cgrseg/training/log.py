@@ -3,10 +3,10 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cgrseg.config import TrainConfig
+from cgrseg.config import StartConfig, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,8 @@ class Started:
     classes: tuple[str, ...]
     drawn_anew: tuple[str, ...] = ()
     """Classes whose classifier rows are random although the run starts from weights."""
+    start: StartConfig = field(default_factory=StartConfig)
+    """The backbone that the run started from, with the SHA-256 of its file."""
 
 
 @dataclass(frozen=True, kw_only=True)

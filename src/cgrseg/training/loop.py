@@ -28,6 +28,7 @@ from cgrseg.runtime import TorchEngine, require_device
 from cgrseg.training.log import EventLog, Pace, Scored, Started, Stepped, Watcher
 from cgrseg.training.losses import log_weights, segmentation_loss
 from cgrseg.training.optim import MovingAverage, parameter_groups, set_rate
+from cgrseg.training.start import settle_start
 from cgrseg.training.state import TrainState, load_state, save_state
 from cgrseg.weights import WeightsInfo, open_weights, save_weights, start_from
 
@@ -61,6 +62,7 @@ def train(
 
     Raises:
         RecipeError: a setting is out of its range.
+        CheckpointError: the weights to start from are not there, or do not fit.
         DatasetError: a look at a few pairs of each split found an error.
         TrainingError: the folder holds a run already (or none, with `resume`), or the loss is not finite.
     """
@@ -75,6 +77,7 @@ def train(
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model)
     drawn_anew = _start(model, pictures.classes, init)
+    recipe = settle_start(model, recipe, init=init, begun=output if resume else None)
     state = new_state(model.to(require_device(device)), recipe)
     if resume:
         load_state(output / "state.pt", state)
@@ -86,6 +89,7 @@ def train(
         pictures=len(pictures),
         classes=pictures.classes.names,
         drawn_anew=drawn_anew,
+        start=recipe.start,
     )
     with EventLog(output / "log.jsonl", watch) as log:
         log(started)

@@ -6,20 +6,25 @@ from pathlib import Path
 from cgrseg.classes import named, published
 from cgrseg.errors import CheckpointError
 from cgrseg.model import CGRSeg
+from cgrseg.weights.backbone import fill_backbone, read_backbone, refuse_backbone
 from cgrseg.weights.bundled import bundled_names, find_weights
 from cgrseg.weights.checkpoint import load_weights, read_info, save_weights, start_from, write_tensors
 from cgrseg.weights.info import WeightsInfo
 from cgrseg.weights.official import read_official
+from cgrseg.weights.start import start_backbone
 
 __all__ = [
     "WeightsInfo",
     "bundled_names",
+    "fill_backbone",
     "find_weights",
     "load_weights",
     "open_weights",
+    "read_backbone",
     "read_info",
     "read_official",
     "save_weights",
+    "start_backbone",
     "start_from",
     "with_classes",
     "write_tensors",
@@ -38,10 +43,11 @@ def open_weights(source: str | Path, classes: str | tuple[str, ...] | None = Non
         CheckpointError: the file cannot be read, is not whole, or predicts another number of classes.
     """
     path = find_weights(source)
-    if path.suffix in (".pth", ".pt"):
-        model, info = read_official(path, None)
-    else:
-        model, info = load_weights(path)
+    try:
+        model, info = read_official(path, None) if path.suffix in (".pth", ".pt") else load_weights(path)
+    except CheckpointError:
+        refuse_backbone(path)  # which says more about one
+        raise
     return model, with_classes(info, classes, path.name)
 
 

@@ -3,9 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
-from cgrseg.errors import CheckpointError, reason
-
-HUB_FILE = "model.safetensors"
+from cgrseg.errors import CheckpointError
+from cgrseg.weights.hub import fetch
 
 
 def bundled_names() -> tuple[str, ...]:
@@ -27,21 +26,7 @@ def find_weights(source: str | Path) -> Path:
     if str(source) in bundled_names():
         return Path(str(resources.files("cgrseg") / "assets" / f"{source}.safetensors"))
     if isinstance(source, str) and source.count("/") == 1 and not path.suffix:
-        return _download(source)
+        return fetch(source)
     raise CheckpointError(
         f"{source}: no such weights file, and no bundled name (those are {', '.join(bundled_names()) or 'none'})"
     )
-
-
-def _download(repository: str) -> Path:
-    """The weights of a hub repository, from the cache or the network."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(repository, HUB_FILE))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(
-            f"{repository} is no local file, and {HUB_FILE} of the hub repository of that name "
-            f"could not be fetched: {reason(error)}"
-        ) from None

@@ -37,14 +37,22 @@ def read_info(path: Path) -> WeightsInfo:
     Raises:
         CheckpointError: missing, not safetensors, not ours, or of a newer format.
     """
+    return from_metadata(read_metadata(path), path.name)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file of anyone says beside its tensors.
+
+    Raises:
+        CheckpointError: missing, or not safetensors.
+    """
     try:
         with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            return file.metadata() or {}
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such weights file") from None
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path.name} is not a safetensors file, or is cut short: {reason(error)}") from None
-    return from_metadata(metadata, path.name)
 
 
 def load_weights(path: Path) -> tuple[CGRSeg, WeightsInfo]:

@@ -3,21 +3,20 @@
 The authors' files hold `backbone.*` and `decode_head.*`, plain or below `state_dict` or `model`.
 """
 
-import pickle
 import re
-import warnings
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from cgrseg.classes import ClassTable, named
 from cgrseg.config import ModelConfig, ModelSize
-from cgrseg.errors import CheckpointError, reason
+from cgrseg.errors import CheckpointError
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.model.variants import VARIANTS
 from cgrseg.weights.checkpoint import fill
 from cgrseg.weights.info import WeightsInfo
+from cgrseg.weights.naming import rename, under_our_names
+from cgrseg.weights.pickled import read_pickle
 
 RENAMES = (
     (r"backbone\.stem\.([02])\.conv", lambda m: f"backbone.patch_embed.{int(m[1]) // 2 * 3}"),
@@ -75,18 +74,13 @@ RENAMES = (
 
 BN = {"norm": "bn"}
 
-NOT_TENSORS = (pickle.UnpicklingError, RuntimeError, LookupError, ValueError, TypeError, EOFError, OSError)
-"""What PyTorch's restricted reader raises on files that hold anything else, or nothing."""
-
 UNUSED = re.compile(r"attention_biases$|attention_bias_idxs(_seg)?$")
 """The authors' tensors that nothing reads: ImageNet's tables, and index buffers that follow from the grid."""
 
 
 def official_name(name: str) -> str:
     """The authors' name of one of our tensors."""
-    for pattern, replacement in RENAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return rename(name, RENAMES)
 
 
 def read_official(path: Path, classes: ClassTable | None) -> tuple[CGRSeg, WeightsInfo]:
@@ -95,29 +89,13 @@ def read_official(path: Path, classes: ClassTable | None) -> tuple[CGRSeg, Weigh
     Raises:
         CheckpointError: not such a file, or its tensors are those of no size.
     """
-    tensors = _read_pickle(path)
+    tensors = {name: tensor for name, tensor in read_pickle(path).items() if not UNUSED.search(name)}
     size, rows = _infer(tensors, path.name)
     table = classes or named(tuple(f"class {label}" for label in range(rows)))
     config = ModelConfig(size=size, classes=rows, position="official")
     model = build_model(config)
-    fill(model, _ours(model, tensors), path.name)
+    fill(model, under_our_names(model.state_dict(), tensors, official_name), path.name)
     return model.eval(), WeightsInfo(model=config, classes=table)
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            tree = torch.load(path, map_location="cpu", weights_only=True)
-    except NOT_TENSORS as error:
-        raise CheckpointError(
-            f"{path.name} cannot be read as plain tensors (nothing else is ever loaded): {reason(error)}"
-        ) from None
-    for wrapper in ("state_dict", "model"):
-        if isinstance(tree, dict) and isinstance(tree.get(wrapper), dict):
-            tree = tree[wrapper]
-    if not isinstance(tree, dict) or not all(isinstance(value, Tensor) for value in tree.values()):
-        raise CheckpointError(f"{path.name} holds no state dict of tensors, plain or under 'state_dict' or 'model'")
-    return {name.removeprefix("module."): tensor for name, tensor in tree.items() if not UNUSED.search(name)}
 
 
 def _infer(tensors: dict[str, Tensor], name: str) -> tuple[ModelSize, int]:
@@ -132,13 +110,3 @@ def _infer(tensors: dict[str, Tensor], name: str) -> tuple[ModelSize, int]:
         if last in tensors and tensors[last].shape[0] == variant.backbone.widths[3]:
             return size, classifier.shape[0]
     raise CheckpointError(f"{name} has the widths of none of the sizes {', '.join(VARIANTS)}")
-
-
-def _ours(model: CGRSeg, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The authors' tensors under our names and in our shapes; those we do not know keep their names."""
-    ours = {official_name(name): (name, tensor) for name, tensor in model.state_dict().items()}
-    renamed = {}
-    for name, tensor in tensors.items():
-        own, like = ours.get(name, (name, tensor))
-        renamed[own] = tensor.reshape(like.shape) if tensor.numel() == like.numel() else tensor
-    return renamed

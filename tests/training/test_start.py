@@ -1,0 +1,139 @@
+"""Runs that start from a backbone: what they start with, what they write down, and what a resumed one checks."""
+
+import hashlib
+import json
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, StartConfig, TrainConfig
+from cgrseg.errors import CheckpointError, TrainingError
+from cgrseg.recipes import read_recipe
+from cgrseg.training import train
+from cgrseg.training.log import Started
+from cgrseg.weights import load_weights, read_info
+
+RECIPE = Recipe(
+    model=ModelConfig(size="s0", trained_px=224),
+    data=DataConfig(kind="folder", fit_px=(32, 64), scale=(1.0, 1.0), crops_px=((32, 32),), workers=0),
+    train=TrainConfig(steps=1, batch_size=2, lr=0.0, warmup_steps=0, eval_every=1),
+    inference=InferenceConfig(short_px=32),
+)
+SCALE = "backbone.stages.0.0.mlp.1.factor"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder data set of two classes."""
+    folder = tmp_path_factory.mktemp("data")
+    for split in ("train", "val"):
+        for part in ("images", "annotations"):
+            (folder / part / split).mkdir(parents=True)
+        for index in range(2):
+            labels = (np.arange(32) > 12 + index)[None].repeat(32, 0).astype(np.uint8)
+            Image.fromarray(labels).save(folder / "annotations" / split / f"{index}.png")
+            Image.fromarray(np.repeat(labels[..., None] * 90, 3, 2)).save(folder / "images" / split / f"{index}.png")
+    (folder / "classes.txt").write_text("left\nright\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recipe(imagenet_s0):
+    return replace(RECIPE, start=StartConfig(backbone=str(imagenet_s0)))
+
+
+@pytest.fixture(scope="module")
+def run(recipe, pictures, tmp_path_factory):
+    """A run of one step, at a rate of zero: its weights are those that it started with."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    train(recipe, pictures, folder)
+    return folder
+
+
+def test_the_network_starts_with_the_weights_of_the_file(run, imagenet_s0):
+    from safetensors.torch import load_file
+
+    given = load_file(imagenet_s0)
+    weights = load_weights(run / "last.safetensors")[0].state_dict()
+
+    assert torch.equal(weights[SCALE].flatten(), given["stages.0.blocks.0.ls2.gamma"])
+    assert torch.equal(weights["backbone.stem.2.conv.weight"], given["stem.conv2.conv.weight"])
+    assert weights["reconstruct.rcms.0.scale.factor"].unique().tolist() == pytest.approx([RECIPE.model.rcm_scale])
+
+
+def test_log_recipe_and_weights_name_the_file_and_its_digest(run, imagenet_s0):
+    digest = hashlib.sha256(imagenet_s0.read_bytes()).hexdigest()
+    expected = StartConfig(backbone=str(imagenet_s0), sha256=digest)
+
+    started = json.loads((run / "log.jsonl").read_text().splitlines()[0])
+
+    assert StartConfig(**started["start"]) == expected
+    assert read_recipe(run / "recipe.yaml").start == expected
+    assert read_info(run / "last.safetensors").recipe.start == expected
+
+
+def test_repeating_a_run_from_its_own_recipe_takes_the_same_file_only(run, pictures, tmp_path, imagenet_s0):
+    changed = tmp_path / "changed.safetensors"
+    changed.write_bytes(imagenet_s0.read_bytes()[:-1] + b"?")
+    again = read_recipe(run / "recipe.yaml", (f"start.backbone={changed}",))
+
+    with pytest.raises(CheckpointError, match="it is not the file that the recipe was run with"):
+        train(again, pictures, tmp_path / "again")
+
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.slow
+def test_a_resumed_run_needs_no_file_and_keeps_what_it_knows(pictures, tmp_path, imagenet_s0):
+    file = tmp_path / "moved.safetensors"
+    file.write_bytes(imagenet_s0.read_bytes())
+    recipe = replace(RECIPE, start=StartConfig(backbone=str(file)))
+    train(recipe, pictures, tmp_path / "run")
+    file.unlink()
+    longer = replace(recipe, train=replace(recipe.train, steps=2))
+
+    train(longer, pictures, tmp_path / "run", resume=True)
+
+    assert read_info(tmp_path / "run/last.safetensors").recipe.start.sha256
+    assert read_info(tmp_path / "run/last.safetensors").step == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        ({"backbone": None}, "a resumed run cannot begin with no start.backbone"),
+        ({"backbone": "other.pth"}, "cannot begin with start.backbone other.pth"),
+        ({"attention_tables": "zero"}, "cannot begin with .*zero tables"),
+        ({"sha256": "abc"}, "cannot begin with .*SHA-256 abc"),
+    ],
+)
+def test_a_run_is_not_resumed_with_another_start(start, sentence, run, recipe, pictures):
+    other = replace(recipe, start=replace(recipe.start, **start))
+
+    with pytest.raises(TrainingError, match=sentence):
+        train(other, pictures, run, resume=True)
+
+
+@pytest.mark.slow
+def test_weights_of_a_whole_network_win_and_it_is_said(run, recipe, pictures, tmp_path, caplog):
+    seen = []
+
+    with caplog.at_level(logging.INFO, logger="cgrseg"):
+        best = train(
+            replace(recipe, start=StartConfig(backbone="not/there")),
+            pictures,
+            tmp_path / "second",
+            init=run / "last.safetensors",
+            watch=seen.append,
+        )
+
+    assert "gives the whole network (--init), so start.backbone (not/there) is not read" in caplog.text
+    assert isinstance(seen[0], Started)
+    assert seen[0].start == read_info(best).recipe.start == StartConfig()
+    assert torch.equal(
+        load_weights(best)[0].state_dict()[SCALE], load_weights(run / "last.safetensors")[0].state_dict()[SCALE]
+    )

@@ -1,0 +1,136 @@
+"""What `start.backbone` means, and that the file is the one it should be."""
+
+import hashlib
+import shutil
+
+import pytest
+import torch
+from huggingface_hub import constants
+from reference import timm_weights
+
+from cgrseg.config import ModelConfig, StartConfig
+from cgrseg.errors import CheckpointError
+from cgrseg.model import build_model
+from cgrseg.weights import find_weights, start_backbone
+from cgrseg.weights.start import find_backbone
+
+CONFIG = ModelConfig(size="s0", classes=3, trained_px=224)
+HUB = "timm/efficientformerv2_s0.snap_dist_in1k"
+
+
+@pytest.fixture(scope="module")
+def digest(imagenet_s0) -> str:
+    return hashlib.sha256(imagenet_s0.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of the hub, and no network."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def put(cache, file, published: str):
+    """A file as the hub's cache holds it, with the digest that the hub is to have published."""
+    folder = cache / f"models--{HUB.replace('/', '--')}"
+    for name in ("blobs", "refs", "snapshots/1f2e"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(file, folder / "blobs" / published)
+    (folder / "refs/main").write_text("1f2e")
+    (folder / "snapshots/1f2e/model.safetensors").symlink_to(f"../../blobs/{published}")
+    return folder
+
+
+def test_a_hub_id_is_found_in_the_cache_without_a_network(cache, imagenet_s0, digest):
+    put(cache, imagenet_s0, digest)
+    network = build_model(CONFIG)
+
+    done = start_backbone(network, CONFIG, StartConfig(backbone=HUB))
+
+    assert done == StartConfig(backbone=HUB, sha256=digest)
+    assert torch.equal(network.backbone.stem[0].conv.weight, timm_weights("s0")["stem.conv1.conv.weight"])
+
+
+def test_a_file_of_the_cache_that_is_not_what_the_hub_published_is_refused(cache, imagenet_s0):
+    put(cache, imagenet_s0, "0" * 64)
+
+    with pytest.raises(CheckpointError, match=r"is damaged: the hub published the SHA-256 0{64}, this file has"):
+        start_backbone(build_model(CONFIG), CONFIG, StartConfig(backbone=HUB))
+
+
+def test_a_blob_that_is_a_link_itself_is_compared_by_the_name_that_the_cache_gave_it(cache, imagenet_s0, digest):
+    folder = put(cache, imagenet_s0, digest)
+    (folder / "blobs" / digest).rename(cache / ("f" * 64))
+    (folder / "blobs" / digest).symlink_to(cache / ("f" * 64))
+
+    assert start_backbone(build_model(CONFIG), CONFIG, StartConfig(backbone=HUB)).sha256 == digest
+
+
+def test_without_a_network_the_error_says_what_to_do(cache):
+    with pytest.raises(CheckpointError, match=r"out of reach; where there is no network, download model.sa.*copy it"):
+        find_backbone(HUB)
+
+
+def test_a_hub_id_that_cannot_be_one_is_named_with_the_reason(cache):
+    with pytest.raises(CheckpointError, match=r"some--one/x is no local file, .* could not be fetched: Cannot have --"):
+        find_backbone("some--one/x")
+
+
+def test_weights_of_the_hub_that_are_not_there_are_an_error_too(cache):
+    with pytest.raises(CheckpointError, match=r"someone/network is no local file, and model.safetensors of the hub"):
+        find_weights("someone/network")
+
+
+@pytest.mark.parametrize("source", ["eformer_s1_450.pth", "weights/eformer_s1_450.pth", "./model", "/no/such/file", ""])
+def test_what_is_neither_a_file_nor_a_hub_id_is_named(source, cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(CheckpointError, match=r"start.backbone: .*: no such file, and no id of a hub repository such"):
+        find_backbone(source)
+
+
+def test_a_folder_is_no_hub_id(cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/mine").mkdir(parents=True)
+
+    with pytest.raises(CheckpointError, match="no such file"):
+        find_backbone("runs/mine")
+
+
+def test_a_file_is_used_where_it_lies_and_its_digest_noted(imagenet_s0, digest, monkeypatch):
+    monkeypatch.setenv("HOME", str(imagenet_s0.parent))
+
+    done = start_backbone(build_model(CONFIG), CONFIG, StartConfig(backbone=f"~/{imagenet_s0.name}"))
+
+    assert done.sha256 == digest
+
+
+def test_the_digest_that_a_recipe_asks_for_is_compared(imagenet_s0, digest):
+    start = StartConfig(backbone=str(imagenet_s0), sha256=digest.upper())
+
+    assert start_backbone(build_model(CONFIG), CONFIG, start).sha256 == digest
+    with pytest.raises(CheckpointError, match=rf"has the SHA-256 {digest}, but start.sha256 is abc: .*--set start.sha"):
+        start_backbone(build_model(CONFIG), CONFIG, StartConfig(backbone=str(imagenet_s0), sha256="abc"))
+
+
+def test_a_backbone_of_another_size_says_which_and_what_to_do(imagenet_s0):
+    config = ModelConfig(size="t")
+
+    with pytest.raises(CheckpointError) as caught:
+        start_backbone(build_model(config), config, StartConfig(backbone=str(imagenet_s0)))
+
+    assert str(caught.value) == (
+        f"{imagenet_s0} is an EfficientFormerV2-S0, the backbone of size s0, but model.size is t; choose "
+        "--set model.size=s0 or start from an EfficientFormerV2-S1 such as timm/efficientformerv2_s1.snap_dist_in1k"
+    )
+
+
+def test_no_backbone_leaves_the_random_start():
+    torch.manual_seed(0)
+    network = build_model(CONFIG)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    assert start_backbone(network, CONFIG, StartConfig()) == StartConfig()
+
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
