@@ -13,6 +13,7 @@ from jaxtyping import install_import_hook
 install_import_hook("cgrseg", "beartype.beartype")
 
 import pytest
+from browser import open_browser, visits
 
 SHARED = Path(os.environ.get("CGRSEG_SHARED", REPOSITORY.parent / "shared"))
 
@@ -46,6 +47,20 @@ def repository() -> Path:
 def photo() -> Path:
     """The bundled street photo."""
     return REPOSITORY / "src/cgrseg/assets/street.jpg"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless browser."""
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens an address in the browser; the test fails where the page complains."""
+    with visits(browser) as opens:
+        yield opens
 
 
 @pytest.fixture(scope="session")

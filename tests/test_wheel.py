@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cgrseg.report.page import SCRIPTS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -41,6 +43,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     own = [name for name in names if ".dist-info/" not in name]
     assert all(name.startswith("cgrseg/") for name in own)
     assert {"cgrseg/py.typed", "cgrseg/assets/camvid.json", "cgrseg/assets/street.jpg"} <= set(own)
+    assert {f"cgrseg/assets/report/report.{end}" for end in ("html", "css")} <= set(own)
+    assert {f"cgrseg/assets/report/{script}.js" for script in SCRIPTS} <= set(own)
     assert [name for name in names if name.endswith("/NOTICE")]
     assert wheel.stat().st_size < 25 * 2**20
 

@@ -6,6 +6,10 @@ import click
 
 from cgrseg.cli import options
 
+REPORT = (
+    "Write all that is known as a web page (.html), .json and .csv beside it; implies --boundary and --calibration."
+)
+
 
 def keep(group: str) -> Callable[[click.Context, click.Parameter, object], None]:
     """What puts an option among the settings of a group."""
