@@ -12,10 +12,9 @@ import pytest
 from colour_engine import CLASSES, ColourEngine, colour_info, flag
 from PIL import Image as Pillow
 
-from cgrseg import prediction
 from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.inference import Evidence
-from cgrseg.prediction import Failure, Segmentation, Segmenter, load
+from cgrseg.prediction import Failure, Segmentation, Segmenter, load, loading
 from cgrseg.streaming import AHEAD
 
 
@@ -299,7 +298,7 @@ def test_a_loaded_segmenter_has_the_module_and_the_classes(monkeypatch):
     from torch import nn
 
     module = nn.Conv2d(3, 3, 1)
-    monkeypatch.setattr(prediction, "open_weights", lambda source, classes: (module, colour_info()))
+    monkeypatch.setattr(loading, "open_weights", lambda source, classes: (module, colour_info()))
 
     segmenter = load("weights.safetensors", engine="torch")
 

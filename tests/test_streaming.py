@@ -146,3 +146,22 @@ def test_what_is_finished_early_is_handed_out_early():
 
     assert first.result() == 0
     assert submitted == [0]
+
+
+def test_workers_share_the_first_and_the_third_function_and_results_keep_their_order():
+    together = [threading.Barrier(3), threading.Barrier(3)]
+
+    def meet(place: int):
+        return lambda item: together[place].wait(PATIENCE) * 0 + item
+
+    assert results(overlap(range(6), meet(0), same, meet(1), workers=3)) == list(range(6))
+
+
+def test_workers_begin_few_items_before_the_first_is_fetched():
+    taken = []
+    pending = overlap(map(taken.append, count()), same, same, same, workers=4)
+
+    next(pending)
+
+    assert len(taken) <= AHEAD + 2 * 3
+    pending.close()

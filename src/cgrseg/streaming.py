@@ -3,7 +3,7 @@
     items --> first --> second --> third --> results
               item 3    item 2     item 1             at the same moment
 
-Each function has a thread of its own; NumPy, OpenCV, Pillow, the engines and the kernels let others run meanwhile.
+Each function has threads of its own; NumPy, OpenCV, Pillow, the engines and the kernels let others run meanwhile.
 """
 
 from collections import deque
@@ -21,15 +21,17 @@ AHEAD = 4
 
 
 def overlap(
-    items: Iterable[A], first: Callable[[A], B], second: Callable[[B], C], third: Callable[[C], D]
+    items: Iterable[A], first: Callable[[A], B], second: Callable[[B], C], third: Callable[[C], D], workers: int = 1
 ) -> Generator[Future[D], None, None]:
     """`third(second(first(item)))` of each item, in order and finished, with at most `AHEAD` of them begun.
 
-    Each function is called by one thread only. What one of them raises is raised by the `result()` of that item, and
+    Each function is called by one thread only; with several workers that many threads call the first, and as many the
+    third, and two more items are begun for each. What one of them raises is raised by the `result()` of that item, and
     does not touch the others. Nothing begins before the first result is asked for, and closing the iterator ends the
     threads after the calls they are in.
     """
-    pools = [ThreadPoolExecutor(1, thread_name_prefix=f"overlap-{place}") for place in ("first", "second", "third")]
+    threads = {"first": workers, "second": 1, "third": workers}
+    pools = [ThreadPoolExecutor(count, thread_name_prefix=f"overlap-{place}") for place, count in threads.items()]
 
     def submit(item: A) -> Future[D]:
         begun = pools[0].submit(first, item)
@@ -37,7 +39,7 @@ def overlap(
         return pools[2].submit(lambda: third(halfway.result()))
 
     try:
-        yield from in_order(items, submit, AHEAD)
+        yield from in_order(items, submit, AHEAD + 2 * (workers - 1))
     finally:
         for pool in pools:
             pool.shutdown(cancel_futures=True)

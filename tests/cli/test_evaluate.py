@@ -110,12 +110,64 @@ def test_a_rival_of_other_classes_is_refused_before_anything_is_scored(run, weig
     assert "11 classes but folder has 3" in result.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "protocol"),
+    [
+        ((), "whole picture, short side 64, long side at most 2048"),
+        (("--paper-exact",), "whole picture, short side 64, long side at most 2048; two-step resize"),
+        (
+            ("--protocol", "sliding"),
+            "sliding windows 512 x 512, stride 341 x 341, short side 64, long side at most 2048",
+        ),
+    ],
+)
+def test_the_protocol_is_named_in_what_is_printed_and_written(run, weights, labelled, tmp_path, arguments, protocol):
+    result = run("evaluate", weights, "--data", f"folder={labelled}", "--json", tmp_path / "scores.json", *arguments)
+
+    assert json.loads((tmp_path / "scores.json").read_text())["protocol"] == protocol
+    assert protocol in " ".join(result.out.split())
+    assert "2 pictures in " in result.err
+
+
+def test_workers_and_batches_do_not_change_the_report(run, weights, labelled, tmp_path):
+    for name, pace in (("one", ("--workers", 0)), ("many", ("--workers", 3, "--batch", 2))):
+        run("evaluate", weights, "--data", f"folder={labelled}", "--json", tmp_path / f"{name}.json", *pace)
+
+    one, many = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "many"))
+    assert many["miou"] == pytest.approx(one["miou"], abs=1e-3)
+    assert one.keys() == many.keys()
+
+
+def test_weights_are_calibrated_into_a_file(run, weights, labelled, tmp_path):
+    target = tmp_path / "calibrated.safetensors"
+    arguments = ("--calibrate", target, "--json", tmp_path / "scores.json")
+    result = run("evaluate", weights, "--data", f"folder={labelled}", *arguments)
+
+    report = json.loads((tmp_path / "scores.json").read_text())["calibrated"]
+    told = run("info", target).out
+    assert result.code == 0
+    assert f"temperature {report['temperature']:.3f}, written to {target}" in result.out.replace("\n", "")
+    assert f"temperature: {report['temperature']}" in told
+    assert report["file"] == str(target)
+    assert len(report["halves"]) == 2
+
+
+def test_weights_that_ship_with_the_package_are_calibrated_into_another_file(run, labelled):
+    arguments = ("--calibrate", "cgrseg-t-camvid")
+    result = run("evaluate", "cgrseg-t-camvid", "--data", f"folder={labelled}", *arguments)
+
+    assert result.code == 1
+    assert "cgrseg-t-camvid: calibrated weights go to a file whose name ends in .safetensors" in result.err
+
+
 def test_each_key_of_the_report_is_explained_in_the_docs(run, weights, labelled, tmp_path):
-    arguments = ("--against", weights, "--boundary", "--calibration", "--json", tmp_path / "scores.json")
+    target = ("--calibrate", tmp_path / "calibrated.safetensors")
+    arguments = ("--against", weights, "--boundary", "--calibration", *target, "--json", tmp_path / "scores.json")
     page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
 
     run("evaluate", weights, "--data", f"folder={labelled}", *arguments)
 
     report = json.loads((tmp_path / "scores.json").read_text())
-    nested = [report[name] for name in ("miou_by_rule", "bootstrap", "boundary", "comparison")]
+    nested = [report[name] for name in ("miou_by_rule", "bootstrap", "boundary", "comparison", "calibrated")]
+    nested += report["calibrated"]["halves"]
     assert not [key for tree in (report, *nested) for key in tree if f"`{key}`" not in page]

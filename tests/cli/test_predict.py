@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,17 @@ def test_each_picture_gets_a_label_map_of_its_size(run, weights, pictures, tmp_p
         with Image.open(line) as labels:
             assert labels.size == (60, 40)
     assert "2 of 2 pictures in " in result.err
+
+
+def test_pictures_are_shown_to_the_network_as_asked_for(run, weights, pictures, tmp_path):
+    for protocol in ("whole", "multi-scale"):
+        run("predict", pictures / "one.png", "-w", weights, "-o", tmp_path / protocol, "--protocol", protocol)
+
+    confidence = [
+        json.loads((tmp_path / protocol / "one.json").read_text())["confidence"]
+        for protocol in ("whole", "multi-scale")
+    ]
+    assert confidence[0] != confidence[1]
 
 
 def test_several_sources_are_taken_in_turn(run, weights, pictures, tmp_path):

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from cgrseg.config import InferenceConfig, ModelConfig, Recipe, TrainConfig
 from cgrseg.errors import CheckpointError
 from cgrseg.model import build_model
 from cgrseg.weights import WeightsInfo, find_weights, load_weights, open_weights, read_info, save_weights, start_from
+from cgrseg.weights.info import as_metadata
 
 CONFIG = ModelConfig(size="s0", classes=3, trained_px=256)
 INFO = WeightsInfo(
@@ -44,6 +46,16 @@ def test_a_file_gives_back_the_network_and_everything_said_about_it(file):
     with torch.inference_mode():
         torch.testing.assert_close(model(image), new_model()(image), rtol=0, atol=0)
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_file_written_before_there_were_temperatures_has_the_temperature_one(file, tmp_path):
+    metadata = as_metadata(INFO)
+    tree = json.loads(metadata["info"])
+    del tree["temperature"]
+    save_file(load_file(file), tmp_path / "old.safetensors", metadata | {"info": json.dumps(tree)})
+
+    assert load_weights(tmp_path / "old.safetensors")[1] == INFO
+    assert INFO.temperature == 1.0
 
 
 def test_half_a_file_is_half_as_large_and_loads_as_fp32(file, tmp_path):

@@ -29,7 +29,34 @@ def running(command: Callable[..., None]) -> Callable[..., None]:
     device = click.option("--device", default="cpu", show_default=True, help=told, expose_value=False, callback=put)
     told, count = "CPU threads.  [default: all cores]", click.IntRange(min=1)
     threads = click.option("--threads", type=count, help=told, expose_value=False, callback=put)
-    return engine(device(threads(command)))
+    choice, told = click.Choice(options.PROTOCOLS), "How pictures are shown to the network."
+    protocol = click.option(
+        "--protocol", type=choice, default="whole", show_default=True, help=told, expose_value=False, callback=put
+    )
+    told = "Go from logits to labels by the two steps of the authors' code."
+    paper = click.option("--paper-exact", is_flag=True, help=told, expose_value=False, callback=put)
+    return protocol(paper(engine(device(threads(command)))))
+
+
+def pace(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds how many things are done at a time; what is found does not depend on it."""
+    put = keep("pace")
+    told, count = "Threads that read pictures, and as many that count; 0 does one thing at a time.", click.IntRange(0)
+    workers = click.option(
+        "--workers", type=count, default=1, show_default=True, help=told, expose_value=False, callback=put
+    )
+    told, count = "Pictures of one size that may share a call of the engine.", click.IntRange(1)
+    batch = click.option(
+        "--batch", type=count, default=1, show_default=True, help=told, expose_value=False, callback=put
+    )
+    return workers(batch(command))
+
+
+def fitting(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds what is learnt from the pictures."""
+    told = "Fit confidence to the pictures, and write the weights with its temperature to this .safetensors file."
+    file = click.option("--calibrate", type=options.FILE, help=told, expose_value=False, callback=keep("fitting"))
+    return file(command)
 
 
 def measures(command: Callable[..., None]) -> Callable[..., None]:

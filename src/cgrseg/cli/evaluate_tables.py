@@ -21,13 +21,17 @@ def tables(report: dict) -> list[RenderableType]:
     result: list[RenderableType] = [scores(reports)]
     if "comparison" in report:
         result.append(comparison(report))
+    if "calibrated" in report:
+        result.append(calibrated(report["calibrated"]))
     return result
 
 
 def scores(reports: list[dict]) -> Table:
     """The scores of one model and how sure its means are, or of two side by side and what the first gains."""
     first = reports[0]
-    result = Table("class", title=f"{first['data']} {first['split']}, {first['pictures']} pictures")
+    result = Table(
+        "class", title=f"{first['data']} {first['split']}, {first['pictures']} pictures", caption=first["protocol"]
+    )
     headings = ["IoU, %", *(["boundary"] if "boundary" in first else [])]
     for heading in headings:
         for column in (heading, "against", "gain") if len(reports) > 1 else (heading,):
@@ -83,6 +87,22 @@ def comparison(report: dict) -> Text:
             lines.append(f"  {title}: {100 * found[key]:+.2f} ({span(found[f'{key}_interval'], signed=True)})")
     lines.append(f"  pictures better {found['better']}, worse {found['worse']}, equal {found['equal']}")
     return Text("\n".join(lines))
+
+
+def calibrated(found: dict) -> Text:
+    """The temperature that was fitted, and what it does to the calibration error."""
+    lines = [
+        f"temperature {found['temperature']:.3f}, written to {found['file']}",
+        "calibration error, before and after:",
+        f"  all pictures, which it was fitted on: {_falls(found)}",
+    ]
+    for title, half in zip(("first half, on the second", "second half, on the first"), found["halves"], strict=True):
+        lines.append(f"  {half['temperature']:.3f} fitted on the {title}: {_falls(half)}")
+    return Text("\n".join(lines))
+
+
+def _falls(errors: dict) -> str:
+    return f"{100 * errors['before']:.2f} -> {100 * errors['after']:.2f}"
 
 
 def percent(share: float | None) -> str:

@@ -44,6 +44,7 @@ def describe(report: dict) -> str:
         "inference": report["inference"],
         "classes": report["classes"]["names"],
         "scores": report["scores"],
+        "temperature": report["temperature"],
         "trained": trained if report["recipe"] else "elsewhere",
     }
     return yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=100).rstrip()

@@ -48,6 +48,8 @@ class DataPathType(click.ParamType[DataPath]):
 
 ENGINES = ("auto", "torch", "onnx", "openvino")
 """The names in `cgrseg.runtime.EngineName`, repeated so that --help need not import PyTorch."""
+PROTOCOLS = ("whole", "sliding", "multi-scale")
+"""The names in `cgrseg.inference.ProtocolName`, repeated for the same reason."""
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 MERGE = "cgrseg.merge"
@@ -56,6 +58,13 @@ MERGE = "cgrseg.merge"
 engine = click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
 device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, or one of several, cuda:1.")
 threads = click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+protocol = click.option(
+    "--protocol",
+    type=click.Choice(PROTOCOLS),
+    default="whole",
+    show_default=True,
+    help="How a picture is shown to the network.",
+)
 as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file, too.")
 
 

@@ -14,6 +14,7 @@ from cgrseg.cli import options
 from cgrseg.cli.progress import bar, say
 
 if TYPE_CHECKING:
+    from cgrseg.inference import ProtocolName
     from cgrseg.prediction import Failure, Segmentation
     from cgrseg.runtime import EngineName
 
@@ -26,11 +27,18 @@ MOST_SAVERS = 4
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("-w", "--weights", default="cgrseg-t-camvid", show_default=True, help="Bundled name, file or hub id.")
 @click.option("-o", "--output", type=options.FOLDER, default="out", show_default=True, help="Folder for the results.")
+@options.protocol
 @options.engine
 @options.device
 @options.threads
 def predict(
-    sources: tuple[str, ...], weights: str, output: Path, engine: "EngineName", device: str, threads: int | None
+    sources: tuple[str, ...],
+    weights: str,
+    output: Path,
+    protocol: "ProtocolName",
+    engine: "EngineName",
+    device: str,
+    threads: int | None,
 ) -> None:
     """Write a label map for every picture of SOURCE. A file, a folder or a pattern; an overlay and areas come too."""
     import cgrseg
@@ -38,7 +46,7 @@ def predict(
 
     started = time.perf_counter()
     total = sum(len(find_images(source)) for source in sources)
-    segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads)
+    segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
     done = 0
     with bar("pictures", total) as show:
         for count, outcome in enumerate(save_all(segmenter.stream(sources), output), start=1):

@@ -51,6 +51,10 @@ class Reliability:
         }
 
 
+NOTHING = Reliability(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.zeros(BINS))
+"""Of no pixels."""
+
+
 def reliability(truth: LabelMap, prediction: LabelMap, confidence: Confidence) -> Reliability:
     """The labelled pixels of one picture by confidence; ignored ones are not counted."""
     ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max

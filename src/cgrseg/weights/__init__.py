@@ -8,7 +8,7 @@ from cgrseg.errors import CheckpointError
 from cgrseg.model import CGRSeg
 from cgrseg.weights.backbone import fill_backbone, read_backbone, refuse_backbone
 from cgrseg.weights.bundled import bundled_names, find_weights
-from cgrseg.weights.checkpoint import load_weights, read_info, save_weights, start_from
+from cgrseg.weights.checkpoint import load_weights, read_info, save_weights, start_from, write_tensors
 from cgrseg.weights.info import WeightsInfo
 from cgrseg.weights.official import read_official
 from cgrseg.weights.start import start_backbone
@@ -27,6 +27,7 @@ __all__ = [
     "start_backbone",
     "start_from",
     "with_classes",
+    "write_tensors",
 ]
 
 

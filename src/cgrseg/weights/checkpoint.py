@@ -17,7 +17,11 @@ CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
 
 def save_weights(path: Path, model: nn.Module, info: WeightsInfo, *, half: bool = False) -> None:
     """Write weights and what they say about themselves, atomically; `half` stores fp16."""
-    tensors = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
+    write_tensors(path, {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}, info)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], info: WeightsInfo) -> None:
+    """Write tensors as they are and what they say about themselves, atomically."""
     with replacing(path) as unfinished:
         unfinished.write_bytes(save(tensors, as_metadata(info)))  # save_file would make it readable by its owner only
 

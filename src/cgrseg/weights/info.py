@@ -35,6 +35,12 @@ class WeightsInfo:
     """Optimizer steps behind them."""
     trained_on: tuple[str, ...] = ()
     """SHA-256 (first 16 hex digits) of each training picture's RGB pixels, to find leaks."""
+    temperature: float = 1.0
+    """Divides the logits that confidence comes from; fitted by `cgrseg evaluate --calibrate`.
+
+    Labels do not depend on it, so it raised no format version: an older cgrseg gives the same labels, and the
+    confidence that it always gave.
+    """
 
 
 def as_metadata(info: WeightsInfo) -> dict[str, str]:
@@ -69,4 +75,5 @@ def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
         scores=tree["scores"],
         step=tree["step"],
         trained_on=tuple(tree["trained_on"]),
+        temperature=float(tree.get("temperature", 1.0)),
     )

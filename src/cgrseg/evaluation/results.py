@@ -1,23 +1,21 @@
-"""Scoring: the label maps of a segmenter against a data set's annotations, at the annotations' own sizes.
+"""What an evaluation finds, and how two of them differ.
+
+    Evaluation -- scores, protocol, areas of each picture --+-- as_tree --> JSON
+    Evaluation ---------------------------------------------+-- compare --> Comparison
 
 Axes: k classes.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from jaxtyping import Int64
 
-from cgrseg.arrays import LabelMap
 from cgrseg.classes import ClassTable
-from cgrseg.data.datasets import LabelledImages
-from cgrseg.errors import DatasetError
-from cgrseg.metrics import Scores, confusion, scores
-from cgrseg.metrics.boundaries import BoundaryScores, boundary_areas, boundary_scores
-from cgrseg.metrics.calibration import BINS, Reliability, reliability
+from cgrseg.metrics import Scores
+from cgrseg.metrics.boundaries import BoundaryScores
+from cgrseg.metrics.calibration import Reliability
 from cgrseg.metrics.resampling import DRAWS, LEVEL, SEED, Areas, Interval, interval, resample
-from cgrseg.prediction import Segmenter
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +29,7 @@ class Evaluation:
     names: tuple[str, ...]
     """Of the pictures."""
     protocol: str
+    """How pictures were shown to the network, in a line."""
     matrix: Int64[np.ndarray, "k k"] = field(repr=False)
     """Pixels of each true class (row) that were labelled as each class (column)."""
     areas: Areas = field(repr=False)
@@ -39,6 +38,8 @@ class Evaluation:
     """Where it was asked for."""
     reliability: Reliability | None = None
     """Where it was asked for."""
+    temperature: float = 1.0
+    """Of the weights; it divides the logits that confidence comes from."""
 
     @property
     def pictures(self) -> int:
@@ -52,6 +53,7 @@ class Evaluation:
             "split": self.split,
             "pictures": self.pictures,
             "protocol": self.protocol,
+            "temperature": self.temperature,
             "miou": self.scores.miou,
             "pixel_accuracy": self.scores.pixel_accuracy,
             "mean_accuracy": self.scores.mean_accuracy,
@@ -124,79 +126,3 @@ def _mean(values: np.ndarray) -> float | None:
     """The mean of those that are known."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None
-
-
-def evaluate(
-    segmenter: Segmenter,
-    dataset: LabelledImages,
-    on_progress: Callable[[int], None] | None = None,
-    *,
-    boundary: bool = False,
-    calibration: bool = False,
-) -> Evaluation:
-    """Score a segmenter on every picture of a data set, one at a time.
-
-    Args:
-        segmenter: what `cgrseg.load` gives, on any engine.
-        dataset: what `open_dataset` gives; its classes must be the model's.
-        on_progress: called after each picture with the number done.
-        boundary: score the edges of the classes, too.
-        calibration: compare confidence with accuracy, too; it costs more than the labels.
-
-    Raises:
-        DatasetError: the data set has other classes than the model.
-    """
-    require_same_classes(segmenter.classes, dataset)
-    tally = _Tally(len(dataset), len(dataset.classes))
-    for index in range(len(dataset)):
-        truth, answer = dataset.labels(index), segmenter(dataset.image(index))
-        tally.count(index, truth, answer.labels)
-        if boundary:
-            tally.edges += boundary_areas(truth, answer.labels, len(dataset.classes))
-        if calibration:
-            tally.reliability += reliability(truth, answer.labels, answer.confidence)
-        if on_progress is not None:
-            on_progress(index + 1)
-    sides = segmenter.info.inference
-    return Evaluation(
-        scores=scores(tally.matrix),
-        classes=dataset.classes,
-        kind=dataset.kind,
-        split=dataset.split,
-        names=tuple(pair.name for pair in dataset.pairs),
-        protocol=f"whole picture, short side {sides.short_px}, long side at most {sides.long_px}",
-        matrix=tally.matrix,
-        areas=tally.areas,
-        boundary=boundary_scores(tally.edges) if boundary else None,
-        reliability=tally.reliability if calibration else None,
-    )
-
-
-class _Tally:
-    """What has been counted so far."""
-
-    def __init__(self, pictures: int, classes: int) -> None:
-        self.matrix = np.zeros((classes, classes), np.int64)
-        self.areas = Areas(np.zeros((pictures, classes), np.int64), np.zeros((pictures, classes), np.int64))
-        self.edges = np.zeros((2, classes), np.int64)
-        self.reliability = Reliability(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.zeros(BINS))
-
-    def count(self, index: int, truth: LabelMap, labels: LabelMap) -> None:
-        """Count the pixels of one picture."""
-        matrix = confusion(truth, labels, len(self.matrix))
-        self.matrix += matrix
-        self.areas.hits[index] = matrix.diagonal()
-        self.areas.unions[index] = matrix.sum(axis=0) + matrix.sum(axis=1) - matrix.diagonal()
-
-
-def require_same_classes(classes: ClassTable, dataset: LabelledImages) -> None:
-    """Refuse to score a model on a data set of other classes."""
-    if classes.names == dataset.classes.names:
-        return
-    if len(classes) != len(dataset.classes):
-        difference = f"{len(classes)} classes but {dataset.kind} has {len(dataset.classes)}"
-    else:
-        pairs = zip(classes.names, dataset.classes.names, strict=True)
-        own, other = next((own, other) for own, other in pairs if own != other)
-        difference = f"a class {own!r} where {dataset.kind} has {other!r}"
-    raise DatasetError(f"the model predicts {difference}; score it on data with its own classes")

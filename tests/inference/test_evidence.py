@@ -10,7 +10,7 @@ from cgrseg.weights import WeightsInfo
 
 
 def predict(engine: Engine, info: WeightsInfo, image: np.ndarray) -> Evidence:
-    return infer(engine, prepare(image, info), image.shape[:2])
+    return infer(engine, [(prepare(image, info), image.shape[:2])])[0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""What `cgrseg evaluate` does, one after the other: open the pictures, score them, fit a temperature to them."""
+
+import time
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cgrseg.cli import options
+from cgrseg.cli.progress import bar
+
+if TYPE_CHECKING:
+    from cgrseg.data.datasets import LabelledImages
+    from cgrseg.evaluation import Evaluation
+    from cgrseg.prediction import Segmenter
+
+
+def opened(data: options.DataPath, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":
+    """The pictures, split and merged as the first weights' own recipe says where it is for such data."""
+    import cgrseg
+    from cgrseg.evaluation import require_same_classes
+
+    recipe, classes = segmenters[0].info.recipe, segmenters[0].classes
+    hold_out = recipe.data.hold_out if recipe else ""
+    merge = data.merge or (recipe.data.merge if recipe and recipe.data.kind == data.kind else {})
+    dataset = cgrseg.open_dataset(data.kind, data.path, split, hold_out, classes, merge)
+    for segmenter in segmenters:
+        require_same_classes(segmenter.classes, dataset)
+    return dataset
+
+
+def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", settings: dict) -> "list[Evaluation]":
+    """The scores of each, one after the other."""
+    import cgrseg
+
+    pictures, started = len(dataset), time.perf_counter()
+    how = settings["measures"] | settings["pace"]
+    with bar("pictures", len(segmenters) * pictures) as show:
+        results = [
+            cgrseg.evaluate(segmenter, dataset, lambda done, before=before: show(before + done), **how)
+            for before, segmenter in zip(count(0, pictures), segmenters, strict=False)
+        ]
+    click.echo(f"{len(results) * pictures} pictures in {time.perf_counter() - started:.1f} s", err=True)
+    return results
+
+
+def calibrated(segmenter: "Segmenter", dataset: "LabelledImages", file: Path, pace: dict[str, int]) -> dict:
+    """Fit the temperature and write the weights with it; what that changes."""
+    from cgrseg.evaluation import calibrate, write_temperature
+
+    with bar("calibrating", 2 * len(dataset)) as show:
+        found = calibrate(segmenter, dataset, show, **pace)
+    write_temperature(segmenter.weights, file, found.temperature)
+    return {"file": str(file)} | found.as_tree()

@@ -1,0 +1,106 @@
+"""Scoring: the label maps of a segmenter against a data set's annotations, at the annotations' own sizes.
+
+    picture, annotation -- passing -- label map -- Count of one picture --+
+    picture, annotation -- passing -- label map -- Count of one picture --+-- added up in order -- Evaluation
+
+Axes: k classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from cgrseg.arrays import LabelMap
+from cgrseg.data.datasets import LabelledImages
+from cgrseg.evaluation.passing import pass_over, require_same_classes
+from cgrseg.evaluation.results import Evaluation
+from cgrseg.metrics import confusion, scores
+from cgrseg.metrics.boundaries import boundary_areas, boundary_scores
+from cgrseg.metrics.calibration import NOTHING, Reliability, reliability
+from cgrseg.metrics.resampling import Areas
+from cgrseg.prediction import Segmentation, Segmenter
+
+
+def evaluate(
+    segmenter: Segmenter,
+    dataset: LabelledImages,
+    on_progress: Callable[[int], None] | None = None,
+    *,
+    boundary: bool = False,
+    calibration: bool = False,
+    workers: int = 1,
+    batch: int = 1,
+) -> Evaluation:
+    """Score a segmenter on every picture of a data set.
+
+    Args:
+        segmenter: what `cgrseg.load` gives, on any engine, with any protocol.
+        dataset: what `open_dataset` gives; its classes must be the model's.
+        on_progress: called after each picture with the number done.
+        boundary: score the edges of the classes, too.
+        calibration: compare confidence with accuracy, too; it costs more than the labels.
+        workers: threads that read pictures, and as many that count, while the network works on others; 0 does one thing
+            after the other. The counts are the same.
+        batch: pictures that may share a call of the engine; those of one size do.
+
+    Raises:
+        DatasetError: the data set has other classes than the model.
+    """
+    require_same_classes(segmenter.classes, dataset)
+    classes = len(dataset.classes)
+
+    def count(truth: LabelMap, answer: Segmentation) -> Count:
+        return Count(
+            matrix=confusion(truth, answer.labels, classes),
+            edges=boundary_areas(truth, answer.labels, classes) if boundary else np.zeros((2, classes), np.int64),
+            reliability=reliability(truth, answer.labels, answer.confidence) if calibration else NOTHING,
+        )
+
+    tally = _Tally(len(dataset), classes)
+    for index, counted in enumerate(pass_over(segmenter, dataset, count, workers=workers, batch=batch)):
+        tally.add(index, counted)
+        if on_progress is not None:
+            on_progress(index + 1)
+    return Evaluation(
+        scores=scores(tally.matrix),
+        classes=dataset.classes,
+        kind=dataset.kind,
+        split=dataset.split,
+        names=tuple(pair.name for pair in dataset.pairs),
+        protocol=segmenter.protocol.describe(segmenter.info.inference),
+        matrix=tally.matrix,
+        areas=tally.areas,
+        boundary=boundary_scores(tally.edges) if boundary else None,
+        reliability=tally.reliability if calibration else None,
+        temperature=segmenter.info.temperature,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Count:
+    """What one picture adds."""
+
+    matrix: Int64[np.ndarray, "k k"]
+    edges: Int64[np.ndarray, "2 k"]
+    reliability: Reliability
+
+
+class _Tally:
+    """What has been counted so far."""
+
+    def __init__(self, pictures: int, classes: int) -> None:
+        self.matrix = np.zeros((classes, classes), np.int64)
+        self.areas = Areas(np.zeros((pictures, classes), np.int64), np.zeros((pictures, classes), np.int64))
+        self.edges = np.zeros((2, classes), np.int64)
+        self.reliability = NOTHING
+
+    def add(self, index: int, counted: Count) -> None:
+        """Add the pixels of one picture; always in the order of the pictures, so that floats add up to the same."""
+        matrix = counted.matrix
+        self.matrix += matrix
+        self.areas.hits[index] = matrix.diagonal()
+        self.areas.unions[index] = matrix.sum(axis=0) + matrix.sum(axis=1) - matrix.diagonal()
+        self.edges += counted.edges
+        self.reliability += counted.reliability
