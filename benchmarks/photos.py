@@ -131,7 +131,7 @@ def told(run: Path, data: Path, start: str | None) -> dict:
         "data": data.name,
         "start": start or "scratch",
         "seed": recipe["train"]["seed"],
-        "steps_planned": recipe["train"]["steps"],
+        "steps": recipe["train"]["steps"],
         "miou_by_step": scored,
         "minutes": json.loads((run / "minutes.json").read_text()),
         "recipe": recipe,
