@@ -245,7 +245,7 @@ def test_pictures_alone_are_enough_and_the_run_repeats_from_its_own_recipe(run, 
     assert (planned.code, scored.code, again.code) == (0, 0, 0), planned.err
     assert planned.out.strip() == "runs/labelled/best.safetensors"
     assert "3 pictures to learn from, 1 to score on, split by content: 4 scenes" in planned.err
-    assert "train.steps 2: train.steps as you set" in planned.err
+    assert "train.steps 2: as you set" in planned.err
     assert "VERDICT: mIoU" in planned.err
     assert "LABEL THESE NEXT" in planned.err
     assert "folder holdout, 1 pictures" in scored.out

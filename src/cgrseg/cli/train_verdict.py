@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 COURSES = {
-    "overfitted": "It overfitted: the score fell after step {best_step:,} of {last_step:,}. The best weights are kept.",
+    "overfitted": "The score fell after step {best_step:,} of {last_step:,} (overfitting or chance); the best is kept.",
     "stopped": "It stopped at step {last_step:,} of {steps:,}, since the score got no better after step {best_step:,}.",
     "rising": "It was still getting better at the end. More steps may help: train anew with --set train.steps={twice}",
     "level": "The score had levelled off by the end (best at step {best_step:,} of {steps:,}).",

@@ -74,9 +74,11 @@ class Choice:
         return replace(self, settings=values, given=given)
 
     def __str__(self) -> str:
-        given = f"{', '.join(sorted(self.given))} as you set" if self.given else ""
-        why = "" if self.given and self.given == self.settings.keys() else self.reason
-        return "; ".join(part for part in (why, given) if part)
+        if not self.given:
+            return self.reason
+        if self.given == self.settings.keys():
+            return "as you set"
+        return f"{self.reason}; {', '.join(sorted(self.given))} as you set"
 
 
 def _parts(settings: Mapping[str, object]) -> list[tuple[str, str, str]]:
