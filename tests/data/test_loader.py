@@ -1,6 +1,8 @@
 """Batches are a function of (seed, step, place), whoever prepares them."""
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from cgrseg.config import DataConfig
 from cgrseg.data import loader
 from cgrseg.data.datasets import open_dataset
 from cgrseg.data.loader import Share, draw_crop, place_in_data, training_batches
-from cgrseg.errors import DatasetError
+from cgrseg.errors import DatasetError, TrainingError
 
 CONFIG = DataConfig(fit_px=(24, 32), crops_px=((16, 24), (24, 16)), workers=0)
 
@@ -109,6 +111,25 @@ def test_a_bad_label_surfaces_as_one_sentence_from_any_process(dataset, workers)
         batches(dataset, workers=workers)
 
     assert "Traceback" not in str(raised.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # torch's own workers, from 3.12
+def test_a_worker_that_dies_is_one_sentence(dataset, monkeypatch):
+    monkeypatch.setattr(loader, "train_sample", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+
+    with pytest.raises(
+        TrainingError, match=r"prepares pictures died: .*try fewer data\.workers \(now 1\)"
+    ):
+        batches(dataset, workers=1)
+
+
+def test_processes_read_the_places_of_a_batch_that_are_theirs(dataset):
+    whole = batches(dataset)
+    parts = [batches(dataset, places=slice(0, 1)), batches(dataset, places=slice(1, 3))]
+
+    for batch, first, second in zip(whole, *parts, strict=True):
+        assert torch.equal(batch.images, torch.cat([first.images, second.images]))
+        assert batch.names == first.names + second.names
 
 
 def test_a_fault_of_ours_names_the_picture(dataset, monkeypatch):
