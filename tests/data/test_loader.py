@@ -117,9 +117,7 @@ def test_a_bad_label_surfaces_as_one_sentence_from_any_process(dataset, workers)
 def test_a_worker_that_dies_is_one_sentence(dataset, monkeypatch):
     monkeypatch.setattr(loader, "train_sample", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 
-    with pytest.raises(
-        TrainingError, match=r"prepares pictures died: .*try fewer data\.workers \(now 1\)"
-    ):
+    with pytest.raises(TrainingError, match=r"prepares pictures died: .*try fewer data\.workers \(now 1\)"):
         batches(dataset, workers=1)
 
 
