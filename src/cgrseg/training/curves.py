@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from cgrseg.files import replacing
 from cgrseg.training.log import read_events
 
-WINDOW = 0.02
+WINDOW = 0.05
 """The share of the steps that the smooth curve of the loss averages over."""
 
 
