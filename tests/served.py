@@ -91,9 +91,10 @@ def save_tiny(path: Path, short_px: int = 64, long_px: int = 128) -> Path:
 class Served:
     """A server process, as its clients and its operator see it."""
 
-    def __init__(self, arguments: tuple[str, ...]) -> None:
-        command = [sys.executable, "-m", "cgrseg", "serve", "--port", "0", *arguments]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ.copy())
+    def __init__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *command], stderr=subprocess.PIPE, text=True, env=os.environ.copy()
+        )
         self.lines: list[str] = []
         threading.Thread(target=self._collect, daemon=True).start()
         wait_until(lambda: any("serving on" in line for line in self.lines) or self.process.poll() is not None)
@@ -104,9 +105,13 @@ class Served:
     def _collect(self) -> None:
         self.lines.extend(iter(self.process.stderr.readline, ""))
 
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection that is the caller's to use and to close."""
+        return http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
+
     def ask(self, method: str, path: str, body=None, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
         """One request on a connection of its own: status, headers, body."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
+        connection = self.connect()
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
@@ -143,7 +148,21 @@ class Served:
 @contextmanager
 def serving(*arguments: object) -> Iterator[Served]:
     """`cgrseg serve` with these arguments, on a free port."""
-    served = Served(tuple(map(str, arguments)))
+    with _running(["-m", "cgrseg", "serve", "--port", "0", *map(str, arguments)]) as served:
+        yield served
+
+
+@contextmanager
+def serving_gated(folder: Path, **settings: float) -> Iterator[tuple[Served, Path]]:
+    """A server whose engine waits while the file that comes with it is there, and notes in `asked` when it is asked."""
+    given = [f"{name}={value}" for name, value in settings.items()]
+    with _running([str(Path(__file__).with_name("gated_server.py")), str(folder), *given]) as served:
+        yield served.wait_ready(), folder / "closed"
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[Served]:
+    served = Served(command)
     try:
         yield served
     finally:

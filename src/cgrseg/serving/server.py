@@ -3,11 +3,14 @@
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from socket import socket
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from cgrseg.prediction import Segmenter
 from cgrseg.serving.app import build_app
 from cgrseg.serving.settings import ServeConfig
 
@@ -18,7 +21,13 @@ SPARE_SECONDS = 10
 
 
 class Server(uvicorn.Server):
-    """A server that says that it stops before it does."""
+    """A server that says where it is once it answers, and that it stops before it does."""
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            host, port = listening.getsockname()[:2]
+            logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         app = self.config.app
@@ -27,16 +36,21 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(config: ServeConfig, host: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C; port 0 takes a free one.
+def serve(config: ServeConfig, host: str, port: int, load_weights: Callable[[str], Segmenter] | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C; what is in hand then is finished.
+
+    Args:
+        config: the settings.
+        host: where to listen.
+        port: 0 takes a free one, which the log names.
+        load_weights: takes the place of `cgrseg.load` with the settings' engine.
 
     Raises:
         CGRSegError: two models would have one name.
-        OSError: the address is taken.
     """
     log_access()
     settings = uvicorn.Config(
-        build_app(config),
+        build_app(config, load_weights),
         host=host,
         port=port,
         log_config=None,
@@ -45,8 +59,6 @@ def serve(config: ServeConfig, host: str, port: int) -> None:
         timeout_graceful_shutdown=round(config.deadline_s) + SPARE_SECONDS,
     )
     listening = settings.bind_socket()
-    shown = f"[{host}]" if ":" in host else host
-    logger.info("serving on http://%s:%d", shown, listening.getsockname()[1])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # uvicorn's own heed them meanwhile; afterwards the exit code is 0
     Server(settings).run(sockets=[listening])
