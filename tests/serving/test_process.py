@@ -47,7 +47,7 @@ def test_a_broken_model_is_named_and_the_others_serve(tiny, photo, tmp_path):
     with serving(tmp_path / "broken.safetensors", tiny) as served:
         assert served.answers("/v2/health/live", 200)
         assert served.answers("/v2/health/ready", 503)
-        wait_until(lambda: {"broken": "failed", "tiny": "ready"} == states(served))
+        wait_until(lambda: states(served) == {"broken": "failed", "tiny": "ready"})
         models = json.loads(served.ask("GET", "/v1/models")[2])["models"]
 
         assert served.answers("/v2/health/ready", 503)
