@@ -12,6 +12,7 @@ from cgrseg.cli.evaluate import evaluate
 from cgrseg.cli.export import export
 from cgrseg.cli.info import info
 from cgrseg.cli.predict import predict
+from cgrseg.cli.serve import serve
 from cgrseg.cli.train import train
 from cgrseg.errors import CGRSegError
 
@@ -20,7 +21,9 @@ EXAMPLE = "\b\nExample:\n  cgrseg predict photo.jpg"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(commands=[predict, train, evaluate, data, export, benchmark, info], epilog=EXAMPLE, context_settings=HELP)
+@click.group(
+    commands=[predict, train, evaluate, data, export, benchmark, serve, info], epilog=EXAMPLE, context_settings=HELP
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
     """Turn pictures into maps of labels, and learn to from labelled pictures."""

@@ -44,9 +44,21 @@ def read_image(path: Path) -> Image:
     return decode_image(_read_bytes(path), str(path))
 
 
-def decode_image(data: bytes, name: str) -> Image:
-    """The picture in the bytes of a file, upright, as RGB; `name` is what errors call it."""
-    with _opened(data, name) as picture:
+def decode_image(
+    data: bytes, name: str, *, formats: tuple[str, ...] | None = None, most_pixels: int = MAX_PIXELS
+) -> Image:
+    """The picture in the bytes of a file, upright, as RGB.
+
+    Args:
+        data: the bytes.
+        name: what errors call the picture.
+        formats: the names, in Pillow's words, of the only formats that are looked for.
+        most_pixels: a larger picture is refused by what its header says.
+
+    Raises:
+        ImageError: it cannot be decoded.
+    """
+    with _opened(data, name, formats, most_pixels) as picture:
         ImageOps.exif_transpose(picture, in_place=True)
         return to_rgb(picture)
 
@@ -87,31 +99,33 @@ def _read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def _opened(data: bytes, name: str) -> Iterator[ImageFile.ImageFile]:
+def _opened(
+    data: bytes, name: str, formats: tuple[str, ...] | None = None, most_pixels: int = MAX_PIXELS
+) -> Iterator[ImageFile.ImageFile]:
     """A picture whose header is read, with everything that goes wrong inside the block turned into one sentence."""
     if not data:
         raise ImageError(f"{name} is empty (0 bytes); copy or download it again")
     try:
         # Set and left: putting the old filters back would put back what other threads have changed meanwhile.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        with Pillow.open(io.BytesIO(data)) as picture:
-            _refuse_bomb(picture.width * picture.height, name)
+        with Pillow.open(io.BytesIO(data), formats=formats) as picture:
+            _refuse_bomb(picture.width * picture.height, name, most_pixels)
             yield picture
     except ImageError:
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{name} {_what_instead(data)}; save the picture again as JPEG or PNG") from None
     except Pillow.DecompressionBombError:
-        _refuse_bomb(MAX_PIXELS + 1, name)
+        _refuse_bomb(MAX_PIXELS + 1, name, min(MAX_PIXELS, most_pixels))
     except MemoryError:
         raise ImageError(f"{name} does not fit in memory; shrink it or cut it into tiles") from None
     except Exception as error:  # noqa: BLE001  decoders raise anything at all on malformed bytes
         raise ImageError(f"{name} is damaged or cut short: {reason(error)}; copy or download it again") from None
 
 
-def _refuse_bomb(pixels: int, name: str) -> None:
-    if pixels > MAX_PIXELS:
-        raise ImageError(f"{name} claims more than {MAX_PIXELS:,} pixels; shrink it or cut it into tiles")
+def _refuse_bomb(pixels: int, name: str, most: int) -> None:
+    if pixels > most:
+        raise ImageError(f"{name} claims more than {most:,} pixels; shrink it or cut it into tiles")
 
 
 def _what_instead(data: bytes) -> str:
@@ -182,14 +196,20 @@ def write_image(path: Path, image: Image) -> None:
 
 def write_palette_png(path: Path, labels: LabelMap, colours: tuple[Colour, ...]) -> None:
     """Write class numbers that viewers show in colour, 255 = ignore in black; 16-bit numbers become plain gray."""
+    picture = palette_picture(labels, colours)
+    with replacing(path) as unfinished:
+        picture.save(unfinished, format="PNG")
+
+
+def palette_picture(labels: LabelMap, colours: tuple[Colour, ...]) -> Pillow.Image:
+    """The picture that `write_palette_png` writes."""
     picture = Pillow.fromarray(labels)
     if labels.dtype == np.uint8:
         palette = np.zeros((256, 3), np.uint8)
         palette[: len(colours)] = np.array(colours, np.uint8).reshape(-1, 3)[:256]
         palette[IGNORE] = 0
         picture.putpalette(palette.tobytes())
-    with replacing(path) as unfinished:
-        picture.save(unfinished, format="PNG")
+    return picture
 
 
 def find_images(source: str | Path) -> list[Path]:

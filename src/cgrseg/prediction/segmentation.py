@@ -49,7 +49,7 @@ class Segmentation:
 
     def areas(self) -> dict[str, float]:
         """The share of the picture, 0..1, of each class present, the largest first."""
-        return {row["name"]: row["area"] for row in self._rows()}
+        return {row["name"]: row["area"] for row in self.rows()}
 
     def overlay(self) -> Image:
         """The picture under its classes' colours, at its own size."""
@@ -87,10 +87,10 @@ class Segmentation:
             "height": height,
             "width": width,
             "confidence": float(self.confidence.mean(dtype=np.float64)),
-            "classes": self._rows(),
+            "classes": self.rows(),
         }
 
-    def _rows(self) -> list[dict]:
+    def rows(self) -> list[dict]:
         """What is known of each class present, the largest area first."""
         pixels = np.bincount(self.labels.ravel(), minlength=len(self.classes))[: len(self.classes)]
         return [

@@ -1,0 +1,78 @@
+"""The application: routes, the guard before them, and every error as one sentence."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+import cgrseg
+from cgrseg.errors import CGRSegError
+from cgrseg.prediction import Segmenter
+from cgrseg.serving import inference_protocol, pictures
+from cgrseg.serving.guard import Guard
+from cgrseg.serving.house import House, house_of
+from cgrseg.serving.refusals import Refusal
+from cgrseg.serving.settings import ServeConfig
+
+PAGE = Path(__file__).parent / "page"
+
+
+def build_app(config: ServeConfig, load_weights: Callable[[str], Segmenter] | None = None) -> FastAPI:
+    """The application of a server; its models load once it runs.
+
+    Args:
+        config: its settings.
+        load_weights: takes the place of `cgrseg.load` with the settings' engine.
+
+    Raises:
+        CGRSegError: two models would have one name.
+    """
+    house = House(config, load_weights)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001  FastAPI calls it so
+        house.start()
+        yield
+        house.stop()
+
+    app = FastAPI(title="cgrseg", version=cgrseg.__version__, summary="Pictures to label maps", lifespan=lifespan)
+    app.state.house = house
+    app.include_router(pictures.router, tags=["pictures"])
+    app.include_router(inference_protocol.router, tags=["Open Inference Protocol"])
+    app.add_api_route("/metrics", _metrics, methods=["GET"], response_class=Response, tags=["operation"])
+    if PAGE.is_dir():
+        app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    for kind in (CGRSegError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _refuse)
+    app.add_middleware(Guard, counters=house.counters, token=config.token)
+    return app
+
+
+async def _metrics(request: Request) -> Response:
+    """Counters in Prometheus' text format."""
+    return Response(house_of(request).counters.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Any error that is somebody's mistake, as one sentence."""
+    refusal = _as_refusal(error)
+    request.state.exchange.kind = refusal.kind
+    return JSONResponse({"error": str(refusal)}, refusal.status, refusal.headers)
+
+
+def _as_refusal(error: Exception) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, HTTPException):
+        return Refusal(error.status_code, "request", str(error.detail).lower(), dict(error.headers or {}))
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"][1:]))
+        return Refusal(422, "request", f"{place}: {first['msg'][:1].lower()}{first['msg'][1:300]}")
+    return Refusal(400, "picture", str(error))

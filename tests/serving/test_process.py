@@ -1,0 +1,61 @@
+"""`cgrseg serve` as its operator knows it: a process with weights, from loading to the end."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from served import png, serving, wait_until
+
+import cgrseg
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_label_map_over_http_is_the_offline_one_byte_for_byte(server, tiny, photo, tmp_path):
+    offline = cgrseg.load(tiny)(photo)
+
+    status, _, over_http = server.ask("POST", "/v1/segment", photo.read_bytes())
+    arrays = server.ask("POST", "/v1/segment?format=npz", photo.read_bytes())[2]
+
+    assert status == 200
+    assert over_http == offline.save(tmp_path).read_bytes()
+    assert np.array_equal(np.load(io.BytesIO(arrays))["labels"], offline.labels)
+    assert np.array_equal(np.load(io.BytesIO(arrays))["confidence"], offline.confidence)
+
+
+def test_every_odd_picture_gets_a_map_of_its_size_or_a_sentence(server, shared_data):
+    files = sorted(file for file in (shared_data / "odd_images").iterdir() if file.suffix != ".tsv")
+    assert len(files) > 10
+
+    for file in files:
+        status, headers, body = server.ask("POST", "/v1/segment", file.read_bytes())
+        if status == 200:
+            expected = cgrseg.data.images.read_size(file)
+            assert Image.open(io.BytesIO(body)).size == expected[::-1], file.name
+            assert (int(headers["X-Height"]), int(headers["X-Width"])) == expected, file.name
+        else:
+            assert status in (400, 413), file.name
+            assert json.loads(body)["error"], file.name
+    assert server.ask("POST", "/v1/segment", png(np.zeros((9, 9, 3), np.uint8)))[0] == 200
+
+
+def test_a_broken_model_is_named_and_the_others_serve(tiny, photo, tmp_path):
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+
+    with serving(tmp_path / "broken.safetensors", tiny) as served:
+        assert served.answers("/v2/health/live", 200)
+        assert served.answers("/v2/health/ready", 503)
+        wait_until(lambda: states(served) == {"broken": "failed", "tiny": "ready"})
+        models = json.loads(served.ask("GET", "/v1/models")[2])["models"]
+
+        assert served.answers("/v2/health/ready", 503)
+        assert "broken.safetensors" in models[0]["error"]
+        assert served.ask("POST", "/v1/segment?model=tiny", photo.read_bytes())[0] == 200
+        assert served.ask("POST", "/v1/segment", photo.read_bytes())[0] == 503
+        assert served.stop() == 0
+
+
+def states(served) -> dict[str, str]:
+    return json.loads(served.ask("GET", "/v2/health/ready")[2])["models"]
