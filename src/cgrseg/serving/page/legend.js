@@ -51,7 +51,7 @@ export function makeLegend(onChange) {
     for (const [other, { row }] of state.rows) row.classList.toggle("here", other === label);
   }
 
-  return { element, fill, mark, shows };
+  return { element, fill, mark, shows, isAlone: () => state.only !== null };
 }
 
 function makeRow({ label, share, confidence }, { name, colour }, toggle, isolate) {

@@ -49,7 +49,7 @@ async function work({ file, picture }, keeps) {
     show({ file, picture, maps, model: state.model, seconds: (performance.now() - started) / 1000 }, keeps);
     speak(`Labelled ${file.name}`);
   } catch (error) {
-    fail(error, () => work({ file, picture }, keeps));
+    fail(error, () => work({ file, picture }, keeps), file.name);
   } finally {
     if (!signal.aborted || state.waiting?.signal === signal) progress.end();
   }
@@ -64,11 +64,11 @@ function begin() {
   return state.waiting.signal;
 }
 
-function fail(error, again) {
+function fail(error, again, name) {
   if (error.name === "AbortError") return;
   if (!(error instanceof Trouble)) throw error;
   if (error.kind === "token") askToken((token) => { keepToken(token); state.token = true; (again ?? start)(); }, state.token);
-  else complain(error, again);
+  else complain(error, again, name);
 }
 
 function show(current, keeps) {
@@ -94,6 +94,7 @@ function show(current, keeps) {
 }
 
 function paint() {
+  stage.element.classList.toggle("alone", legend.isAlone());
   stage.paintAs({ colours: state.classes.map(({ colour }) => colour), shows: legend.shows, isHeat: state.layer === "confidence" });
 }
 

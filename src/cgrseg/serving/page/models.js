@@ -1,6 +1,6 @@
 // Which model labels, and what it knows.
 
-import { find, make, rounded, several } from "./elements.js";
+import { find, make, percent, several } from "./elements.js";
 
 /** The switcher in the header; `onChange` gets a name. With one model there is nothing to switch. */
 export function showModels(models, chosen, onChange) {
@@ -26,7 +26,7 @@ export function tellModel(model) {
   if (model.state === "loading") return `${model.name} is still loading. You can choose a picture already.`;
   if (model.state === "failed") return `${model.name} could not be loaded: ${model.error}.`;
   const names = model.classes.map(({ name }) => name);
-  const [score] = Object.entries(model.scores).filter(([key]) => key.endsWith("miou")).map(([, value]) => value);
-  const scored = score === undefined ? "" : ` Its mean IoU was ${rounded(score)} where it was measured.`;
+  const score = model.scores["val/miou"];
+  const scored = score === undefined ? "" : ` On its validation pictures it reached a mean IoU of ${percent(score)}.`;
   return `${model.name} gives each pixel one of ${names.length} classes: ${several(names, 5)}.${scored}`;
 }

@@ -6,7 +6,7 @@ const TITLES = {
   gone: "The server does not answer",
   token: "This server needs its token",
   large: "The picture is too large",
-  picture: "This cannot be labelled",
+  picture: "This request was refused",
   busy: "The server is busy",
   failed: "The model is not available",
   late: "It took too long",
@@ -17,12 +17,12 @@ const TITLES = {
 const NEXT = { gone: "See whether it still runs, and whether this device is still in its network." };
 const AGAIN = new Set(["gone", "busy", "late", "broken"]);
 
-/** Say what went wrong; `again` does what failed once more. */
-export function complain(trouble, again) {
+/** Say what went wrong; `again` does what failed once more, `name` is the picture's. */
+export function complain(trouble, again, name) {
   const kind = TITLES[trouble.kind] ? trouble.kind : "broken";
   const close = button("\u00d7", clear, { class: "close", "aria-label": "Close" });
   const retry = again && AGAIN.has(kind) ? button("Try again", () => { clear(); again(); }) : null;
-  const text = make("div", {}, make("strong", {}, TITLES[kind]), make("p", {}, spelled(trouble.message || NEXT[kind] || "")));
+  const text = make("div", {}, make("strong", {}, kind === "picture" && name ? `${name} cannot be labelled` : TITLES[kind]), make("p", {}, spelled(trouble.message || NEXT[kind] || "")));
   find("notices").replaceChildren(make("div", { class: "notice", role: "alert", "data-kind": kind }, text, retry, close));
 }
 
@@ -52,7 +52,8 @@ export function makeProgress(onCancel) {
   const bar = make("i");
   const element = make("div", { class: "progress", hidden: true }, make("p", {}, words, button("Cancel", onCancel, { class: "link" })), make("div", { class: "track" }, bar));
   const say = (text, share = null) => {
-    if (element.hidden || words.textContent !== text) speak(text);
+    const isNew = element.hidden || words.textContent.replace(/\d+/, "") !== text.replace(/\d+/, "");
+    if (isNew) speak(text); // not each second of a count
     element.hidden = false;
     words.textContent = text;
     element.classList.toggle("runs", share === null);

@@ -3,7 +3,7 @@
 import { button, choice, make } from "./elements.js";
 
 const LAYERS = { labels: "Labels", confidence: "Confidence" };
-const DOWNLOADS = { png: ["Label map", ".png"], overlay: ["Overlay", "_overlay.jpg"], json: ["Areas, JSON", ".json"] };
+const DOWNLOADS = { png: ["Label map", ".png"], overlay: ["Overlay", "_overlay.jpg"], json: ["JSON", ".json"] };
 
 /** The row above the stage; `onLayer` gets the name of a layer. */
 export function makeTools(stage, onLayer) {
