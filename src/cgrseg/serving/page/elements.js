@@ -55,12 +55,12 @@ export function rounded(share) {
 
 export function megabytes(bytes) {
   const size = bytes / 2 ** 20;
-  return `${size < 10 ? size.toFixed(1) : Math.round(size)} MB`;
+  return `${size < 10 ? size.toFixed(1) : Math.round(size)}\u00a0MB`;
 }
 
 export function megapixels(pixels) {
   const size = pixels / 1e6;
-  return `${size < 10 ? size.toFixed(1) : Math.round(size)} megapixels`;
+  return `${size < 10 ? size.toFixed(1) : Math.round(size)}\u00a0megapixels`;
 }
 
 /** Some of many names: "sky, road and 9 more". */

@@ -22,7 +22,7 @@ const LOOK_AGAIN = 1500; // milliseconds, while a model loads and nobody waits f
 
 const legend = makeLegend(paint);
 const stage = new Stage({ describe, onPoint });
-const progress = makeProgress(() => state.waiting?.abort(new DOMException("", "AbortError")));
+const progress = makeProgress(() => state.waiting?.abort(new Trouble("cancelled", "The picture was not labelled")));
 find("stage").append(stage.element);
 find("tools").append(...makeTools(stage, (layer) => { state.layer = layer; paint(); }));
 find("aside").append(legend.element, makeDownloads(fetchAs, () => state.current.file.name));
@@ -94,8 +94,9 @@ function show(current, keeps) {
 }
 
 function paint() {
-  stage.element.classList.toggle("alone", legend.isAlone());
-  stage.paintAs({ colours: state.classes.map(({ colour }) => colour), shows: legend.shows, isHeat: state.layer === "confidence" });
+  const isAlone = legend.isAlone();
+  stage.element.classList.toggle("alone", isAlone);
+  stage.paintAs({ colours: state.classes.map(({ colour }) => colour), shows: legend.shows, isHeat: state.layer === "confidence", isAlone });
 }
 
 /** Class and confidence of a pixel. */

@@ -2,6 +2,7 @@
 
 const RAMP = [[250, 226, 120], [231, 120, 74], [158, 52, 110], [52, 28, 98]]; // from unsure to sure, as in reports
 const CLEAR = 0;
+const EDGE = word([255, 255, 255]);
 
 /** A colour as canvases hold it. */
 function word([red, green, blue]) {
@@ -24,8 +25,9 @@ function lookUp(length, offset, scale, most) {
   });
 }
 
-/** Paint the classes that `shows` says, in their colours or by confidence; `view` is in pixels of the canvas. */
-export function paint(canvas, view, maps, { colours, shows, isHeat }) {
+/** Paint the classes that `shows` says, in their colours or by confidence, one that is alone with its outline.
+ * `view` is in pixels of the canvas. */
+export function paint(canvas, view, maps, { colours, shows, isHeat, isAlone }) {
   const pen = canvas.getContext("2d");
   const drawn = pen.createImageData(canvas.width, canvas.height);
   const words = new Uint32Array(drawn.data.buffer);
@@ -43,7 +45,17 @@ export function paint(canvas, view, maps, { colours, shows, isHeat }) {
       place += 1;
     }
   }
+  if (isAlone) outline(words, canvas.width);
   pen.putImageData(drawn, 0, 0);
+}
+
+/** A line where what is painted ends, so that grey classes stand out too; backwards, as each pixel asks those before it. */
+function outline(words, width) {
+  for (let place = words.length - 1; place > width; place -= 1) {
+    const isPainted = words[place] !== CLEAR;
+    const isEdge = isPainted !== (words[place - 1] !== CLEAR) || isPainted !== (words[place - width] !== CLEAR);
+    if (isEdge && place % width) words[place] = EDGE;
+  }
 }
 
 /** Pixels and mean confidence of each class that is there, the largest first. */
