@@ -43,7 +43,7 @@ def open_browser() -> Iterator[object]:
 
 @contextmanager
 def visits(browser, forgives: str | None = None) -> Iterator[Callable[..., object]]:
-    """Opens addresses, each in a window of its own; at the end nothing may have been complained of, but what holds `forgives`."""
+    """Opens addresses, each in a window of its own; at the end no complaint but those with `forgives` may be there."""
     complaints, pages = [], []
 
     def visit(address: str, width: int = 1280, **options: object) -> object:

@@ -102,12 +102,15 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones():
 HELP = "from click.testing import CliRunner; from cgrseg.cli import commands; CliRunner().invoke(commands, {})"
 
 
-@pytest.mark.parametrize("statement", ["import cgrseg", HELP.format(["--help"]), HELP.format(["predict", "--help"])])
+@pytest.mark.parametrize(
+    "statement",
+    ["import cgrseg", HELP.format(["--help"]), HELP.format(["predict", "--help"]), HELP.format(["serve", "--help"])],
+)
 def test_starting_up_leaves_the_heavy_packages_out(statement):
     loaded = modules_after(statement)
 
     assert "cgrseg" in loaded
-    assert not loaded & {"torch", "numba", "cv2", "huggingface_hub", "safetensors"}
+    assert not loaded & {"torch", "numba", "cv2", "huggingface_hub", "safetensors", "fastapi", "uvicorn"}
 
 
 def test_the_floors_hold():

@@ -65,10 +65,8 @@ def test_a_picture_without_the_token_is_not_looked_at(locked):
 
 def metric_of_errors(locked) -> dict[str, float]:
     text = locked.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
-    return {
-        kind: float(value)
-        for kind, value in re.findall(r'^cgrseg_errors_total\{kind="(\w+)"\} (\S+)', text, re.MULTILINE)
-    }
+    lines = re.findall(r'^cgrseg_errors_total\{kind="(\w+)"\} (\S+)', text, re.MULTILINE)
+    return {kind: float(value) for kind, value in lines}
 
 
 @pytest.mark.parametrize(

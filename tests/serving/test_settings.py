@@ -26,7 +26,7 @@ def test_a_model_is_called_as_told_or_by_its_file(given, name, source):
 
 
 def test_two_models_of_one_name_are_refused_with_the_way_out():
-    with pytest.raises(CGRSegError, match="best-2=b/best.safetensors"):
+    with pytest.raises(CGRSegError, match=r"best-2=b/best\.safetensors"):
         sources("a/best.safetensors", "b/best.safetensors")
 
 

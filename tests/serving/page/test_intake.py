@@ -33,7 +33,7 @@ def test_a_picture_that_comes_in_is_labelled(opens, colours, way):
     page.wait_for_selector(LABELLED)
 
     assert page.locator("#name").inner_text() == "flag.png"
-    assert "120 × 80" in page.locator("#facts").inner_text()
+    assert "120 \u00d7 80" in page.locator("#facts").inner_text()
     assert page.locator(".legend .name").all_inner_texts() == ["red", "blue"]
     assert colour_at(page, "labels", 0.25) == [255, 0, 0, 255]
     assert colour_at(page, "labels", 0.75) == [0, 0, 255, 255]
@@ -57,7 +57,7 @@ def test_photos_that_a_camera_turned_line_up_with_their_labels(opens, colours, t
 
     choose(page, tmp_path / "turned.jpg")
 
-    assert "120 × 80" in page.locator("#facts").inner_text()
+    assert "120 \u00d7 80" in page.locator("#facts").inner_text()
     for across, channel in ((0.25, 0), (0.75, 2)):
         assert colour_at(page, "labels", across)[channel] == 255
         assert colour_at(page, "picture", across)[channel] > 240
