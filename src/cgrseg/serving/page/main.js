@@ -80,6 +80,7 @@ function show(current, keeps) {
   const size = maps ?? picture;
   const facts = [`${size.width} \u00d7 ${size.height}`];
   find("work").classList.toggle("bare", !maps);
+  find("tools").inert = !maps;
   if (maps) {
     const measured = measure(maps);
     state.classes = state.models.find(({ name }) => name === model).classes;
