@@ -29,7 +29,7 @@ from cgrseg.serving.app import build_app
 from cgrseg.serving.settings import ServeConfig
 from cgrseg.weights import WeightsInfo, save_weights
 
-PATIENCE_S = 120
+PATIENCE_S = 40
 
 
 class GatedEngine(ColourEngine):
@@ -78,11 +78,11 @@ def png(picture: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def save_tiny(path: Path, short_px: int = 64, long_px: int = 128) -> Path:
+def save_tiny(path: Path, seed: int = 0) -> Path:
     """A weights file of the smallest network, random, for three classes."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = ModelConfig(size="s0", classes=3, layer_scale=0.1, rcm_scale=0.1)
-    inference = InferenceConfig(short_px=short_px, long_px=long_px)
+    inference = InferenceConfig(short_px=64, long_px=128)
     info = WeightsInfo(model=config, classes=named(("sky", "road", "car")), inference=inference)
     save_weights(path, build_model(config).eval(), info)
     return path

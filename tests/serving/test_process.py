@@ -2,11 +2,14 @@
 
 import io
 import json
+import os
+import signal
+import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
-from served import png, serving, wait_until
+from served import png, save_tiny, serving, wait_until
 
 import cgrseg
 
@@ -59,3 +62,52 @@ def test_a_broken_model_is_named_and_the_others_serve(tiny, photo, tmp_path):
 
 def states(served) -> dict[str, str]:
     return json.loads(served.ask("GET", "/v2/health/ready")[2])["models"]
+
+
+def test_new_weights_take_the_place_of_the_old_as_a_whole(photo, tmp_path):
+    file = save_tiny(tmp_path / "tiny.safetensors")
+
+    with serving(file) as served:
+        before = labels_of(served.wait_ready(), photo)
+        file.write_bytes(b"no weights")
+        served.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: any("tiny failed" in line for line in served.lines))
+        kept = labels_of(served, photo)
+        save_tiny(file, seed=1)
+        served.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: sum("tiny is ready" in line for line in served.lines) == 2)
+
+        assert kept == before
+        assert labels_of(served, photo) == cgrseg.load(file)(photo).save(tmp_path).read_bytes() != before
+
+
+def labels_of(served, photo) -> bytes:
+    status, _, body = served.ask("POST", "/v1/segment", photo.read_bytes())
+    assert status == 200
+    return body
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_counters_stay_together(tiny, photo):
+    with serving(tiny, "--workers", 2) as served:
+        served.wait_ready()
+        workers = children(served)
+        wait_until(lambda: sum("tiny is ready" in line for line in served.lines) == 2)
+        for _ in range(6):
+            labels_of(served, photo)
+        counted = served.ask("GET", "/metrics")[2].decode()
+
+        os.kill(workers[0], signal.SIGKILL)
+        wait_until(lambda: len(set(children(served)) - set(workers)) == 1)
+        wait_until(lambda: sum("tiny is ready" in line for line in served.lines) == 3)
+
+        assert 'cgrseg_requests_total{route="/v1/segment",status="200"} 6.0' in counted
+        labels_of(served.wait_ready(), photo)
+        assert served.stop() == 0
+
+
+def children(served) -> list[int]:
+    """The worker processes of a server; the tracker of its resources is none of them."""
+    lines = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(served.process.pid)], capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    return [int(line.split()[0]) for line in lines if "spawn_main" in line]

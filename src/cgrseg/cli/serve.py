@@ -18,6 +18,7 @@ NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 @settings_of.engine
 @settings_of.device
 @settings_of.threads
+@settings_of.workers
 @settings_of.queue
 @settings_of.deadline
 @settings_of.body

@@ -18,6 +18,12 @@ setting = partial(click.option, expose_value=False, callback=keep, show_default=
 engine = setting("--engine", type=click.Choice(options.ENGINES), default=ServeConfig.engine)
 device = setting("--device", default=ServeConfig.device, help="cpu, cuda, or one of several, cuda:1.")
 threads = setting("--threads", type=click.IntRange(min=1), help="CPU threads of each engine.  [default: all cores]")
+workers = setting(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=ServeConfig.workers,
+    help="Processes, each with all models; one that dies is replaced.",
+)
 queue = setting(
     "--queue",
     type=click.IntRange(min=1),

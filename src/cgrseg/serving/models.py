@@ -2,6 +2,8 @@
 
 loading -- weights read, engine opened, one picture segmented --> ready
    +------ anything went wrong ---------------------------------> failed, with the sentence that says why
+
+Loading again changes nothing until the new segmenter is ready; if it fails, the old one goes on.
 """
 
 import logging
@@ -51,7 +53,8 @@ class Model:
         except Exception as error:  # the server lives on, whatever the reason
             is_ours = isinstance(error, CGRSegError | OSError)
             logger.log(logging.ERROR, "model %s failed: %s", self.name, reason(error), exc_info=not is_ours)
-            self.status = Status("failed", reason(error))
+            if self.status.segmenter is None:
+                self.status = Status("failed", reason(error))
             return
         self.status = Status("ready", None, segmenter)
         logger.info("model %s is ready on engine %s", self.name, segmenter.engine.name)

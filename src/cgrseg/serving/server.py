@@ -1,43 +1,39 @@
-"""The process: one event loop that serves until it is asked to stop, then finishes what it has in hand."""
+"""The process, or the processes: each an event loop that serves until it is asked to stop, then finishes what it has.
+
+one      serve -- Server
+several  serve -- Supervisor --+-- worker      one that dies is replaced; SIGTERM and SIGHUP go to all
+                               +-- worker ...
+"""
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from socket import socket
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client.multiprocess import mark_process_dead
+from uvicorn.supervisors import Multiprocess
 
 from cgrseg.prediction import Segmenter
 from cgrseg.serving.app import build_app
+from cgrseg.serving.counting import SHARED_FOLDER
 from cgrseg.serving.settings import ServeConfig
 
 logger = logging.getLogger(__name__)
 
+Loader = Callable[[str], Segmenter]
 SPARE_SECONDS = 10
 """After the deadline of the last request, for its answer to be read."""
 
 
-class Server(uvicorn.Server):
-    """A server that says where it is once it answers, and that it stops before it does."""
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listening in sockets or ():
-            host, port = listening.getsockname()[:2]
-            logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        app = self.config.app
-        assert isinstance(app, FastAPI)
-        app.state.house.is_stopping = True
-        super().handle_exit(sig, frame)
-
-
-def serve(config: ServeConfig, host: str, port: int, load_weights: Callable[[str], Segmenter] | None = None) -> None:
-    """Serve until SIGTERM or Ctrl-C; what is in hand then is finished.
+def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C; what is in hand then is finished. SIGHUP reads the weights again.
 
     Args:
         config: the settings.
@@ -48,26 +44,83 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Callable[[str
     Raises:
         CGRSegError: two models would have one name.
     """
-    log_access()
+    config.sources()
+    is_alone = config.workers == 1
     settings = uvicorn.Config(
-        build_app(config, load_weights),
+        build_worker(config, load_weights) if is_alone else partial(build_worker, config, load_weights),
+        factory=not is_alone,
         host=host,
         port=port,
+        workers=config.workers,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=round(config.deadline_s) + SPARE_SECONDS,
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     listening = settings.bind_socket()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # uvicorn's own heed them meanwhile; afterwards the exit code is 0
-    Server(settings).run(sockets=[listening])
+    if is_alone:
+        Server(settings).run(sockets=[listening])
+        return
+    with TemporaryDirectory(prefix="cgrseg-serve-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        listening.listen()
+        announce(listening)
+        Supervisor(settings, [listening]).run()
 
 
-def log_access() -> None:
-    """Write the access log to stderr as lines of JSON, and keep the web server's own chatter out."""
+def build_worker(config: ServeConfig, load_weights: Loader | None) -> FastAPI:
+    """The application of this process, its logs written to stderr, its weights read again on SIGHUP."""
+    logging.basicConfig(format="cgrseg: %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own sentence says what is wrong with a picture
     access = logging.getLogger("cgrseg.access")
     access.propagate = False
-    access.setLevel(logging.INFO)
     access.addHandler(logging.StreamHandler(sys.stderr))
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    app = build_app(config, load_weights)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: app.state.house.start())
+    return app
+
+
+def announce(listening: socket) -> None:
+    """Say where the server is."""
+    host, port = listening.getsockname()[:2]
+    logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
+
+class Server(uvicorn.Server):
+    """A server that says where it is once it answers, and that it stops before it does."""
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            announce(listening)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        app.state.house.is_stopping = True
+        super().handle_exit(sig, frame)
+
+
+class Supervisor(Multiprocess):
+    """Keeps several workers alive, on one address."""
+
+    def keep_subprocess_alive(self) -> None:
+        for worker in self.processes:
+            if not worker.process.is_alive():
+                mark_process_dead(worker.process.pid)
+        super().keep_subprocess_alive()
+
+    def handle_term(self) -> None:
+        for listening in self.sockets:
+            listening.close()  # or callers would wait in its line until the last worker is done
+        super().handle_term()
+
+    def handle_hup(self) -> None:
+        for worker in self.processes:
+            if worker.process.pid is not None:
+                os.kill(worker.process.pid, signal.SIGHUP)

@@ -21,6 +21,8 @@ class ServeConfig:
     device: str = "cpu"
     threads: int | None = None
     """Of the engine; as many as it likes unless given."""
+    workers: int = 1
+    """Processes, each with all models and a line of its own before each."""
     queue: int = 32
     """Pictures that a model has in hand at most; whoever brings one more is sent away at once."""
     deadline_s: float = 30.0
