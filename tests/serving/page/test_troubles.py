@@ -82,12 +82,13 @@ def test_waiting_can_be_cancelled(browser, colours):
 
 def test_a_server_that_is_gone_is_said_and_asked_again(browser, colours):
     page = browser.new_page()
-    page.goto(colours[0])
-    page.wait_for_selector(READY)
     page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
+    page.goto(colours[0])
+    page.wait_for_selector(".notice[data-kind=gone]")
 
     page.set_input_files("#file", FLAG)
-    page.wait_for_selector(".notice[data-kind=gone]")
+    page.locator(".notice[data-kind=gone]", has_text="See whether it still runs").wait_for()
+    page.wait_for_selector("#work.bare")
     page.unroute("**/v1/**")
     page.get_by_role("button", name="Try again").click()
 

@@ -39,9 +39,9 @@ export function makeLegend(onChange) {
     change();
   }
 
-  /** List the classes that were measured; what was hidden stays so if `keeps`. */
-  function fill(measured, classes, keeps) {
-    if (!keeps) reset();
+  /** List the classes that were measured, all of them shown. */
+  function fill(measured, classes) {
+    reset();
     state.rows = new Map(measured.map((row) => [row.label, makeRow(row, classes[row.label], toggle, isolate)]));
     list.replaceChildren(...[...state.rows.values()].map(({ row }) => row));
     change();

@@ -35,21 +35,22 @@ async function open(file) {
   const picture = await readPicture(file);
   if (signal.aborted) return undefined;
   if (picture && picture.width * picture.height > pixels) return fail(new Trouble("large", `${file.name} has ${megapixels(picture.width * picture.height)}; this server takes at most ${megapixels(pixels)}`));
-  if (picture) show({ file, picture, maps: null }, false);
-  return work({ file, picture }, false);
+  if (picture) show({ file, picture, maps: null });
+  return work({ file, picture });
 }
 
 /** Label a picture and show what comes of it. */
-async function work({ file, picture }, keeps) {
+async function work({ file, picture }) {
   const signal = begin();
   (picture ? find("stage") : find("notices")).append(progress.element);
   const started = performance.now();
   try {
+    if (!state.model) await refresh();
     const maps = await label(file, state.model, { refresh, say: progress.say, signal });
-    show({ file, picture, maps, model: state.model, seconds: (performance.now() - started) / 1000 }, keeps);
+    show({ file, picture, maps, model: state.model, seconds: (performance.now() - started) / 1000 });
     speak(`Labelled ${file.name}`);
   } catch (error) {
-    fail(error, () => work({ file, picture }, keeps), file.name);
+    fail(error, () => work({ file, picture }), file.name);
   } finally {
     if (!signal.aborted || state.waiting?.signal === signal) progress.end();
   }
@@ -66,12 +67,15 @@ function begin() {
 
 function fail(error, again, name) {
   if (error.name === "AbortError") return;
-  if (!(error instanceof Trouble)) throw error;
+  if (!(error instanceof Trouble)) {
+    complain(new Trouble("page", ""));
+    throw error; // for the browser's console
+  }
   if (error.kind === "token") askToken((token) => { keepToken(token); state.token = true; (again ?? start)(); }, state.token);
   else complain(error, again, name);
 }
 
-function show(current, keeps) {
+function show(current) {
   const { file, picture, maps, model, seconds } = current;
   state.current = current;
   find("welcome").hidden = true;
@@ -84,7 +88,7 @@ function show(current, keeps) {
   if (maps) {
     const measured = measure(maps);
     state.classes = state.models.find(({ name }) => name === model).classes;
-    legend.fill(measured, state.classes, keeps);
+    legend.fill(measured, state.classes);
     const mean = measured.reduce((sum, row) => sum + row.share * row.confidence, 0);
     facts.push(model, `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`, `mean confidence ${rounded(mean)}`);
     if (!picture) facts.push("this browser cannot show the picture itself");
@@ -139,7 +143,7 @@ async function refresh() {
 function choose(name) {
   state.model = name;
   find("knows").textContent = tellModel(state.models.find((model) => model.name === name));
-  if (state.current) work(state.current, false);
+  if (state.current) work(state.current);
 }
 
 async function showExamples() {

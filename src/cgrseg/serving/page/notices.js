@@ -12,10 +12,14 @@ const TITLES = {
   late: "It took too long",
   broken: "The server had a problem",
   camera: "No photo",
+  page: "This page failed",
   cancelled: "Cancelled",
   other: "Nothing to label",
 };
-const NEXT = { gone: "See whether it still runs, and whether this device is still in its network." };
+const NEXT = {
+  page: "Load it again; it needs a browser of 2023 or later.",
+  gone: "See whether it still runs, and whether this device is still in its network.",
+};
 const AGAIN = new Set(["gone", "busy", "late", "broken", "cancelled"]);
 
 /** Say what went wrong; `again` does what failed once more, `name` is the picture's. */

@@ -24,8 +24,7 @@ export async function askModels() {
 
 /** Names of the pictures to try. */
 export async function askExamples() {
-  const told = await readJson(await ask("v1/examples"));
-  return told.examples ?? told;
+  return readJson(await ask("v1/examples"));
 }
 
 /** One of the pictures to try, as a file. */
