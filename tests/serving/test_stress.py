@@ -1,8 +1,10 @@
 """A server process under stress: full, late, left alone, stopped."""
 
 import http.client
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from colour_engine import flag
@@ -141,3 +143,31 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(tmp_path):
         assert answer.status == 413
         assert b"100,000 bytes" in answer.read()
         connection.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads a process' memory from /proc")
+def test_memory_does_not_grow_with_the_number_of_requests(tmp_path):
+    with serving_gated(tmp_path) as (served, _):
+        send(served, 400)
+        before = resident_kb(served)
+
+        send(served, 1200)
+
+        assert resident_kb(served) - before < 8_000
+
+
+def send(served, times: int) -> None:
+    """Segment a picture again and again, on one connection, in formats by turns."""
+    connection = served.connect()
+    for number in range(times):
+        connection.request("POST", f"/v1/segment?format={('png', 'json', 'npz', 'maps')[number % 4]}", FLAG)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+    connection.close()
+
+
+def resident_kb(served) -> int:
+    """Memory of the server's process."""
+    status = Path(f"/proc/{served.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])

@@ -1,0 +1,142 @@
+"""Load on `cgrseg serve`: latency and pictures a second at several numbers of clients, and what is left under overload.
+
+python benchmarks/serve.py http://127.0.0.1:8080 photo.jpg --clients 1,8,64 --seconds 10 --json serve.json
+
+Each client keeps one connection and sends the picture again as soon as it has the answer; one that is told 503 waits
+for 50 ms. The overload is open: requests start at `--overload` times the best rate, whether answers come or not.
+"""
+
+import argparse
+import http.client
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+PAUSE_S = 0.05
+"""Of a client that was sent away."""
+MOST_OPEN = 256
+"""Requests of the overload that are open at a time; those beyond wait for their turn."""
+
+
+@dataclass
+class Tally:
+    """What the clients of one run saw."""
+
+    served_ms: list[float] = field(default_factory=list)
+    refused_ms: list[float] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+    def note(self, status: int, milliseconds: float) -> None:
+        """One answer came."""
+        if status == 200:
+            self.served_ms.append(milliseconds)
+        elif status == 503:
+            self.refused_ms.append(milliseconds)
+        else:
+            self.other.append(str(status))
+
+    def told(self, seconds: float) -> dict:
+        """The run in figures."""
+        return {
+            "pictures_per_second": round(len(self.served_ms) / seconds, 2),
+            "served": len(self.served_ms),
+            "served_ms": percentiles(self.served_ms),
+            "refused": len(self.refused_ms),
+            "refused_ms": percentiles(self.refused_ms),
+            "other": sorted(set(self.other)),
+        }
+
+
+def percentiles(values: list[float]) -> dict[str, float] | None:
+    """p50, p95 and p99; none of nothing."""
+    if not values:
+        return None
+    return {f"p{share}": round(float(np.percentile(values, share)), 1) for share in (50, 95, 99)}
+
+
+def ask(connection: http.client.HTTPConnection, path: str, picture: bytes, tally: Tally) -> int:
+    """Send the picture once."""
+    started = time.perf_counter()
+    try:
+        connection.request("POST", path, picture)
+        answer = connection.getresponse()
+        answer.read()
+    except OSError as error:
+        connection.close()
+        tally.other.append(type(error).__name__)
+        return 0
+    tally.note(answer.status, (time.perf_counter() - started) * 1000)
+    return answer.status
+
+
+def closed_loop(address: str, path: str, picture: bytes, clients: int, seconds: float) -> dict:
+    """So many clients, each sending when it has its answer."""
+    tally, end = Tally(), time.perf_counter() + seconds
+
+    def client() -> None:
+        connection = http.client.HTTPConnection(address, timeout=120)
+        while time.perf_counter() < end:
+            if ask(connection, path, picture, tally) != 200:
+                time.sleep(PAUSE_S)
+        connection.close()
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {"clients": clients} | tally.told(time.perf_counter() - started)
+
+
+def open_loop(address: str, path: str, picture: bytes, rate: float, seconds: float) -> dict:
+    """Requests at a steady rate, each on a connection of its own."""
+    tally = Tally()
+
+    def once() -> None:
+        connection = http.client.HTTPConnection(address, timeout=120)
+        ask(connection, path, picture, tally)
+        connection.close()
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(MOST_OPEN) as pool:
+        for number in range(round(rate * seconds)):
+            time.sleep(max(0.0, started + number / rate - time.perf_counter()))
+            pool.submit(once)
+    return {"offered_per_second": round(rate, 2)} | tally.told(time.perf_counter() - started)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url")
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--clients", default="1,8,64")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--overload", type=float, default=5)
+    parser.add_argument("--format", default="png")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    address, picture = urlsplit(given.url).netloc, given.picture.read_bytes()
+    path = f"/v1/segment?format={given.format}"
+    closed_loop(address, path, picture, 1, 1)
+    runs = []
+    for clients in map(int, given.clients.split(",")):
+        runs.append(closed_loop(address, path, picture, clients, given.seconds))
+        print(json.dumps(runs[-1]))
+    best = max(run["pictures_per_second"] for run in runs)
+    overload = open_loop(address, path, picture, given.overload * best, given.seconds)
+    overload["share_of_best"] = round(overload["pictures_per_second"] / best, 3)
+    print(json.dumps(overload))
+    if given.json:
+        given.json.write_text(json.dumps({"closed": runs, "overload": overload}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
