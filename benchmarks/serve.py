@@ -3,7 +3,8 @@
 python benchmarks/serve.py http://127.0.0.1:8080 photo.jpg --clients 1,8,64 --seconds 10 --json serve.json
 
 Each client keeps one connection and sends the picture again as soon as it has the answer; one that is told 503 waits
-for 50 ms. The overload is open: requests start at `--overload` times the best rate, whether answers come or not.
+as `Retry-After` says. The overload is open: requests start at `--overload` times the best rate, whether answers come
+or not.
 """
 
 import argparse
@@ -18,8 +19,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-PAUSE_S = 0.05
-"""Of a client that was sent away."""
 MOST_OPEN = 256
 """Requests of the overload that are open at a time; those beyond wait for their turn."""
 
@@ -60,8 +59,8 @@ def percentiles(values: list[float]) -> dict[str, float] | None:
     return {f"p{share}": round(float(np.percentile(values, share)), 1) for share in (50, 95, 99)}
 
 
-def ask(connection: http.client.HTTPConnection, path: str, picture: bytes, tally: Tally) -> int:
-    """Send the picture once."""
+def ask(connection: http.client.HTTPConnection, path: str, picture: bytes, tally: Tally) -> float:
+    """Send the picture once; the seconds to wait before the next."""
     started = time.perf_counter()
     try:
         connection.request("POST", path, picture)
@@ -70,9 +69,9 @@ def ask(connection: http.client.HTTPConnection, path: str, picture: bytes, tally
     except OSError as error:
         connection.close()
         tally.other.append(type(error).__name__)
-        return 0
+        return 1.0
     tally.note(answer.status, (time.perf_counter() - started) * 1000)
-    return answer.status
+    return float(answer.headers.get("Retry-After", 0))
 
 
 def closed_loop(address: str, path: str, picture: bytes, clients: int, seconds: float) -> dict:
@@ -82,8 +81,7 @@ def closed_loop(address: str, path: str, picture: bytes, clients: int, seconds: 
     def client() -> None:
         connection = http.client.HTTPConnection(address, timeout=120)
         while time.perf_counter() < end:
-            if ask(connection, path, picture, tally) != 200:
-                time.sleep(PAUSE_S)
+            time.sleep(ask(connection, path, picture, tally))
         connection.close()
 
     threads = [threading.Thread(target=client) for _ in range(clients)]

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
-from socket import socket
+from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from tempfile import TemporaryDirectory
 from types import FrameType
 
@@ -59,6 +59,8 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     listening = settings.bind_socket()
+    # Inherited by each connection: headers and body are two writes, and the second must not wait for the first's ACK.
+    listening.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # uvicorn's own heed them meanwhile; afterwards the exit code is 0
     if is_alone:
