@@ -46,6 +46,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {"cgrseg/py.typed", "cgrseg/assets/camvid.json", "cgrseg/assets/street.jpg"} <= set(own)
     assert {f"cgrseg/assets/report/report.{end}" for end in ("html", "css")} <= set(own)
     assert {f"cgrseg/assets/report/{script}.js" for script in SCRIPTS} <= set(own)
+    assert {f"cgrseg/serving/page/{file.name}" for file in (ROOT / "src/cgrseg/serving/page").iterdir()} <= set(own)
     assert [name for name in names if name.endswith("/NOTICE")]
     assert wheel.stat().st_size < 25 * 2**20
 
