@@ -60,6 +60,11 @@ def test_a_broken_model_is_named_and_the_others_serve(tiny, photo, tmp_path):
         assert served.stop() == 0
 
 
+def test_asked_to_stop_while_it_loads_it_ends_well(tiny):
+    with serving(tiny) as served:
+        assert served.stop() == 0
+
+
 def states(served) -> dict[str, str]:
     return json.loads(served.ask("GET", "/v2/health/ready")[2])["models"]
 

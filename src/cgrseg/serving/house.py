@@ -36,6 +36,11 @@ class House:
         """Whether every model serves, and will."""
         return not self.is_stopping and all(line.model.status.state == "ready" for line in self.lines.values())
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the weights of a model are still being read, for the first time or again."""
+        return any(line.model.is_loading for line in self.lines.values())
+
     def start(self) -> None:
         """Begin to load the models; returns at once."""
         for line in self.lines.values():

@@ -40,11 +40,18 @@ class Model:
     def __init__(self, name: str, source: str) -> None:
         self.name, self.source = name, source
         self.status = Status()
+        self._loading: Thread | None = None
         self.engine_thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{name}")
 
     def start(self, load: Callable[[str], Segmenter]) -> None:
         """Begin to load; returns at once."""
-        Thread(target=self._load, args=(load,), name=f"load-{self.name}", daemon=True).start()
+        self._loading = Thread(target=self._load, args=(load,), name=f"load-{self.name}", daemon=True)
+        self._loading.start()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether weights are being read now."""
+        return self._loading is not None and self._loading.is_alive()
 
     def _load(self, load: Callable[[str], Segmenter]) -> None:
         try:

@@ -65,6 +65,7 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None
         signal.signal(number, signal.SIG_IGN)  # uvicorn's own heed them meanwhile; afterwards the exit code is 0
     if is_alone:
         Server(settings).run(sockets=[listening])
+        leave_loading(settings.app)
         return
     with TemporaryDirectory(prefix="cgrseg-serve-") as folder:
         os.environ[SHARED_FOLDER] = folder
@@ -85,6 +86,14 @@ def build_worker(config: ServeConfig, load_weights: Loader | None) -> FastAPI:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: app.state.house.start())
     return app
+
+
+def leave_loading(app: object) -> None:
+    """End the process here if weights are still being loaded: Python would abort when it ends under that thread."""
+    assert isinstance(app, FastAPI)
+    if app.state.house.is_loading:
+        logging.shutdown()
+        os._exit(0)
 
 
 def announce(listening: socket) -> None:
