@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
 """What is answered without a token."""
-CHALLENGE = {"WWW-Authenticate": 'Bearer realm="cgrseg", Basic realm="cgrseg", charset="UTF-8"'}
-"""Basic is for browsers, which then ask for the token themselves: it is the password, of any user."""
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="cgrseg", charset="UTF-8", Bearer realm="cgrseg"'}
+"""Basic is for browsers: they ask people for the token, the password of any user. Chromium heeds the first one only."""
 DRAIN_SECONDS, DRAIN_BYTES = 5.0, 64 << 20
 """How much of an unread body is taken and dropped, so that its sender gets to read the answer."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from colour_engine import flag
 from paged import FLAG, LABELLED, NO_PICTURE, READY, choose, said
-from served import png
+from served import png, save_tiny, serving
 
 pytestmark = pytest.mark.slow
 
@@ -118,3 +118,18 @@ def test_a_token_that_is_missing_is_asked_for_and_sent(browser, colours):
 
     assert page.locator(".notice").count() == 0
     page.close()
+
+
+def test_a_browser_that_shows_the_token_gets_the_page_and_its_answers(opens, tmp_path):
+    tiny = save_tiny(tmp_path / "tiny.safetensors")
+    (tmp_path / "token").write_text("open sesame\n")
+
+    with serving(tiny, "--token-file", tmp_path / "token") as served:
+        address = f"http://{served.host}:{served.port}/"
+        page = opens(address, http_credentials={"username": "any", "password": "open sesame"})
+        choose(page, FLAG)
+        refused = served.ask("GET", "/")[0]
+
+        assert page.locator(".notice").count() == 0
+        assert refused == 401
+        page.close()
