@@ -46,8 +46,7 @@ def build_app(config: ServeConfig, load_weights: Callable[[str], Segmenter] | No
     app.include_router(pictures.router, tags=["pictures"])
     app.include_router(inference_protocol.router, tags=["Open Inference Protocol"])
     app.add_api_route("/metrics", _metrics, methods=["GET"], response_class=Response, tags=["operation"])
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     for kind in (CGRSegError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
     app.add_middleware(Guard, counters=house.counters, token=config.token)
