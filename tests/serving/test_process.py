@@ -113,6 +113,9 @@ def test_a_worker_that_is_killed_is_replaced_and_the_counters_stay_together(tiny
 def children(served) -> list[int]:
     """The worker processes of a server; the tracker of its resources is none of them."""
     lines = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(served.process.pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(served.process.pid)],
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout.splitlines()
     return [int(line.split()[0]) for line in lines if "spawn_main" in line]
