@@ -26,6 +26,16 @@ def test_losses_and_scores_come_from_the_log_beside_the_weights(tmp_path):
     assert history["mious"] == [{"step": 2, "split": "val", "miou": 0.25}]
 
 
+def test_steps_that_taught_nothing_have_no_loss_to_show(tmp_path):
+    events = [
+        {"event": "stepped", "step": 1, "loss": 2.0, "skipped": ""},
+        {"event": "stepped", "step": 2, "loss": 0.0, "skipped": "no pixel of the batch has a label"},
+        {"event": "stepped", "step": 3, "loss": None, "skipped": "the loss is nan"},
+    ]
+
+    assert read_history(write_log(tmp_path / "run", events))["losses"] == [(1, 2.0)]
+
+
 def test_a_long_log_becomes_means_of_neighbours(tmp_path):
     events = [{"step": step, "loss": float(step % 2)} for step in range(10 * MOST_POINTS)]
 

@@ -142,9 +142,10 @@ def test_without_a_whole_state_a_run_does_not_go_on(pictures, tmp_path):
         train(RECIPE, pictures, tmp_path / "run", resume=True)
 
 
-def test_resuming_where_nothing_was_saved_starts_at_the_first_step(pictures, tmp_path):
+def test_resuming_where_nothing_was_saved_starts_at_the_first_step_and_says_so(pictures, tmp_path, caplog):
     train(RECIPE, pictures, tmp_path / "run", resume=True)
 
+    assert f"{tmp_path / 'run'} holds no state to go on from" in caplog.text
     assert [event["step"] for event in events(tmp_path / "run") if event["event"] == "stepped"] == [1, 2, 3, 4]
 
 

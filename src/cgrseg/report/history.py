@@ -18,7 +18,8 @@ def read_history(weights: str) -> dict | None:
     if not Path(weights).is_file() or not file.is_file():
         return None
     events = list(_events(file))
-    losses = {int(event["step"]): float(event["loss"]) for event in events if _has(event, "step", "loss")}
+    learnt = [event for event in events if _has(event, "step", "loss") and not event.get("skipped")]
+    losses = {int(event["step"]): float(event["loss"]) for event in learnt}
     scores = {(event["step"], event.get("split", "")): event["miou"] for event in events if _has(event, "step", "miou")}
     if not losses and not scores:
         return None

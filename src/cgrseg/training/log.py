@@ -112,7 +112,7 @@ Watcher = Callable[[Event], bool | None]
 class EventLog:
     """Appends events to metrics.jsonl, a JSON object a line, and passes them on; a context manager.
 
-    In a process that is not the first it writes nothing and passes on what is asked to stop, no more.
+    In a process that is not the first it writes nothing; its watcher is told all the same, and may ask to stop.
     """
 
     def __init__(self, folder: Path, watch: Watcher | None, *, writes: bool = True) -> None:

@@ -3,6 +3,7 @@
 recipe -- open the splits -- build -- weights to start from -- or the newest whole state -- Run
 """
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,8 @@ from cgrseg.training.start import settle_start
 from cgrseg.training.state import TrainState, has_state, read_state
 from cgrseg.training.world import World, joined
 from cgrseg.weights import open_weights, start_from
+
+logger = logging.getLogger(__name__)
 
 Resume = bool | Literal["changed"]
 """`changed` also where recipe or pictures are not those that the run was started with."""
@@ -78,6 +81,8 @@ def train(
         recipe = replace(recipe, model=replace(recipe.model, classes=len(splits[0].classes)))
         require_divisible(recipe, world)
         begun = output if resume and has_state(output / "states") else None
+        if resume and begun is None and world.is_first:
+            logger.warning("%s holds no state to go on from; the run starts at its first step", output)
         recipe, state, drawn_anew = _begin(recipe, splits[0].classes, init, begun, world)
         identity = Identity(recipe, splits[0].fingerprints() if world.is_first else ())
         if begun is not None:
