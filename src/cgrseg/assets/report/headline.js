@@ -80,8 +80,9 @@ function facts() {
 /** Whatever else the evaluation says of itself in one value, under its own name. */
 function otherFacts() {
   const isPlain = (value) => ["string", "number", "boolean"].includes(typeof value);
+  const shown = (value) => String(typeof value === "number" ? Number(value.toPrecision(4)) : value);
   return Object.entries(report).filter(([key, value]) => !SHOWN_ELSEWHERE.includes(key) && isPlain(value))
-    .map(([key, value]) => [key[0].toUpperCase() + key.slice(1).replaceAll("_", " "), String(value)]);
+    .map(([key, value]) => [key[0].toUpperCase() + key.slice(1).replaceAll("_", " "), shown(value)]);
 }
 
 function copyButton(text) {
