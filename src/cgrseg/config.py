@@ -151,6 +151,8 @@ class TrainConfig:
     """Power of the polynomial decay to zero."""
     class_weights: Literal["none", "log"] = "none"
     """`log` weighs each class by 1 / ln(1.1 + its share of the labelled training pixels)."""
+    lovasz: Amount = 0.0
+    """Factor of the Lovász-softmax loss beside cross-entropy: it counts a class of few pixels like a large one."""
     clip_norm: Amount | None = None
     """Largest norm of the gradient; null does not clip."""
     nonfinite: Literal["stop", "skip"] = "stop"

@@ -113,6 +113,7 @@ REMARKS = {
     "data.merge": "other classes; the mIoU cannot be compared",
     "train.batch_size": "BatchNorm sees as many pictures at a time",
     "train.groups": "other learning rates and weight decays for the same lr and weight_decay",
+    "train.lovasz": "a surrogate of 1 - IoU is added to cross-entropy",
     "train.ema": "an average of the weights is scored and saved",
     "train.precision": "arithmetic of forward and backward",
     "inference.short_px": "size of the pictures that are scored",

@@ -107,7 +107,7 @@ class Stepper:
         images = images.to(device, memory_format=self.layout)
         with torch.autocast(device.type, kind) if kind != torch.float32 else nullcontext():
             logits = self.network(images)
-        return segmentation_loss(logits, labels.to(device), self.weights, total)
+        return segmentation_loss(logits, labels.to(device), self.weights, total, lovasz=self.config.lovasz)
 
     def _problem(self, loss: float, gradient: float) -> str:
         if math.isfinite(loss) and math.isfinite(gradient):
