@@ -1,0 +1,268 @@
+"""The paper's ablations and this project's own ideas on one footing: small, from scratch, three seeds each.
+
+    OMP_NUM_THREADS=1 python benchmarks/ablations.py CamVid [--names rca lovasz ...] [--seeds 0 1 2] [--json FILE]
+
+Every network is size T for CamVid's classes and learns from the frames of `train` but those of the drive 0006R0, at
+192 x 256, about half their size: the same crops in the same order, 500 steps of 4, the same loss, rate and average. It
+is scored on all of 0006R0. Runs whose scores are in FILE are not repeated, so the command goes on where it was stopped; it
+prints the table in any case. Differences that such short runs show are those of learning fast, not of learning long.
+
+    rca          CGRSeg-T as it is
+    attention    self-attention over all places instead of RCA, in every RCM
+    convnext     a depthwise 7 x 7 convolution instead of RCA, in every RCM
+    no strips    RCA whose row and column means go to the sigmoid as they are
+    no dpg       a classifier (dropout, 1x1) instead of the Dynamic Prototype Guided head
+    segformer    SegFormer-B0 (transformers)
+    lovasz       rca, with 0.5 of the Lovász-softmax loss beside cross-entropy
+    even         rca, all classes weighing the same
+    plain        rca, without photometric distortion
+    steady       rca, scale 0.9 .. 1.1 instead of 0.6 .. 1.6
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cgrseg.config import PRESETS, DataConfig, InferenceConfig, ModelConfig, TrainConfig
+from cgrseg.data.datasets import LabelledImages, open_dataset
+from cgrseg.data.images import resize_image
+from cgrseg.data.loader import Batch, Share, training_batches
+from cgrseg.data.transforms import IMAGENET_MEAN, IMAGENET_STD, fit_size, normalise
+from cgrseg.metrics import confusion, scores
+from cgrseg.model import build_model
+from cgrseg.model.rcm import RCA, RCM
+from cgrseg.peers import open_peer
+from cgrseg.training.losses import label_weights, log_weights, segmentation_loss
+from cgrseg.training.optim import MovingAverage, parameter_groups, set_rate
+
+MODEL = ModelConfig(size="t", classes=11, **PRESETS["from_scratch"])
+HEAD_WIDTH = 32
+"""Channels of one head of the self-attention."""
+
+
+class SelfAttention(nn.Module):
+    """Every place looks at all others: the mixer that RCA is compared with."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = max(1, channels // HEAD_WIDTH)
+        while channels % self.heads:
+            self.heads -= 1
+        self.project, self.out = nn.Conv2d(channels, 3 * channels, 1), nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        split = self.project(x).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(-1, -2)
+        query, key, value = split.unbind(1)  # (b, heads, hw, d)
+        sums = F.scaled_dot_product_attention(query, key, value)
+        return self.out(sums.transpose(-1, -2).flatten(1, 2).unflatten(2, x.shape[2:]))
+
+
+class PlainHead(nn.Module):
+    """A classifier on the features, without prototypes."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(width, classes, 1))
+
+    def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b k h w"]:
+        return self.layers(x)
+
+
+class Logits(nn.Module):
+    """What a network of `transformers` answers, as a tensor."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b k h w"]:
+        return self.network(x).logits
+
+
+def mixed_by(mixer: Callable[[int], nn.Module]) -> Callable[[], nn.Module]:
+    """CGRSeg-T with another mixer in every RCM."""
+
+    def build() -> nn.Module:
+        model = build_model(MODEL)
+        for module in model.modules():
+            if isinstance(module, RCM):
+                module.attention = mixer(module.norm.num_features)  # type: ignore[assignment]
+        return model
+
+    return build
+
+
+def without_strips(channels: int) -> nn.Module:
+    """RCA whose region goes to the sigmoid as it is."""
+    attention = RCA(channels)
+    attention.calibrate = nn.Sequential(nn.Sigmoid())
+    return attention
+
+
+def without_prototypes() -> nn.Module:
+    """CGRSeg-T with a plain classifier."""
+    model = build_model(MODEL)
+    model.head = PlainHead(model.head.classifier.in_channels, MODEL.classes)
+    return model
+
+
+def segformer() -> nn.Module:
+    """SegFormer-B0 with random weights."""
+    peer = open_peer("segformer-b0", MODEL, InferenceConfig())
+    return Logits(peer.build())
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is learnt, and how."""
+
+    build: Callable[[], nn.Module]
+    data: DataConfig
+    train: TrainConfig
+
+
+DATA = DataConfig(
+    kind="camvid", hold_out="0006R0", fit_px=(192, 2048), scale=(0.6, 1.6), crops_px=((160, 224),), workers=0
+)
+TRAIN = TrainConfig(
+    steps=500,
+    batch_size=4,
+    lr=1e-3,
+    weight_decay=0.05,
+    groups="matrices",
+    warmup_steps=50,
+    class_weights="log",
+    ema=0.99,
+)
+RCA_TRIAL = Trial(lambda: build_model(MODEL), DATA, TRAIN)
+TRIALS = {
+    "rca": RCA_TRIAL,
+    "attention": replace(RCA_TRIAL, build=mixed_by(SelfAttention)),
+    "convnext": replace(
+        RCA_TRIAL, build=mixed_by(lambda channels: nn.Conv2d(channels, channels, 7, 1, 3, groups=channels))
+    ),
+    "no strips": replace(RCA_TRIAL, build=mixed_by(without_strips)),
+    "no dpg": replace(RCA_TRIAL, build=without_prototypes),
+    "segformer": replace(RCA_TRIAL, build=segformer),
+    "lovasz": replace(RCA_TRIAL, train=replace(TRAIN, lovasz=0.5)),
+    "even": replace(RCA_TRIAL, train=replace(TRAIN, class_weights="none")),
+    "plain": replace(RCA_TRIAL, data=replace(DATA, photometric=False)),
+    "steady": replace(RCA_TRIAL, data=replace(DATA, scale=(0.9, 1.1))),
+}
+
+
+def run(trial: Trial, folder: Path, seed: int) -> dict:
+    """One trial with one seed: its mIoU on 0006R0, 0..1, that of each class, its last loss, and its minutes."""
+    start = time.perf_counter()
+    learnt = open_dataset("camvid", folder, "train", hold_out="0006R0")
+    held_out = open_dataset("camvid", folder, "holdout", hold_out="0006R0")
+    torch.manual_seed(seed)
+    network = trial.build().to(memory_format=torch.channels_last)
+    average, losses = learn(network, trial, learnt, seed)
+    found = score(average, held_out)
+    minutes = (time.perf_counter() - start) / 60
+    return {"miou": found.miou, "iou": list(found.iou), "loss": float(np.mean(losses[-50:])), "minutes": minutes}
+
+
+def learn(network: nn.Module, trial: Trial, learnt: LabelledImages, seed: int) -> tuple[nn.Module, list[float]]:
+    """The average of the weights after the last step, and the loss of each."""
+    config = replace(trial.train, seed=seed)
+    optimizer = torch.optim.AdamW(parameter_groups(network, config), betas=config.betas)
+    average, losses = MovingAverage(network, config.ema or 0.0), []
+    shares = torch.from_numpy(log_weights(learnt.class_shares()).numpy()) if config.class_weights == "log" else None
+    weights = label_weights(MODEL.classes, shares)
+    network.train()
+    share = Share(batch_size=config.batch_size, seed=seed, steps=range(config.steps))
+    for batch in training_batches(learnt, trial.data, share):
+        set_rate(optimizer, batch.step, config)
+        loss = loss_of(network(batch.images.to(memory_format=torch.channels_last)), batch, weights, config.lovasz)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        average.update(network, batch.step)
+        losses.append(float(loss.detach()))
+    return average.model, losses
+
+
+def loss_of(logits: Tensor, batch: Batch, weights: Float[Tensor, " 256"], lovasz: float) -> Float[Tensor, ""]:
+    """The run's loss; a grid finer than an eighth of the picture is met in the plain way."""
+    if logits.shape[-1] * 8 == batch.labels.shape[-1]:
+        return segmentation_loss(logits, batch.labels, weights, lovasz=lovasz)
+    full = F.interpolate(logits, size=batch.labels.shape[-2:], mode="bilinear")
+    return F.cross_entropy(full, batch.labels.long(), weight=weights[: MODEL.classes], ignore_index=255)
+
+
+def score(network: nn.Module, held_out: LabelledImages):  # noqa: ANN201  Scores
+    """Scores at the annotations' size, the picture seen as in training."""
+    counts = np.zeros((MODEL.classes, MODEL.classes), np.int64)
+    network.eval()
+    for index in range(len(held_out)):
+        image, labels = held_out.image(index), held_out.labels(index)
+        small = resize_image(image, fit_size(labels.shape, DATA.fit_px))
+        planes = torch.from_numpy(normalise(small, IMAGENET_MEAN, IMAGENET_STD))[None]
+        with torch.inference_mode():
+            full = F.interpolate(network(planes), size=labels.shape, mode="bilinear")
+        counts += confusion(labels, full[0].argmax(0).byte().numpy(), MODEL.classes)
+    return scores(counts)
+
+
+def show(found: dict[str, dict[str, dict]]) -> None:
+    """Mean and spread of each trial, and of its differences to `rca` with the same seed."""
+    base = {seed: told["miou"] for seed, told in found.get("rca", {}).items()}
+    print("| trial | mIoU by seed | mean | spread | against rca, same seed | beyond the spread |")
+    print("|---|---|---|---|---|---|")
+    for name, seeds in found.items():
+        values = [100 * told["miou"] for told in seeds.values()]
+        gains = [100 * (told["miou"] - base[seed]) for seed, told in seeds.items() if seed in base]
+        scored = ", ".join(f"{value:.1f}" for value in values)
+        print(
+            f"| {name} | {scored} | {statistics.mean(values):.1f} | {told_spread(values)} | {compared(name, gains)} |"
+        )
+
+
+def told_spread(values: list[float]) -> str:
+    """The standard deviation of some scores."""
+    return f"{statistics.stdev(values):.1f}" if len(values) > 1 else "-"
+
+
+def compared(name: str, gains: list[float]) -> str:
+    """The mean of paired differences, and whether all have its sign and it exceeds their deviation."""
+    if name == "rca" or len(gains) < 2:
+        return "- | -"
+    mean = statistics.mean(gains)
+    is_clear = all(gain * mean > 0 for gain in gains) and abs(mean) > statistics.stdev(gains)
+    return f"{mean:+.1f} ({', '.join(f'{gain:+.1f}' for gain in gains)}) | {'yes' if is_clear else 'no'}"
+
+
+def main() -> None:
+    """Run what the command line asks for and is not there yet, seed by seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("camvid", type=Path)
+    parser.add_argument("--names", nargs="*", default=list(TRIALS), choices=list(TRIALS))
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/ablations.json"))
+    options = parser.parse_args()
+    found = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
+    for seed in options.seeds:
+        for name in options.names:
+            if str(seed) in found.get(name, {}):
+                continue
+            told = run(TRIALS[name], options.camvid, seed)
+            found.setdefault(name, {})[str(seed)] = told
+            options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            print(f"{name}, seed {seed}: {100 * told['miou']:.1f} after {told['minutes']:.1f} minutes", flush=True)
+    show(found)
+
+
+if __name__ == "__main__":
+    main()
