@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/ablations.py CamVid [--names rca lovasz ...] [--seeds 0 1 2] [--json FILE]
 
 Every network is size T for CamVid's classes and learns from the frames of `train` but those of the drive 0006R0, at
-192 x 256, about half their size: the same crops in the same order, 500 steps of 4, the same loss, rate and average. It
-is scored on all of 0006R0. Runs whose scores are in FILE are not repeated, so the command goes on where it was stopped; it
-prints the table in any case. Differences that such short runs show are those of learning fast, not of learning long.
+192 x 256, about half their size: the same crops in the same order, 500 steps of 4, the same loss, rate and average.
+It is scored on all of 0006R0. Runs whose scores are in FILE are not repeated, so the command goes on where it was
+stopped; it prints the table in any case. Differences that such short runs show are those of learning fast, not of
+learning long.
 
     rca          CGRSeg-T as it is
     attention    self-attention over all places instead of RCA, in every RCM
