@@ -10,6 +10,7 @@ from pathlib import Path
 from cgrseg.data.check.examination import Examined
 from cgrseg.data.check.findings import Finding, about, short, some
 from cgrseg.data.likeness import Signs, near_duplicates, signs
+from cgrseg.recipes import as_option
 
 
 def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[Finding]:
@@ -72,6 +73,7 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         if one.picture.digest != other.picture.digest:
             couples.append(f"{short(one.pair.image, root)} ~ {short(other.pair.image, root)}")
     prefix = Path(str(couples[0]).split(" ~ ")[0]).name.split("_")[0] if couples else ""
+    hold_out = as_option("data.hold_out", prefix)
     return about(
         "warning",
         "near-leak",
@@ -79,7 +81,7 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "{n} [picture outside train looks|pictures outside train look] like one in train (saved again, resized, "
         "or frames of one scene), "
         "so scores flatter",
-        f"keep whole scenes together: move them into train, or set data.hold_out, as in --set data.hold_out={prefix}",
+        f"keep whole scenes together: move them into train, or hold out all of one, as in {hold_out}",
         root=root,
     )
 
