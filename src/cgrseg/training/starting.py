@@ -24,6 +24,7 @@ from cgrseg.training.about import write_about
 from cgrseg.training.log import EventLog, Started, Watcher, cut_events
 from cgrseg.training.loop import Run
 from cgrseg.training.optim import MovingAverage, parameter_groups
+from cgrseg.training.precision import settle_precision
 from cgrseg.training.resuming import Identity, identity_of, require_same_run
 from cgrseg.training.start import settle_start
 from cgrseg.training.state import TrainState, has_state, read_state
@@ -147,14 +148,14 @@ def new_state(model: nn.Module, recipe: Recipe) -> TrainState:
 def _begin(
     recipe: Recipe, classes: ClassTable, init: str | Path | None, begun: Path | None, world: World
 ) -> tuple[Recipe, TrainState, tuple[str, ...]]:
-    """The recipe with its start settled, the state before the first step, and the classes that start at random."""
+    """The recipe with nothing left open, the state before the first step, and the classes that start at random."""
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model)
     drawn_anew = ()
     if init is not None:
         given, info = open_weights(init)
         drawn_anew = start_from(model, classes, given.state_dict(), info.classes, str(init))
-    recipe = settle_start(model, recipe, init=init, begun=begun)
+    recipe = settle_precision(settle_start(model, recipe, init=init, begun=begun), world, begun=begun)
     return recipe, new_state(model.to(world.device), recipe), drawn_anew
 
 
