@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cgrseg.data import likeness
-from cgrseg.data.likeness import NEAR_BITS, groups, is_series, near_duplicates, picture_bits, signs
+from cgrseg.data.likeness import NEAR_BITS, groups, near_duplicates, picture_bits, signs
 
 
 def bits(*ones: int) -> np.ndarray:
@@ -72,31 +72,3 @@ def test_near_duplicates_are_those_of_comparing_one_by_one(chunk, monkeypatch):
 
     assert len(near) > 5
     assert found == [(place, distances[place].argmin()) for place in near]
-
-
-def test_frames_of_a_moving_camera_are_a_series_though_none_is_near_another():
-    rng = np.random.default_rng(0)
-    frames = [rng.integers(0, 2, 256, np.uint8)]
-    for _ in range(60):
-        frames.append(frames[-1] ^ (rng.random(256) < 0.2))
-    bits = list(np.packbits(np.array(frames), axis=1))
-
-    assert len(groups(bits)) == len(bits)
-    assert is_series(bits)
-
-
-@pytest.mark.parametrize("count", [0, 5, 60])
-def test_pictures_of_everything_are_no_series(count):
-    rng = np.random.default_rng(0)
-
-    assert not is_series([np.packbits(rng.integers(0, 2, 256, np.uint8)) for _ in range(count)])
-
-
-def test_real_frames_are_a_series_and_real_photos_none(shared_data):
-    from cgrseg.data.images import read_image
-
-    def looks(folder: str) -> list:
-        return [picture_bits(read_image(file)) for file in sorted((shared_data / folder).iterdir())]
-
-    assert is_series(looks("camvid/images/train"))
-    assert not is_series(looks("coco_stuff164k_more/images/train2017"))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cgrseg.data.datasets import open_dataset
-from cgrseg.data.splitting import Scene, beginnings, choose, split_by_content
+from cgrseg.data.splitting import Scene, choose, split_by_content
 from cgrseg.errors import DatasetError
 
 
@@ -106,20 +106,6 @@ def test_of_two_scenes_the_smaller_is_held_out():
     assert [len(scene.places) for scene in choose(scenes(5, 3))] == [3]
 
 
-@pytest.mark.parametrize(
-    ("names", "found"),
-    [
-        ({"0001TP_": 9, "0006R0_f": 7}, ("0006R0_f", "0001TP_")),
-        ({"IMG_": 30}, ()),
-        ({"": 10, "b": 10}, ()),
-        ({"a_": 10, "b_": 2}, ()),
-        ({f"photo of {letter} ": 5 for letter in "abcdefghijklmnopqrstuvwxyz"}, ()),
-    ],
-)
-def test_a_few_videos_are_told_by_how_names_begin_the_shortest_first(names, found):
-    assert beginnings(f"{begin}{frame:04}" for begin, count in names.items() for frame in range(count)) == found
-
-
 def test_frames_of_videos_are_told_by_their_looks(tmp_path):
     rng = np.random.default_rng(0)
     for video in ("left", "right"):
@@ -133,8 +119,8 @@ def test_frames_of_videos_are_told_by_their_looks(tmp_path):
 
     split = split_by_content(open_dataset("folder", tmp_path, "train"))
 
-    assert split.series == ("left", "right")
+    assert split.videos == ("left", "right")
 
 
 def test_pictures_of_everything_are_no_videos(photos):
-    assert split_by_content(open_dataset("folder", photos, "train")).series is None
+    assert split_by_content(open_dataset("folder", photos, "train")).videos is None

@@ -123,7 +123,7 @@ def test_average_and_scoring_follow_the_length_of_the_run(steps, decay, every):
 
 
 def test_frames_of_videos_are_told_with_the_line_that_holds_a_whole_one_out():
-    split = Split(names=("a",), scenes=9, one_sided=(), series=("12_", "7_"))
+    split = Split(names=("a",), scenes=9, one_sided=(), videos=("12_", "7_"))
 
     reason = choices.choose_split(replace(FACTS, split=split, hold_out=("a",)), Recipe()).reason
 
@@ -131,7 +131,7 @@ def test_frames_of_videos_are_told_with_the_line_that_holds_a_whole_one_out():
 
 
 def test_frames_whose_names_tell_no_videos_apart_are_to_be_put_into_val():
-    split = Split(names=("a",), scenes=9, one_sided=(), series=())
+    split = Split(names=("a",), scenes=9, one_sided=(), videos=())
 
     reason = choices.choose_split(replace(FACTS, split=split, hold_out=("a",)), Recipe()).reason
 

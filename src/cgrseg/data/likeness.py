@@ -26,8 +26,6 @@ NEAR_BITS = 24
 """Two pictures are near-duplicates if at most so many of 256 bits differ."""
 CHUNK = 2_048
 """So many pictures are compared with as many others at once."""
-SERIES_LEAST = 20
-"""Pictures from which on neighbours can be told from others."""
 
 Bits = UInt8[np.ndarray, "32"]
 """The hash of a picture, packed."""
@@ -123,20 +121,3 @@ def _first(root: Int64[np.ndarray, " pictures"], place: int) -> int:
     while root[place] != place:
         place = int(root[place])
     return place
-
-
-def is_series(bits: Sequence[Bits | None]) -> bool:
-    """Whether pictures that follow each other look alike, as frames of a video do, though none is near another.
-
-    They do if half of the neighbours are nearer to each other than nine tenths of pictures far apart. Of CamVid's
-    frames a second apart 77 % are, of the samples of ADE20K and COCO-Stuff at most 12 %.
-
-    Args:
-        bits: of the pictures in their order, one of each group.
-    """
-    table = signs([each for each in bits if each is not None])
-    if len(table) < SERIES_LEAST:
-        return False
-    neighbours = (table[1:] * table[:-1]).sum(axis=1)
-    strangers = (table * np.roll(table, len(table) // 2, axis=0)).sum(axis=1)
-    return bool(np.median(neighbours) > np.quantile(strangers, 0.9))

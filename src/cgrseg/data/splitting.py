@@ -8,7 +8,7 @@ Names, their order and chance decide nothing, so the same pictures are always sp
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from cgrseg.arrays import IGNORE
 from cgrseg.data.datasets import LabelledImages
-from cgrseg.data.likeness import Bits, digest_of, groups, is_series, picture_bits
+from cgrseg.data.likeness import Bits, digest_of, groups, picture_bits
+from cgrseg.data.series import beginnings, series
 from cgrseg.errors import DatasetError
 
 SHARE = 0.2
@@ -25,10 +26,6 @@ ENOUGH = 20
 """Pictures that a score should rest on, if that leaves two thirds to learn from."""
 MOST = 1 / 3
 """Of the pictures, at most so many are held out."""
-MOST_VIDEOS = 20
-"""Beginnings of names beyond which they are not taken for videos."""
-LEAST_FRAMES = 5
-"""Of a video."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Split:
     """Groups of pictures that look alike; no group is on both sides."""
     one_sided: tuple[str, ...]
     """Classes that are in one scene only, or that could not be put on both sides."""
-    series: tuple[str, ...] | None = None
+    videos: tuple[str, ...] | None = None
     """Where pictures look like frames of videos: how the names of each begin, the shortest first, if that is plain."""
 
 
@@ -60,7 +57,7 @@ def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] |
     Raises:
         DatasetError: all pictures look alike, or one cannot be read.
     """
-    scenes, is_video = find_scenes(dataset, show)
+    scenes, are_frames = find_scenes(dataset, show)
     if len(scenes) < 2:
         raise DatasetError(
             f"the {len(dataset)} pictures of {dataset.split} look like one scene, so none can be held out to score on; "
@@ -71,19 +68,12 @@ def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] |
     sides = [frozenset[int]().union(*(scene.classes for scene in side)) for side in (held, learnt)]
     one_sided = tuple(dataset.classes.names[label] for label in sorted(sides[0] ^ sides[1]))
     names = sorted(dataset.pairs[place].name for scene in held for place in scene.places)
-    series = beginnings(pair.name for pair in dataset.pairs) if is_video else None
-    return Split(tuple(names), len(scenes), one_sided, series)
-
-
-def beginnings(names: Iterable[str]) -> tuple[str, ...]:
-    """What stands before the frame's number in the names of each video, the shortest first, if there are a few."""
-    frames = Counter(name.rstrip("0123456789") for name in names)
-    few = 1 < len(frames) <= MOST_VIDEOS and min(frames.values()) >= LEAST_FRAMES
-    return tuple(sorted(frames, key=lambda name: (frames[name], name))) if few and "" not in frames else ()
+    videos = beginnings(pair.name for pair in dataset.pairs) if are_frames else None
+    return Split(tuple(names), len(scenes), one_sided, videos)
 
 
 def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> tuple[list[Scene], bool]:
-    """Groups of pictures that look alike, in an order that their content gives; and whether neighbours do, too."""
+    """Groups of pictures that look alike, in an order that their content gives; and whether they are frames."""
     looks: list[tuple[Bits | None, bytes, frozenset[int]]] = []
     with ThreadPoolExecutor() as threads:
         for look in threads.map(lambda place: _look(dataset, place), range(len(dataset))):
@@ -92,12 +82,11 @@ def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None
                 show(len(looks), len(dataset))
     scenes = []
     hashes = [bits for bits, _, _ in looks]
-    together = groups(hashes)
-    for places in together:
+    for places in groups(hashes):
         key = hashlib.sha256(b"".join(sorted(looks[place][1] for place in places))).hexdigest()
         classes = frozenset[int]().union(*(looks[place][2] for place in places))
         scenes.append(Scene(tuple(places), classes, key))
-    return sorted(scenes, key=lambda scene: scene.key), is_series([hashes[places[0]] for places in together])
+    return sorted(scenes, key=lambda scene: scene.key), bool(series([pair.name for pair in dataset.pairs], hashes))
 
 
 def _look(dataset: LabelledImages, place: int) -> tuple[Bits | None, bytes, frozenset[int]]:

@@ -96,16 +96,16 @@ def choose_split(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
         return Choice({"data.hold_out": facts.hold_out}, counts)
     alike = f"{counts}, split by content: {facts.split.scenes:,} scenes, look-alikes together"
     lone = f"; only on one side: {', '.join(facts.split.one_sided)}" if facts.split.one_sided else ""
-    return Choice({"data.hold_out": facts.hold_out}, alike + lone + _told_of(facts.split.series))
+    return Choice({"data.hold_out": facts.hold_out}, alike + lone + _told_of(facts.split.videos))
 
 
-def _told_of(series: tuple[str, ...] | None) -> str:
+def _told_of(videos: tuple[str, ...] | None) -> str:
     """A word on pictures that follow each other like frames, of which a split by content keeps too few together."""
-    if series is None:
+    if videos is None:
         return ""
     advice = "put another video, or the last part of this one, into images/val and annotations/val"
-    if series:
-        advice = f"hold out a whole one of the {len(series)}, as in {as_option('data.hold_out', series[0])}"
+    if videos:
+        advice = f"hold out a whole one of the {len(videos)}, as in {as_option('data.hold_out', videos[0])}"
     return f"; neighbours by name look alike, as frames of a video do, so the score will flatter: {advice}"
 
 

@@ -1,6 +1,7 @@
 """Pictures that are there twice: in two splits, in one, or nearly so.
 
 equal pixels: leak, contradiction, same-picture -- nearly equal (`likeness`): near-leak -- equal labels: same-labels
+alike and neighbours by name (`series`): frames
 """
 
 from collections import defaultdict
@@ -10,6 +11,7 @@ from pathlib import Path
 from cgrseg.data.check.examination import Examined
 from cgrseg.data.check.findings import Finding, about, short, some
 from cgrseg.data.likeness import Signs, near_duplicates, signs
+from cgrseg.data.series import series
 from cgrseg.recipes import as_option
 
 
@@ -49,7 +51,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         _filled(remove, alike),
         root=root,
     )
-    return found + _near(pairs, root) + _same_labels(pairs, root)
+    return found + _near(pairs, root) + _frames(pairs, root) + _same_labels(pairs, root)
 
 
 def _couples(groups: list[list[Examined]], root: Path) -> list[Path | str]:
@@ -82,6 +84,21 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "or frames of one scene), "
         "so scores flatter",
         f"keep whole scenes together: move them into train, or hold out all of one, as in {hold_out}",
+        root=root,
+    )
+
+
+def _frames(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Pictures that look like the next one by name, which is in another split: frames of one video, dealt out."""
+    names = [pair.pair.name for pair in pairs]
+    places = series(names, [pair.picture.bits for pair in pairs], [pair.split for pair in pairs])
+    return about(
+        "warning",
+        "frames",
+        [pairs[place].pair.image for place in places],
+        "{n} [picture looks|pictures look] like the next by name, which is in another split (frames of one video dealt "
+        "out), so scores flatter",
+        "keep whole videos, or at least long parts of them, in one split",
         root=root,
     )
 
