@@ -33,6 +33,9 @@ from cgrseg.weights import open_weights, start_from
 
 logger = logging.getLogger(__name__)
 
+SMALLEST_PX = 64
+"""A crop of at most so many rows and columns is one place in the pyramid."""
+
 Resume = bool | Literal["changed"]
 """`changed` also where recipe or pictures are not those that the run was started with."""
 
@@ -81,6 +84,7 @@ def train(
         require_sound(splits, data)
         recipe = replace(recipe, model=replace(recipe.model, classes=len(splits[0].classes)))
         require_divisible(recipe, world)
+        require_places(recipe, world)
         begun = output if resume and has_state(output / "states") else None
         if resume and begun is None and world.is_first:
             logger.warning("%s holds no state to go on from; the run starts at its first step", output)
@@ -131,6 +135,21 @@ def require_divisible(recipe: Recipe, world: World) -> None:
         raise RecipeError(
             f"train.batch_size is {pictures}, which {world.size} processes with train.accumulate={accumulate} cannot "
             f"share equally; choose a multiple of {world.size * accumulate}"
+        )
+
+
+def require_places(recipe: Recipe, world: World) -> None:
+    """Refuse a single picture at a time, so small that BatchNorm would have one place of the pyramid to average over.
+
+    Raises:
+        RecipeError: that is so.
+    """
+    pictures = recipe.train.batch_size // recipe.train.accumulate
+    small = next((crop for crop in recipe.data.crops_px if max(crop) <= SMALLEST_PX), None)
+    if world.size == 1 and pictures == 1 and small:
+        raise RecipeError(
+            f"data.crops_px {list(small)} is too small for one picture at a time; take crops of more than "
+            f"{SMALLEST_PX} pixels, or train.batch_size=2"
         )
 
 
