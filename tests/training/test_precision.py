@@ -58,6 +58,7 @@ def test_this_machine_has_an_answer():
     assert halves_are_faster("cpu") in (True, False)
 
 
+@pytest.mark.slow
 def test_a_run_writes_down_what_auto_was_and_keeps_it_on_another_machine(pictures, tmp_path, monkeypatch):
     costs(monkeypatch, 9.0)
     train(AUTO, pictures, tmp_path / "whole")
@@ -72,6 +73,7 @@ def test_a_run_writes_down_what_auto_was_and_keeps_it_on_another_machine(picture
     assert numbers(tmp_path / "run") == numbers(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_run_in_slow_arithmetic_says_so_before_its_first_step(pictures, tmp_path, monkeypatch):
     costs(monkeypatch, 9.0)
     slow = replace(RECIPE, train=replace(RECIPE.train, precision="bf16", steps=1, eval_every=1))
