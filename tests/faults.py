@@ -10,6 +10,7 @@ from planted import (
     coco,
     copy_within,
     cut,
+    dealt_out,
     gray_copies,
     image,
     in_colours,
@@ -290,6 +291,7 @@ FAULTS = {
     # copies
     "in two splits": (leak, "leak", "1 picture is in two splits", "take them out of one: rm "),
     "nearly in two splits": (near_leak, "near-leak", "looks like one in train", "data.hold_out"),
+    "frames dealt out": (dealt_out, "frames", "is in another split (frames of one video", "keep whole videos"),
     "twice": (lambda root: copy_within(root, with_labels=True), "same-picture", "twice in one split", "rm "),
     "twice, not alike": (lambda root: copy_within(root, with_labels=False), "contradiction", "different labels", "rm "),
     "one map for all": (one_map_for_all, "same-labels", "equal pixel for pixel", "cgrseg data show"),

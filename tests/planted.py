@@ -149,6 +149,17 @@ def near_leak(root: Path) -> None:
     image(root, 0, "val").unlink()
 
 
+def dealt_out(root: Path) -> None:
+    """A video whose every second frame is in val."""
+    tones = np.random.default_rng(99).integers(0, 256, (6, 60, 3), np.uint8)
+    scenery = cv2.resize(tones, (60 * WIDTH // 8, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    for frame in range(50):
+        split = ("train", "val")[frame % 2]
+        shown = scenery[:, 3 * frame : 3 * frame + WIDTH]
+        Image.fromarray(shown).save(root / f"images/{split}/video{frame}.png")
+        Image.fromarray(label_map(1000 + frame)).save(root / f"annotations/{split}/video{frame}.png")
+
+
 def resized(values: np.ndarray) -> np.ndarray:
     small = cv2.resize(values, (WIDTH * 2 // 3, HEIGHT * 2 // 3), interpolation=cv2.INTER_LINEAR)
     return cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)

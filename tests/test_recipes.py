@@ -1,9 +1,11 @@
+import shlex
+
 import pytest
 import yaml
 
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
 from cgrseg.errors import RecipeError
-from cgrseg.recipes import as_tree, checked, parse_recipe, read_recipe
+from cgrseg.recipes import as_option, as_tree, checked, parse_recipe, read_recipe
 
 
 def recipe_of(text: str, *overrides: str) -> Recipe:
@@ -134,3 +136,11 @@ def test_settings_made_in_python_are_checked_like_a_recipe():
         checked(ModelConfig(classes=0))
 
     assert checked(Recipe()) == Recipe()
+
+
+@pytest.mark.parametrize("value", ["0006R0_f", "12_", "null", "a b", "it's", 'say "x"', "1: 2", "x" * 200])
+def test_an_option_that_is_told_gives_the_setting_that_is_meant(value):
+    flag, override = shlex.split(as_option("data.hold_out", value))
+
+    assert flag == "--set"
+    assert recipe_of("{}", override).data.hold_out == value

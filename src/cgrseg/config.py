@@ -167,8 +167,11 @@ class TrainConfig:
     """Steps between further saves of the state; null saves at evaluations only."""
     channels_last: bool = True
     """Memory layout of pictures and kernels; faster on most machines, same numbers up to rounding."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of forward and backward; weights and their updates stay fp32. fp16 scales the loss."""
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"
+    """Arithmetic of forward and backward; weights and their updates stay fp32. fp16 scales the loss.
+
+    `auto` is bf16 where the machine is measured to be faster in it, else fp32; a run writes down which.
+    """
     compile: bool = False
     """Compile the step with torch.compile: minutes once for each crop size, then faster."""
     seed: Annotated[int, Within(0)] = 0

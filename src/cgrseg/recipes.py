@@ -5,6 +5,8 @@ YAML -- overrides (--set) -- preset -- types and ranges -- frozen dataclasses
 
 import dataclasses
 import difflib
+import math
+import shlex
 import types
 import typing
 from pathlib import Path
@@ -71,6 +73,12 @@ def override(tree: dict, text: str) -> dict:
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {text}: not a YAML value: {reason(error)}") from None
     return tree | {path[0]: (tree.get(path[0]) or {}) | {path[1]: parsed}}
+
+
+def as_option(name: str, value: str) -> str:
+    """The option that gives a setting a text, as it is typed into a shell; YAML takes `12_` for a number."""
+    quoted = yaml.safe_dump(value, width=math.inf).splitlines()[0]
+    return f"--set {shlex.quote(f'{name}={quoted}')}"
 
 
 def parse(kind: type[Settings], tree: object, where: str) -> Settings:

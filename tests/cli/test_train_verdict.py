@@ -16,6 +16,7 @@ VERDICT = Verdict(
     split="holdout",
     learnt=80,
     scored=20,
+    leaked=0,
     looks=7,
     miou=0.65,
     miou_interval=(0.6, 0.71),
@@ -37,6 +38,14 @@ def test_the_summary_tells_the_score_and_how_far_to_trust_it():
     assert "rough" in told[1]
     assert "best of 7 scorings" in told[2]
     assert told[3].endswith("It stopped at step 700 of 1,000, since the score got no better after step 300.")
+
+
+def test_the_summary_tells_what_flatters_and_what_is_not_known():
+    told = list(summary(replace(VERDICT, leaked=5, looks=1, course="once")))
+
+    assert told[0].endswith("but the weights that it started from had learnt 5 of them: the score flatters")
+    assert "scorings" not in " ".join(told)
+    assert told[-1].endswith("whether more steps help is not known.")
 
 
 def test_with_many_pictures_the_score_is_not_called_rough():

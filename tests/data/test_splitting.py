@@ -104,3 +104,23 @@ def test_a_scene_larger_than_a_third_is_learnt():
 
 def test_of_two_scenes_the_smaller_is_held_out():
     assert [len(scene.places) for scene in choose(scenes(5, 3))] == [3]
+
+
+def test_frames_of_videos_are_told_by_their_looks(tmp_path):
+    rng = np.random.default_rng(0)
+    for video in ("left", "right"):
+        scenery = cv2.resize(rng.integers(0, 256, (12, 40), np.uint8), (320, 96), interpolation=cv2.INTER_CUBIC)
+        for frame in range(20):
+            image = scenery[:, 4 * frame : 4 * frame + 128]
+            for folder, pixels in (("images", image), ("annotations", image > 128)):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / folder / f"{video}{frame:03}.png")
+    (tmp_path / "classes.txt").write_text("zero\none\n", encoding="utf-8")
+
+    split = split_by_content(open_dataset("folder", tmp_path, "train"))
+
+    assert split.videos == ("left", "right")
+
+
+def test_pictures_of_everything_are_no_videos(photos):
+    assert split_by_content(open_dataset("folder", photos, "train")).videos is None

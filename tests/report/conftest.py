@@ -40,4 +40,4 @@ def write(scene) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def report(write, tmp_path_factory) -> Path:
     """The page of the scene, compared with itself."""
-    return write(tmp_path_factory.mktemp("report") / "odd name #1.html", command="cgrseg evaluate '<&>'")
+    return write(tmp_path_factory.mktemp("report") / "odd name #1.html", run={"command": "cgrseg evaluate '<&>'"})

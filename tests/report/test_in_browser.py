@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reported import NAMES, STRANGE, content_of
 
-from cgrseg.evaluation import evaluate
+from cgrseg.evaluation import calibrate, evaluate
 from cgrseg.report import write_report
 from cgrseg.report.page import fill_page
 
@@ -239,3 +239,26 @@ def test_a_split_without_labels_still_gives_a_page(visit, scene, tmp_path):
     page.wait_for_selector(READY)
     assert page.locator("tr.absent").count() == 3
     assert page.locator("#pictures").count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_calibrating_gave_is_shown_before_and_after(width, write, scene, visit, tmp_path):
+    halved = replace(scene.dataset, pairs=scene.dataset.pairs[:-1] * 2)
+    found = calibrate(scene.segmenter, halved).as_tree() | {"file": "new/<b>.safetensors"}
+    page = visit(write(tmp_path / "calibrated.html", calibrated=found).as_uri(), width=width)
+    page.wait_for_selector(READY)
+
+    told = page.locator("#confidence .calibrated").inner_text()
+
+    assert f"temperature of {found['temperature']:.3f} instead of 1.000" in told
+    assert "new/<b>.safetensors" in told
+    for errors in (found, *found["halves"]):
+        assert f"{100 * errors['before']:.2f} \u2192 {100 * errors['after']:.2f} %" in told
+    assert page.locator("#confidence path.after").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+def test_without_calibrating_nothing_is_said_of_it(page):
+    assert page.locator(".calibrated, path.after").count() == 0

@@ -6,6 +6,7 @@ import pytest
 
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig, Recipe, TrainConfig
+from cgrseg.data.splitting import Split
 from cgrseg.training import choices
 from cgrseg.training.choices import CHOICES, Choice, Facts
 from cgrseg.weights import WeightsInfo
@@ -119,6 +120,22 @@ def test_average_and_scoring_follow_the_length_of_the_run(steps, decay, every):
 
     assert chosen(choices.choose_average, recipe=recipe) == {"train.ema": decay}
     assert chosen(choices.choose_scoring, recipe=recipe) == {"train.eval_every": every, "train.patience": 4}
+
+
+def test_frames_of_videos_are_told_with_the_line_that_holds_a_whole_one_out():
+    split = Split(names=("a",), scenes=9, one_sided=(), videos=("12_", "7_"))
+
+    reason = choices.choose_split(replace(FACTS, split=split, hold_out=("a",)), Recipe()).reason
+
+    assert reason.endswith("hold out a whole one of the 2, as in --set 'data.hold_out='\"'\"'12_'\"'\"''")
+
+
+def test_frames_whose_names_tell_no_videos_apart_are_to_be_put_into_val():
+    split = Split(names=("a",), scenes=9, one_sided=(), videos=())
+
+    reason = choices.choose_split(replace(FACTS, split=split, hold_out=("a",)), Recipe()).reason
+
+    assert "put another video, or the last part of this one, into images/val" in reason
 
 
 def test_precision_is_what_was_measured():

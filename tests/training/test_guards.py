@@ -7,6 +7,7 @@ from training.tiny import RECIPE
 
 from cgrseg.data.datasets import open_dataset
 from cgrseg.data.loader import Batch
+from cgrseg.training import guards as watching
 from cgrseg.training import state
 from cgrseg.training.guards import SETTLED, Guards
 from cgrseg.training.log import Stepped
@@ -73,3 +74,28 @@ def test_more_workers_are_proposed_than_there_are(pictures):
     (told,) = sentences(guards, range(1, SETTLED + 1), waiting=0.5)
 
     assert "data.workers=6 (now 3)" in told
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "cost", "is_told"),
+    [("bf16", "cpu", 9.0, True), ("fp16", "cpu", 9.0, True), ("bf16", "cpu", 0.6, False), ("bf16", "cuda", 9.0, False)],
+)
+def test_a_processor_that_emulates_the_arithmetic_is_told_before_the_first_step(
+    precision, device, cost, is_told, pictures, monkeypatch
+):
+    monkeypatch.setattr(watching, "cost_of", lambda precision: cost)
+    recipe = replace(RECIPE, train=replace(RECIPE.train, precision=precision))
+
+    told = [
+        each.sentence for each in Guards(recipe, open_dataset("folder", pictures, "train")).look_at_processor(device, 0)
+    ]
+
+    assert len(told) == is_told
+    assert all(f"9.0 x as long in {precision} as in fp32" in text for text in told)
+    assert all("--set train.precision=fp32" in text for text in told)
+
+
+def test_nothing_is_measured_where_the_arithmetic_is_full(guards, monkeypatch):
+    monkeypatch.setattr(watching, "cost_of", lambda precision: pytest.fail("measured"))
+
+    assert list(guards.look_at_processor("cpu", 0)) == []

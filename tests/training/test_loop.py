@@ -6,7 +6,7 @@ import pytest
 import yaml
 from training.tiny import RECIPE, events, state_of
 
-from cgrseg.errors import RunStopped, TrainingError
+from cgrseg.errors import RecipeError, RunStopped, TrainingError
 from cgrseg.prediction import load
 from cgrseg.recipes import parse_recipe
 from cgrseg.training import loop, train
@@ -123,3 +123,14 @@ def test_patience_survives_a_stop(pictures, tmp_path, monkeypatch):
         train(PATIENT, pictures, tmp_path / "run", resume=True)
 
     assert [event["step"] for event in events(tmp_path / "run") if event["event"] == "scored"] == [1, 2, 3]
+
+
+def test_a_single_picture_too_small_for_the_pyramid_is_refused(pictures, tmp_path):
+    small = replace(RECIPE, data=replace(RECIPE.data, crops_px=((96, 64), (64, 64))))
+    small = replace(small, train=replace(small.train, batch_size=2, accumulate=2))
+
+    with pytest.raises(RecipeError, match=r"crops_px \[64, 64\] is too small for one picture at a time"):
+        train(small, pictures, tmp_path / "run")
+
+    wide = replace(small, data=replace(small.data, crops_px=((96, 64),)), train=replace(small.train, steps=1))
+    assert train(wide, pictures, tmp_path / "run").is_file()

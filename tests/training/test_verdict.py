@@ -10,6 +10,7 @@ from PIL import Image
 
 from cgrseg.classes import named
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
+from cgrseg.data.datasets import open_dataset
 from cgrseg.model import build_model
 from cgrseg.recipes import as_tree
 from cgrseg.training import judge
@@ -67,6 +68,21 @@ def test_a_verdict_says_how_good_how_sure_and_what_to_label(made):
     assert (verdict.best_step, verdict.last_step, verdict.steps, verdict.looks) == (20, 30, 30, 3)
 
 
+def test_held_out_pictures_that_the_start_has_learnt_are_counted(made, tmp_path):
+    data, run = made
+    held = open_dataset("folder", data, "holdout", RECIPE.data.hold_out)
+    info = WeightsInfo(model=RECIPE.model, classes=named(NAMES), trained_on=(*held.fingerprints()[:1], "another"))
+    save_weights(tmp_path / "start.safetensors", build_model(RECIPE.model), info)
+
+    def leaked(init: str) -> int:
+        (run / "run.json").write_text(json.dumps({"starts": [{"init": init}]}), encoding="utf-8")
+        return judge(run, data).leaked
+
+    assert judge(run, data).leaked == 0
+    assert leaked(str(tmp_path / "start.safetensors")) == 1
+    assert leaked(str(tmp_path / "gone.safetensors")) == 0
+
+
 def test_a_verdict_is_kept_beside_the_weights(made):
     data, run = made
 
@@ -106,7 +122,7 @@ def test_without_such_pictures_nothing_is_ranked(made):
         ({10: 0.5, 20: 0.495}, "stopped"),
         ({10: 0.2, 20: 0.3, 30: 0.4}, "rising"),
         ({10: 0.2, 20: 0.4, 30: 0.402}, "level"),
-        ({30: 0.4}, "level"),
+        ({30: 0.4}, "once"),
     ],
 )
 def test_the_course_of_the_score_is_told(made, scores, course):

@@ -49,11 +49,10 @@ def evaluate(
     dataset = opened(data, split, segmenters)
     results = scored(segmenters, dataset, settings)
     rival = None if against is None else (against, results[1])
-    report = report_tree(weights, results[0], rival)
-    if target is not None:
-        report["calibrated"] = calibrated(segmenters[0], dataset, target, settings["pace"])
+    fitted = None if target is None else calibrated(segmenters[0], dataset, target, settings["pace"])
+    report = report_tree(weights, results[0], rival, fitted)
     Console().print(*tables(report), sep="\n")
     options.write_json(json_file, report)
     if page is not None:
         run = {"command": shlex.join(["cgrseg", *sys.argv[1:]]), "threads": settings["running"]["threads"]}
-        write_report(page, results[0], segmenters[0], dataset, against=rival, **run)
+        write_report(page, results[0], segmenters[0], dataset, against=rival, calibrated=fitted, run=run)

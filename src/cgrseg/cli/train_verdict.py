@@ -22,6 +22,7 @@ COURSES = {
     "stopped": "It stopped at step {last_step:,} of {steps:,}, since the score got no better after step {best_step:,}.",
     "rising": "It was still getting better at the end. More steps may help: train anew with --set train.steps={twice}",
     "level": "The score had levelled off by the end (best at step {best_step:,} of {steps:,}).",
+    "once": "It was scored once, at its last step, so whether more steps help is not known.",
 }
 NEEDS = {
     "": "",
@@ -47,12 +48,15 @@ def tell_verdict(folder: Path, data: options.DataPath, unlabelled: Path | None, 
 def summary(verdict: "Verdict") -> Iterator[str]:
     """How good it is, how sure that is, and how the run went."""
     told = f"{verdict.scored:,} pictures that it did not learn from ({verdict.split})"
+    if verdict.leaked:
+        told += f", but the weights that it started from had learnt {verdict.leaked:,} of them: the score flatters"
     yield f"VERDICT: mIoU {percent(verdict.miou)} on {told}"
     if verdict.miou_interval:
         low, high = map(percent, verdict.miou_interval)
         rough = "  This is rough: there are few pictures to score on." if verdict.is_rough else ""
         yield f"  95 % interval over such pictures: {low} to {high}.{rough}"
-    yield f"  These pictures chose the best of {verdict.looks} scorings, which flatters a little."
+    if verdict.looks > 1:
+        yield f"  These pictures chose the best of {verdict.looks} scorings, which flatters a little."
     facts = {"best_step": verdict.best_step, "last_step": verdict.last_step, "steps": verdict.steps}
     yield "  " + COURSES[verdict.course].format(**facts, twice=2 * verdict.steps)
 

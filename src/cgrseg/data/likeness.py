@@ -2,17 +2,19 @@
 
     picture -- 16 x 17 gray parts -- is each brighter than the one to its left? -- 256 bits -- near if few differ
 
-Copies that were saved again, resized or made a little brighter differ in a few bits; other pictures in about 128.
+Copies that were saved again, resized or made a little brighter differ in a few bits; other pictures in about 128. All
+are compared with all, without a shortcut that could miss one: as products of matrices, a block of pairs at a time.
 
 Axes: H W rows and columns, n m pictures.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 
 from cgrseg.arrays import Image, LabelMap
 
@@ -22,8 +24,8 @@ LEAST_CONTRAST = 4.0
 """Standard deviation, in gray values, below which a picture is too flat for its hash to mean anything."""
 NEAR_BITS = 24
 """Two pictures are near-duplicates if at most so many of 256 bits differ."""
-CHUNK = 4_096
-"""Pictures that are compared with all others at once."""
+CHUNK = 2_048
+"""So many pictures are compared with as many others at once."""
 
 Bits = UInt8[np.ndarray, "32"]
 """The hash of a picture, packed."""
@@ -57,17 +59,15 @@ def near_duplicates(
     scored: Float32[np.ndarray, "n 256"], learnt: Float32[np.ndarray, "m 256"]
 ) -> list[tuple[int, int]]:
     """For each of the first that has a near-duplicate among the second, its place and that of the nearest."""
-    found: list[tuple[int, int]] = []
-    if not len(learnt):
-        return found
-    nearest, fewest = np.zeros(len(scored), np.int64), np.full(len(scored), np.inf, np.float32)
-    for start in range(0, len(learnt), CHUNK):
-        differing = (256 - scored @ learnt[start : start + CHUNK].T) / 2
-        places = differing.argmin(axis=1)
-        bits = differing[np.arange(len(scored)), places]
-        closer = bits < fewest
-        nearest[closer], fewest[closer] = places[closer] + start, bits[closer]
-    return [(int(place), int(nearest[place])) for place in np.flatnonzero(fewest <= NEAR_BITS)]
+    nearest, most = np.zeros(len(scored), np.int64), np.full(len(scored), _agreement(NEAR_BITS + 1), np.float32)
+    for rows in _chunks(len(scored)):
+        for columns in _chunks(len(learnt)):
+            agreement = scored[rows] @ learnt[columns].T
+            places = agreement.argmax(axis=1)
+            best = agreement[np.arange(len(places)), places]
+            closer = best > most[rows]
+            nearest[rows][closer], most[rows][closer] = places[closer] + columns.start, best[closer]
+    return [(int(place), int(nearest[place])) for place in np.flatnonzero(most >= _agreement(NEAR_BITS))]
 
 
 def groups(bits: Sequence[Bits | None]) -> list[list[int]]:
@@ -75,11 +75,49 @@ def groups(bits: Sequence[Bits | None]) -> list[list[int]]:
 
     So a scene of a standing camera is one group though its first and last frame differ in many bits.
     """
-    known = [place for place, each in enumerate(bits) if each is not None]
+    known = np.array([place for place, each in enumerate(bits) if each is not None], np.int64)
     table = signs([each for each in bits if each is not None])
     root = np.arange(len(bits))
-    for row, place in enumerate(known):
-        differing = (256 - table[row + 1 :] @ table[row]) / 2
-        near = root[[known[row + 1 + step] for step in np.flatnonzero(differing <= NEAR_BITS)]]
-        root[np.isin(root, near)] = root[place]
-    return [np.flatnonzero(root == name).tolist() for name in dict.fromkeys(root.tolist())]
+    for rows in _chunks(len(known)):
+        for columns in _chunks(len(known), start=rows.start):
+            near = table[rows] @ table[columns].T >= _agreement(NEAR_BITS)
+            _join(root, known[rows], known[columns], near)
+    together = defaultdict[int, list[int]](list)
+    for place, first in enumerate(root.tolist()):
+        together[first].append(place)
+    return list(together.values())
+
+
+def _agreement(differing: int) -> int:
+    """The product of two hashes as signs: bits that agree less those that differ."""
+    return 256 - 2 * differing
+
+
+def _chunks(length: int, start: int = 0) -> Iterator[slice]:
+    return (slice(begin, begin + CHUNK) for begin in range(start, length, CHUNK))
+
+
+def _join(
+    root: Int64[np.ndarray, " pictures"],
+    rows: Int64[np.ndarray, " n"],
+    columns: Int64[np.ndarray, " m"],
+    near: Bool[np.ndarray, "n m"],
+) -> None:
+    """Unite the groups of near pictures; `root` gives the first picture of each one's group, and is kept so."""
+    while True:
+        near &= root[rows][:, None] != root[columns]
+        apart = np.flatnonzero(near.any(axis=1))
+        if not len(apart):
+            return
+        rows, near = rows[apart], near[apart]
+        for row, column in zip(rows.tolist(), columns[near.argmax(axis=1)].tolist(), strict=True):
+            first, second = sorted((_first(root, row), _first(root, column)))
+            root[second] = first
+        while (root[root] != root).any():
+            root[:] = root[root]
+
+
+def _first(root: Int64[np.ndarray, " pictures"], place: int) -> int:
+    while root[place] != place:
+        place = int(root[place])
+    return place

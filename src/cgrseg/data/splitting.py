@@ -17,6 +17,7 @@ import numpy as np
 from cgrseg.arrays import IGNORE
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.likeness import Bits, digest_of, groups, picture_bits
+from cgrseg.data.series import beginnings, series
 from cgrseg.errors import DatasetError
 
 SHARE = 0.2
@@ -46,6 +47,8 @@ class Split:
     """Groups of pictures that look alike; no group is on both sides."""
     one_sided: tuple[str, ...]
     """Classes that are in one scene only, or that could not be put on both sides."""
+    videos: tuple[str, ...] | None = None
+    """Where pictures look like frames of videos: how the names of each begin, the shortest first, if that is plain."""
 
 
 def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> Split:
@@ -54,22 +57,23 @@ def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] |
     Raises:
         DatasetError: all pictures look alike, or one cannot be read.
     """
-    scenes = find_scenes(dataset, show)
+    scenes, are_frames = find_scenes(dataset, show)
     if len(scenes) < 2:
         raise DatasetError(
             f"the {len(dataset)} pictures of {dataset.split} look like one scene, so none can be held out to score on; "
             "label pictures of other places, or put those to score on into images/val and annotations/val"
         )
     held = choose(scenes)
-    learnt = [scene for scene in scenes if scene not in held]
+    learnt = set(scenes).difference(held)
     sides = [frozenset[int]().union(*(scene.classes for scene in side)) for side in (held, learnt)]
     one_sided = tuple(dataset.classes.names[label] for label in sorted(sides[0] ^ sides[1]))
     names = sorted(dataset.pairs[place].name for scene in held for place in scene.places)
-    return Split(tuple(names), len(scenes), one_sided)
+    videos = beginnings(pair.name for pair in dataset.pairs) if are_frames else None
+    return Split(tuple(names), len(scenes), one_sided, videos)
 
 
-def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> list[Scene]:
-    """The groups of pictures that look alike, in an order that their content gives."""
+def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> tuple[list[Scene], bool]:
+    """Groups of pictures that look alike, in an order that their content gives; and whether they are frames."""
     looks: list[tuple[Bits | None, bytes, frozenset[int]]] = []
     with ThreadPoolExecutor() as threads:
         for look in threads.map(lambda place: _look(dataset, place), range(len(dataset))):
@@ -77,11 +81,12 @@ def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None
             if show:
                 show(len(looks), len(dataset))
     scenes = []
-    for places in groups([bits for bits, _, _ in looks]):
+    hashes = [bits for bits, _, _ in looks]
+    for places in groups(hashes):
         key = hashlib.sha256(b"".join(sorted(looks[place][1] for place in places))).hexdigest()
         classes = frozenset[int]().union(*(looks[place][2] for place in places))
         scenes.append(Scene(tuple(places), classes, key))
-    return sorted(scenes, key=lambda scene: scene.key)
+    return sorted(scenes, key=lambda scene: scene.key), bool(series([pair.name for pair in dataset.pairs], hashes))
 
 
 def _look(dataset: LabelledImages, place: int) -> tuple[Bits | None, bytes, frozenset[int]]:
@@ -98,15 +103,17 @@ def choose(scenes: list[Scene]) -> list[Scene]:
     wanted = min(max(round(total * SHARE), ENOUGH), most)
     left = Counter(label for scene in scenes for label in scene.classes)
     missing = {label for label, count in left.items() if count > 1}
-    held: list[Scene] = []
+    held: dict[Scene, None] = {}
+    size = 0
 
     def fits(scene: Scene, limit: int) -> bool:
-        size = sum(len(each.places) for each in (*held, scene))
         learnable = all(left[label] > 1 for label in scene.classes if label in shared)
-        return scene not in held and size <= limit and learnable
+        return scene not in held and size + len(scene.places) <= limit and learnable
 
     def hold(scene: Scene) -> None:
-        held.append(scene)
+        nonlocal size
+        held[scene] = None
+        size += len(scene.places)
         left.subtract(scene.classes)
         missing.difference_update(scene.classes)
 
@@ -116,4 +123,4 @@ def choose(scenes: list[Scene]) -> list[Scene]:
     for scene in scenes:
         if fits(scene, wanted):
             hold(scene)
-    return held or [min(scenes, key=lambda scene: (len(scene.places), scene.key))]
+    return list(held) or [min(scenes, key=lambda scene: (len(scene.places), scene.key))]

@@ -10,7 +10,7 @@ Axes: t temperatures.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +50,18 @@ class Calibration:
     after: float
     """The same at the new temperature, which was fitted on them."""
     halves: tuple[Half, Half]
+    reliability: Reliability = field(repr=False, compare=False)
+    """Of all pictures at the new temperature."""
 
     def as_tree(self) -> dict:
         """Plain values for JSON."""
-        return vars(self) | {"halves": [vars(half) for half in self.halves]}
+        return {
+            "temperature": self.temperature,
+            "before": self.before,
+            "after": self.after,
+            "halves": [vars(half) for half in self.halves],
+            "bins": self.reliability.as_tree()["bins"],
+        }
 
 
 def calibrate(
@@ -101,12 +109,18 @@ def calibrate(
 
 def _report(temperatures: list[float], found: list[list[Reliability]]) -> Calibration:
     """Errors on all pictures, and on each half with the temperature of the other."""
-    before, after = (sum((half[place] for half in found), NOTHING).expected_error for place in (0, 1))
+    before, after = (sum((half[place] for half in found), NOTHING) for place in (0, 1))
     halves = (
         Half(temperature=temperatures[2], before=found[1][0].expected_error, after=found[1][2].expected_error),
         Half(temperature=temperatures[3], before=found[0][0].expected_error, after=found[0][3].expected_error),
     )
-    return Calibration(temperature=temperatures[1], before=before, after=after, halves=halves)
+    return Calibration(
+        temperature=temperatures[1],
+        before=before.expected_error,
+        after=after.expected_error,
+        halves=halves,
+        reliability=after,
+    )
 
 
 def _losses(truth: LabelMap, answer: Segmentation) -> Float64[np.ndarray, "t"]:

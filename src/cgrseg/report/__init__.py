@@ -8,6 +8,7 @@ metrics.jsonl ----------- history -----+-- page --------> out.html: opens from d
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -56,16 +57,16 @@ def require_page(path: Path) -> Path:
     return path
 
 
-def report_tree(weights: str, evaluation: Evaluation, against: Rival | None = None) -> dict:
-    """Plain values for JSON: the scores of the weights, and how they compare with a rival's."""
+def report_tree(
+    weights: str, evaluation: Evaluation, against: Rival | None = None, calibrated: Mapping[str, object] | None = None
+) -> dict:
+    """Plain values for JSON: the scores of the weights, how they compare with a rival's, and what calibrating gave."""
     tree = {"weights": weights} | evaluation.as_tree()
-    if against is None:
-        return tree
-    name, theirs = against
-    return tree | {
-        "against": {"weights": name} | theirs.as_tree(),
-        "comparison": compare(evaluation, theirs).as_tree(),
-    }
+    if against is not None:
+        name, theirs = against
+        tree["against"] = {"weights": name} | theirs.as_tree()
+        tree["comparison"] = compare(evaluation, theirs).as_tree()
+    return tree if calibrated is None else tree | {"calibrated": dict(calibrated)}
 
 
 def write_report(
@@ -75,8 +76,8 @@ def write_report(
     dataset: LabelledImages,
     *,
     against: Rival | None = None,
-    command: str = "",
-    threads: int | None = None,
+    calibrated: Mapping[str, object] | None = None,
+    run: Mapping[str, object] | None = None,
 ) -> Path:
     """Write the page, and beside it the same numbers as JSON and, one row a class, as CSV.
 
@@ -86,15 +87,15 @@ def write_report(
         segmenter: what was scored; it segments the pictures that are shown once more.
         dataset: what it was scored on.
         against: weights that are compared with.
-        command: that makes this report again.
-        threads: that were asked for.
+        calibrated: what fitting a temperature gave, as `Calibration.as_tree` tells it.
+        run: the `command` that makes this report again, and the `threads` that were asked for.
 
     Raises:
         CGRSegError: the path does not end in .html, or nothing can be written there.
     """
     require_page(path)
     numbers, table = _beside(path)
-    tree = report_tree(segmenter.weights, evaluation, against)
+    tree = report_tree(segmenter.weights, evaluation, against, calibrated)
     rows = class_rows(evaluation, count_pictures(dataset), against[1] if against else None)
     pictures, seconds = show_pictures(evaluation, segmenter, dataset)
     content = {
@@ -104,7 +105,7 @@ def write_report(
         "matrix": evaluation.matrix.tolist(),
         "pictures": pictures,
         "history": read_history(segmenter.weights),
-        "conditions": _conditions(segmenter, seconds) | {"command": command, "threads": threads},
+        "conditions": {"command": "", "threads": None} | _conditions(segmenter, seconds) | dict(run or {}),
         "files": {"json": numbers.name, "csv": table.name},
     }
     try:

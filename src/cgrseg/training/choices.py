@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from cgrseg.config import PRESETS, HoldOut, Recipe
 from cgrseg.data.splitting import Split
-from cgrseg.recipes import as_tree
+from cgrseg.recipes import as_option, as_tree
 from cgrseg.weights import WeightsInfo
 
 PX = 32
@@ -96,7 +96,17 @@ def choose_split(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
         return Choice({"data.hold_out": facts.hold_out}, counts)
     alike = f"{counts}, split by content: {facts.split.scenes:,} scenes, look-alikes together"
     lone = f"; only on one side: {', '.join(facts.split.one_sided)}" if facts.split.one_sided else ""
-    return Choice({"data.hold_out": facts.hold_out}, alike + lone)
+    return Choice({"data.hold_out": facts.hold_out}, alike + lone + _told_of(facts.split.videos))
+
+
+def _told_of(videos: tuple[str, ...] | None) -> str:
+    """A word on pictures that follow each other like frames, of which a split by content keeps too few together."""
+    if videos is None:
+        return ""
+    advice = "put another video, or the last part of this one, into images/val and annotations/val"
+    if videos:
+        advice = f"hold out a whole one of the {len(videos)}, as in {as_option('data.hold_out', videos[0])}"
+    return f"; neighbours by name look alike, as frames of a video do, so the score will flatter: {advice}"
 
 
 def choose_start(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001

@@ -3,6 +3,7 @@
 a batch after another -- classes seen ------ a class that never came
 the pace ----------------------------------- a loader slower than the network
 the disk ----------------------------------- no room for the next state
+the processor ------------------------------ arithmetic that it only emulates
 """
 
 from collections.abc import Iterator
@@ -17,12 +18,15 @@ from cgrseg.config import Recipe
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.loader import Batch
 from cgrseg.training.log import Stepped, Warned
+from cgrseg.training.precision import cost_of
 from cgrseg.training.state import is_short_of_room
 
 SETTLED = 50
 """Steps after which the pace is known."""
 SLOW = 0.25
 """The share of the time spent waiting for pictures that is worth a word."""
+DEAR = 1.5
+"""An arithmetic that takes so many times as long as fp32 is worth a word."""
 
 
 class Guards:
@@ -45,6 +49,16 @@ class Guards:
             if unseen:
                 yield from self._once("classes", stepped.step, self._unseen(unseen))
             self.said.add("classes")
+
+    def look_at_processor(self, device: str, step: int) -> Iterator[Warned]:
+        """Whether it is slow in the recipe's arithmetic; measured, in a second at most, where that is not fp32."""
+        precision = self.recipe.train.precision
+        if device == "cpu" and precision != "fp32" and (cost := cost_of(precision)) > DEAR:
+            sentence = (
+                f"a product of matrices takes this processor {cost:.1f} x as long in {precision} as in fp32, so steps "
+                "are slow; start the run with --set train.precision=fp32, or with auto, which takes the faster"
+            )
+            yield from self._once("processor", step, sentence)
 
     def look_at_disk(self, states: Path, step: int) -> Iterator[Warned]:
         """Whether the next state fits."""

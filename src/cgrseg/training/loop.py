@@ -59,6 +59,7 @@ class Run:
             RunStopped: the log was asked to; the state is saved.
         """
         config, progress = self.config, self.state.progress
+        self._tell(*self.guards.look_at_processor(self.world.device.type, progress.step))
         if self._is_evaluation_due() and progress.scored < progress.step:
             self._score()  # the run was stopped in the middle of this evaluation
         if self._is_stale():

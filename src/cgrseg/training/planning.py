@@ -5,13 +5,11 @@ labelled pictures -- facts: how many, how large, which classes, on which machine
 """
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from cgrseg.config import HoldOut, Kind, Recipe
 from cgrseg.data.check import require_sound
@@ -23,12 +21,8 @@ from cgrseg.errors import DatasetError
 from cgrseg.recipes import override, parse_recipe
 from cgrseg.runtime import require_device
 from cgrseg.training.choices import CHOICES, Choice, Facts
+from cgrseg.training.precision import halves_are_faster
 from cgrseg.weights import WeightsInfo, open_weights
-
-TRIALS = 5
-"""Times that the machine is asked which arithmetic is faster."""
-FASTER = 0.8
-"""bf16 is taken if it needs at most this share of fp32's time."""
 
 
 @dataclass(frozen=True)
@@ -136,21 +130,3 @@ def _split(whole: LabelledImages, data: Path, show: Callable[[int, int], None] |
         return split_by_content(whole, show)
     except DatasetError as error:
         raise DatasetError(f"{data}: {error}") from None
-
-
-def halves_are_faster(device: str) -> bool:
-    """Whether the device multiplies in bf16, and clearly faster than in fp32: measured, since emulation is slow."""
-    if device != "cpu":
-        return torch.cuda.is_bf16_supported()
-    times = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        one = torch.ones(512, 512, dtype=dtype)
-        times[dtype] = min(_seconds(one) for _ in range(TRIALS))
-    return times[torch.bfloat16] < FASTER * times[torch.float32]
-
-
-def _seconds(one: torch.Tensor) -> float:
-    begin = time.perf_counter()
-    for _ in range(4):
-        torch.matmul(one, one)
-    return time.perf_counter() - begin

@@ -24,6 +24,7 @@ from cgrseg.training.about import write_about
 from cgrseg.training.log import EventLog, Started, Watcher, cut_events
 from cgrseg.training.loop import Run
 from cgrseg.training.optim import MovingAverage, parameter_groups
+from cgrseg.training.precision import settle_precision
 from cgrseg.training.resuming import Identity, identity_of, require_same_run
 from cgrseg.training.start import settle_start
 from cgrseg.training.state import TrainState, has_state, read_state
@@ -31,6 +32,9 @@ from cgrseg.training.world import World, joined
 from cgrseg.weights import open_weights, start_from
 
 logger = logging.getLogger(__name__)
+
+SMALLEST_PX = 64
+"""A crop of at most so many rows and columns is one place in the pyramid."""
 
 Resume = bool | Literal["changed"]
 """`changed` also where recipe or pictures are not those that the run was started with."""
@@ -80,6 +84,7 @@ def train(
         require_sound(splits, data)
         recipe = replace(recipe, model=replace(recipe.model, classes=len(splits[0].classes)))
         require_divisible(recipe, world)
+        require_places(recipe, world)
         begun = output if resume and has_state(output / "states") else None
         if resume and begun is None and world.is_first:
             logger.warning("%s holds no state to go on from; the run starts at its first step", output)
@@ -133,6 +138,21 @@ def require_divisible(recipe: Recipe, world: World) -> None:
         )
 
 
+def require_places(recipe: Recipe, world: World) -> None:
+    """Refuse a single picture at a time, so small that BatchNorm would have one place of the pyramid to average over.
+
+    Raises:
+        RecipeError: that is so.
+    """
+    pictures = recipe.train.batch_size // recipe.train.accumulate
+    small = next((crop for crop in recipe.data.crops_px if max(crop) <= SMALLEST_PX), None)
+    if world.size == 1 and pictures == 1 and small:
+        raise RecipeError(
+            f"data.crops_px {list(small)} is too small for one picture at a time; take crops of more than "
+            f"{SMALLEST_PX} pixels, or train.batch_size=2"
+        )
+
+
 def new_state(model: nn.Module, recipe: Recipe) -> TrainState:
     """The state before the first step."""
     config = recipe.train
@@ -147,14 +167,14 @@ def new_state(model: nn.Module, recipe: Recipe) -> TrainState:
 def _begin(
     recipe: Recipe, classes: ClassTable, init: str | Path | None, begun: Path | None, world: World
 ) -> tuple[Recipe, TrainState, tuple[str, ...]]:
-    """The recipe with its start settled, the state before the first step, and the classes that start at random."""
+    """The recipe with nothing left open, the state before the first step, and the classes that start at random."""
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model)
     drawn_anew = ()
     if init is not None:
         given, info = open_weights(init)
         drawn_anew = start_from(model, classes, given.state_dict(), info.classes, str(init))
-    recipe = settle_start(model, recipe, init=init, begun=begun)
+    recipe = settle_precision(settle_start(model, recipe, init=init, begun=begun), world, begun=begun)
     return recipe, new_state(model.to(world.device), recipe), drawn_anew
 
 

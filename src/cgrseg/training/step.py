@@ -20,13 +20,12 @@ from cgrseg.data.loader import Batch
 from cgrseg.errors import TrainingError
 from cgrseg.training.losses import segmentation_loss, weight_of
 from cgrseg.training.optim import set_rate
+from cgrseg.training.precision import PRECISIONS
 from cgrseg.training.state import TrainState
 from cgrseg.training.world import World
 
 MOST_SKIPPED = 10
 """Steps in a row that may teach nothing before the run stops."""
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)

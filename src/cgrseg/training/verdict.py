@@ -20,6 +20,7 @@ import numpy as np
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.datasets.folder import unlabelled_folder
 from cgrseg.data.likeness import Bits, picture_bits
+from cgrseg.errors import CGRSegError
 from cgrseg.evaluation import Evaluation, evaluate
 from cgrseg.files import replacing
 from cgrseg.metrics.resampling import Interval, interval, resample
@@ -28,7 +29,7 @@ from cgrseg.recipes import read_recipe
 from cgrseg.training.log import read_events
 from cgrseg.training.starting import open_splits
 from cgrseg.training.uncertainty import Ranking, rank_unlabelled
-from cgrseg.weights import read_info
+from cgrseg.weights import open_weights, read_info
 
 FEW = 20
 """Training pictures below which a class is called rare."""
@@ -41,8 +42,8 @@ WORST = 5
 NOTABLE = 0.01
 """Change of mIoU that is called one."""
 
-Course = Literal["overfitted", "stopped", "rising", "level"]
-"""How the score went: it fell after its best; it got no better and the run ended; it rose to the end; neither."""
+Course = Literal["overfitted", "stopped", "rising", "level", "once"]
+"""How the score went: fell after its best; got no better, and the run ended; rose to the end; neither; seen once."""
 
 Show = Callable[[int, int], None]
 
@@ -74,6 +75,8 @@ class Verdict:
     """Pictures it learnt from."""
     scored: int
     """Pictures it was scored on."""
+    leaked: int
+    """Of these, the ones that the weights it started from had learnt; the score flatters."""
     looks: int
     """Times that they were looked at to choose the best weights, which flatters the score."""
     miou: float
@@ -140,6 +143,7 @@ def judge(
         split=held_out.split,
         learnt=len(pictures),
         scored=len(held_out),
+        leaked=_leaked(run, held_out),
         looks=len(scored_steps),
         miou=evaluation.scores.miou,
         miou_interval=interval(resample(evaluation.areas).miou),
@@ -154,6 +158,17 @@ def judge(
     with replacing(run / "verdict.json") as unfinished:
         unfinished.write_text(json.dumps(verdict.as_tree(), indent=2) + "\n", encoding="utf-8")
     return verdict
+
+
+def _leaked(run: Path, held_out: LabelledImages) -> int:
+    """The held-out pictures that the weights at the run's start had learnt; 0 also where that is not known."""
+    about = run / "run.json"
+    init = json.loads(about.read_text(encoding="utf-8"))["starts"][0]["init"] if about.is_file() else None
+    try:
+        learnt = set(open_weights(init)[1].trained_on) if init else set()
+    except CGRSegError:
+        return 0
+    return len(learnt.intersection(held_out.fingerprints())) if learnt else 0
 
 
 def _rank(segmenter: Segmenter, folder: Path, labelled: tuple[LabelledImages, ...], show: Show | None) -> Ranking:
@@ -209,7 +224,9 @@ def _course(run: Path, steps: int) -> tuple[Course, dict[int, float]]:
         return "overfitted", scored
     if max(scored) < steps:
         return "stopped", scored
-    is_rising = len(scores) > 1 and scores[-1] - max(scores[:-1]) > NOTABLE / 2
+    if len(scores) == 1:
+        return "once", scored
+    is_rising = scores[-1] - max(scores[:-1]) > NOTABLE / 2
     return ("rising" if is_rising else "level"), scored
 
 

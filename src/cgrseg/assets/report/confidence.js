@@ -7,11 +7,34 @@ function showConfidence() {
   const total = bins.reduce((sum, { pixels }) => sum + pixels, 0);
   const error = percent(report.calibration.expected_calibration_error, 2);
   section("confidence", "Confidence", `Of the pixels labelled with 80 % confidence, are 80 % right? The expected calibration error is ${error} %.`,
-    make("div", { class: "pair" }, reliabilityChart(bins, total), coverageChart(bins, total)));
+    make("div", { class: "pair" }, reliabilityChart(bins, total), coverageChart(bins, total)), calibrated());
+}
+
+/** What the temperature that was fitted does to the calibration error: on all pictures, and across halves of them. */
+function calibrated() {
+  const found = report.calibrated;
+  if (!found) return null;
+  const [first, second] = found.halves;
+  const rows = [
+    ["All pictures", found, "fitted on the same pictures, which flatters"],
+    ["Second half", first, "fitted on the first half"],
+    ["First half", second, "fitted on the second half"],
+  ];
+  return make("div", { class: "calibrated" }, make("h3", {}, "Calibrated"),
+    make("p", { class: "lead" }, "Divided by a temperature of ", make("strong", {}, found.temperature.toFixed(3)),
+      ` instead of ${report.temperature.toFixed(3)}, logits give the same labels with other confidence. `,
+      found.file ? ["The weights with it are in ", make("strong", {}, found.file), ". "] : null,
+      "The calibration error, before and after:"),
+    make("dl", { class: "gains" }, rows.map(([name, { before, after, temperature }, how]) => make("div", {},
+      make("dt", {}, name),
+      make("dd", { class: after > before ? "loss" : "gain" }, make("strong", {}, `${percent(before, 2)} \u2192 ${percent(after, 2)} %`),
+        make("span", {}, `temperature ${temperature.toFixed(3)}, ${how}`))))));
 }
 
 function reliabilityChart(bins, total) {
-  const caption = "Dots: accuracy of the pixels in each bin of confidence; on the diagonal confidence is earned, below it is too high. Bars: share of the pixels in the bin.";
+  const after = report.calibrated?.bins.filter(({ pixels }) => pixels > 0) ?? [];
+  const dashed = after.length ? " Dashed: with the temperature that was fitted." : "";
+  const caption = `Dots: accuracy of the pixels in each bin of confidence; on the diagonal confidence is earned, below it is too high. Bars: share of the pixels in the bin.${dashed}`;
   return figure("Accuracy against confidence", caption, 0.85, (width, height) => {
     const { svg, across, up, bottom } = axes(width, height, "Accuracy against confidence", shares("confidence, %"), shares("accuracy, %"));
     svg.append(make("svg:line", { class: "ideal", x1: across(0), y1: up(0), x2: across(1), y2: up(1) }));
@@ -22,6 +45,7 @@ function reliabilityChart(bins, total) {
     const places = bins.map(({ confidence }) => across(confidence));
     const heights = bins.map(({ accuracy }) => up(accuracy));
     svg.append(line(bins.map((_, place) => [places[place], heights[place]])));
+    if (after.length) svg.append(line(after.map(({ confidence, accuracy }) => [across(confidence), up(accuracy)]), "line after"));
     bins.forEach((_, place) => svg.append(make("svg:circle", { class: "dot", cx: places[place], cy: heights[place], r: 3.5 })));
     tellNearest(svg, places, heights, (place) => {
       const { above, up_to: upTo, pixels, accuracy, confidence } = bins[place];

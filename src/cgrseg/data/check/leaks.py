@@ -1,6 +1,7 @@
 """Pictures that are there twice: in two splits, in one, or nearly so.
 
 equal pixels: leak, contradiction, same-picture -- nearly equal (`likeness`): near-leak -- equal labels: same-labels
+alike and neighbours by name (`series`): frames
 """
 
 from collections import defaultdict
@@ -10,6 +11,8 @@ from pathlib import Path
 from cgrseg.data.check.examination import Examined
 from cgrseg.data.check.findings import Finding, about, short, some
 from cgrseg.data.likeness import Signs, near_duplicates, signs
+from cgrseg.data.series import series
+from cgrseg.recipes import as_option
 
 
 def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[Finding]:
@@ -48,7 +51,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         _filled(remove, alike),
         root=root,
     )
-    return found + _near(pairs, root) + _same_labels(pairs, root)
+    return found + _near(pairs, root) + _frames(pairs, root) + _same_labels(pairs, root)
 
 
 def _couples(groups: list[list[Examined]], root: Path) -> list[Path | str]:
@@ -72,6 +75,7 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         if one.picture.digest != other.picture.digest:
             couples.append(f"{short(one.pair.image, root)} ~ {short(other.pair.image, root)}")
     prefix = Path(str(couples[0]).split(" ~ ")[0]).name.split("_")[0] if couples else ""
+    hold_out = as_option("data.hold_out", prefix)
     return about(
         "warning",
         "near-leak",
@@ -79,7 +83,22 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "{n} [picture outside train looks|pictures outside train look] like one in train (saved again, resized, "
         "or frames of one scene), "
         "so scores flatter",
-        f"keep whole scenes together: move them into train, or set data.hold_out, as in --set data.hold_out={prefix}",
+        f"keep whole scenes together: move them into train, or hold out all of one, as in {hold_out}",
+        root=root,
+    )
+
+
+def _frames(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Pictures that look like the next one by name, which is in another split: frames of one video, dealt out."""
+    names = [pair.pair.name for pair in pairs]
+    places = series(names, [pair.picture.bits for pair in pairs], [pair.split for pair in pairs])
+    return about(
+        "warning",
+        "frames",
+        [pairs[place].pair.image for place in places],
+        "{n} [picture looks|pictures look] like the next by name, which is in another split (frames of one video dealt "
+        "out), so scores flatter",
+        "keep whole videos, or at least long parts of them, in one split",
         root=root,
     )
 
