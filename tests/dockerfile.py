@@ -1,4 +1,4 @@
-"""The Dockerfile and what may be copied into it, read as an engine would: enough of both formats for this repository."""
+"""The Dockerfile and what may be copied into it, read as an engine would, as far as this repository goes."""
 
 import fnmatch
 import json

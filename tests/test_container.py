@@ -204,7 +204,8 @@ def test_the_steps_of_the_image_make_a_service_that_segments_and_ends_well(tmp_p
 def start(words: list[str], env: dict[str, str], cwd: Path) -> subprocess.Popen:
     """Start a command by its name on the image's own path."""
     program = shutil.which(words[0], path=env["PATH"])
-    assert program and not program.startswith(str(ROOT))
+    assert program
+    assert not program.startswith(str(ROOT))
     return subprocess.Popen([program, *words[1:]], env=env, cwd=cwd, stderr=subprocess.DEVNULL)
 
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 import cgrseg
 from cgrseg.errors import CGRSegError
+from cgrseg.fetching import Fetcher
 from cgrseg.prediction import Segmenter
 from cgrseg.serving import inference_protocol, pictures
 from cgrseg.serving.guard import Guard
@@ -23,17 +24,20 @@ from cgrseg.serving.settings import ServeConfig
 PAGE = Path(__file__).parent / "page"
 
 
-def build_app(config: ServeConfig, load_weights: Callable[[str], Segmenter] | None = None) -> FastAPI:
+def build_app(
+    config: ServeConfig, load_weights: Callable[[str], Segmenter] | None = None, fetcher: Fetcher | None = None
+) -> FastAPI:
     """The application of a server; its models load once it runs.
 
     Args:
         config: its settings.
         load_weights: takes the place of `cgrseg.load` with the settings' engine.
+        fetcher: takes the place of the one that fetches from public addresses only.
 
     Raises:
         CGRSegError: two models would have one name.
     """
-    house = House(config, load_weights)
+    house = House(config, load_weights, fetcher)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001  FastAPI calls it so
