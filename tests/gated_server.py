@@ -10,11 +10,17 @@ sys.path.append(str(Path(__file__).parent))
 from colour_engine import ColourEngine, colour_info
 
 from cgrseg.prediction import Segmenter
+from cgrseg.serving.patience import PatientProtocol
 from cgrseg.serving.server import serve
 from cgrseg.serving.settings import ServeConfig
 
 folder = Path(sys.argv[1])
 settings = {name: int(value) for name, _, value in (given.partition("=") for given in sys.argv[2:])}
+
+
+for name in ("header_seconds", "taking_seconds"):
+    if name in settings:
+        setattr(PatientProtocol, name, settings.pop(name))
 
 
 class FileGatedEngine(ColourEngine):

@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig
+from cgrseg.fetching import Fetcher
 from cgrseg.model import build_model
 from cgrseg.prediction import Segmenter
 from cgrseg.serving.app import build_app
@@ -52,10 +53,11 @@ class GatedEngine(ColourEngine):
 
 
 @contextmanager
-def gated(**settings) -> Iterator[tuple[TestClient, GatedEngine]]:
+def gated(*, fetcher: Fetcher | None = None, **settings) -> Iterator[tuple[TestClient, GatedEngine]]:
     """The application in this process, ready, on an engine that waits while it is closed."""
     engine = GatedEngine()
-    app = build_app(ServeConfig(weights=("colours",), **settings), lambda source: Segmenter(engine, colour_info()))
+    config = ServeConfig(weights=("colours",), **settings)
+    app = build_app(config, lambda source: Segmenter(engine, colour_info()), fetcher)
     with TestClient(app) as client:
         wait_until(lambda: app.state.house.is_ready)
         engine.forget()

@@ -20,6 +20,13 @@ class ImageError(CGRSegError):
     """A picture or a label map that cannot be decoded."""
 
 
+class FetchError(CGRSegError):
+    """A picture that cannot be fetched from its address, or must not be."""
+
+    is_too_large = False
+    """Whether it could be, were it smaller."""
+
+
 class DatasetError(CGRSegError):
     """A data set whose files are missing, do not pair or hold labels outside its table."""
 

@@ -23,6 +23,7 @@ NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 @settings_of.deadline
 @settings_of.body
 @settings_of.pixels
+@settings_of.allow_url
 @settings_of.token
 @click.pass_obj
 def serve(settings: dict, weights: tuple[str, ...], host: str, port: int) -> None:

@@ -51,6 +51,11 @@ pixels = setting(
     default=ServeConfig.pixels,
     help="Largest picture that is decoded.",
 )
+allow_url = setting(
+    "--allow-url",
+    is_flag=True,
+    help="Let requests name pictures by URL, fetched from public addresses only.",
+)
 token = setting(
     "--token-file",
     "token",

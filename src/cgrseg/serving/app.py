@@ -6,34 +6,46 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import cgrseg
 from cgrseg.errors import CGRSegError
+from cgrseg.fetching import Fetcher
 from cgrseg.prediction import Segmenter
-from cgrseg.serving import inference_protocol, pictures
+from cgrseg.serving import describing, inference_protocol, pictures
+from cgrseg.serving.describing import describe
 from cgrseg.serving.guard import Guard
 from cgrseg.serving.house import House, house_of
 from cgrseg.serving.refusals import Refusal
 from cgrseg.serving.settings import ServeConfig
 
 PAGE = Path(__file__).parent / "page"
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-cache",
+}
 
 
-def build_app(config: ServeConfig, load_weights: Callable[[str], Segmenter] | None = None) -> FastAPI:
+def build_app(
+    config: ServeConfig, load_weights: Callable[[str], Segmenter] | None = None, fetcher: Fetcher | None = None
+) -> FastAPI:
     """The application of a server; its models load once it runs.
 
     Args:
         config: its settings.
         load_weights: takes the place of `cgrseg.load` with the settings' engine.
+        fetcher: takes the place of the one that fetches from public addresses only.
 
     Raises:
         CGRSegError: two models would have one name.
     """
-    house = House(config, load_weights)
+    house = House(config, load_weights, fetcher)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001  FastAPI calls it so
@@ -41,16 +53,44 @@ def build_app(config: ServeConfig, load_weights: Callable[[str], Segmenter] | No
         yield
         house.stop()
 
-    app = FastAPI(title="cgrseg", version=cgrseg.__version__, summary="Pictures to label maps", lifespan=lifespan)
+    app = FastAPI(
+        title="cgrseg",
+        version=cgrseg.__version__,
+        summary="Pictures to label maps",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.house = house
     app.include_router(pictures.router, tags=["pictures"])
     app.include_router(inference_protocol.router, tags=["Open Inference Protocol"])
     app.add_api_route("/metrics", _metrics, methods=["GET"], response_class=Response, tags=["operation"])
-    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.add_api_route("/docs", _docs, methods=["GET"], include_in_schema=False)
+    app.mount("/", _page(), name="page")
     for kind in (CGRSegError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
     app.add_middleware(Guard, counters=house.counters, token=config.token)
     return app
+
+
+def _page() -> ASGIApp:
+    """The page, which loads from this server only, and is asked for again whether it changed."""
+    files = StaticFiles(directory=PAGE, html=True)
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(PAGE_HEADERS)
+            await send(message)
+
+        await files(scope, receive, dressed)
+
+    return page
+
+
+async def _docs(request: Request) -> HTMLResponse:
+    """Every address, for people."""
+    return HTMLResponse(describe(request.app.openapi()), headers={"Content-Security-Policy": describing.POLICY})
 
 
 async def _metrics(request: Request) -> Response:

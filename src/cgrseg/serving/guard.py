@@ -32,6 +32,16 @@ DRAIN_SECONDS, DRAIN_BYTES = 5.0, 64 << 20
 """How much of an unread body is taken and dropped, so that its sender gets to read the answer."""
 
 
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""Of every answer that does not say otherwise: it is what its type says, for whoever asked, and runs nothing."""
+
+
 class Exchange:
     """One request and its answer, as the guard sees them."""
 
@@ -55,7 +65,10 @@ class Exchange:
         """A part of the answer; before the last, what is left of the request is read."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)["X-Request-Id"] = self.id
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self.id
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and not self.is_read:
             await self._send({**message, "more_body": True})

@@ -1,11 +1,13 @@
 """What lives as long as a server: its settings, its models and the lines before them, its threads and counters."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from fastapi import Request
 
+from cgrseg.fetching import Fetcher
 from cgrseg.prediction import Segmenter, load
 from cgrseg.serving.counting import Counters
 from cgrseg.serving.line import Line
@@ -13,17 +15,26 @@ from cgrseg.serving.models import Model
 from cgrseg.serving.refusals import Refusal
 from cgrseg.serving.settings import ServeConfig
 
+MOST_FETCHES = 16
+"""Pictures that are fetched at a time; more wait, and their deadlines run."""
+
 
 class House:
     """Everything behind the routes."""
 
-    def __init__(self, config: ServeConfig, load_weights: Callable[[str], Segmenter] | None = None) -> None:
-        """`load_weights` takes the place of `cgrseg.load` with the settings' engine."""
+    def __init__(
+        self,
+        config: ServeConfig,
+        load_weights: Callable[[str], Segmenter] | None = None,
+        fetcher: Fetcher | None = None,
+    ) -> None:
+        """`load_weights` takes the place of `cgrseg.load` with the settings' engine, `fetcher` of the strict one."""
         self.config, self.counters = config, Counters()
         self._load = load_weights or self._load_as_set
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="picture")
         models = [Model(name, source) for name, source in config.sources().items()]
         self.lines = {model.name: Line(model, config.queue, self._pool, self.counters) for model in models}
+        self.fetcher, self.fetches = fetcher or Fetcher(), asyncio.Semaphore(MOST_FETCHES)
         self.is_stopping = False
 
     @property

@@ -107,7 +107,7 @@ async def infer(request: Request, name: str) -> Response:
     deadline = deadline_of(request, house.config)
     line = house.line(name)
     line.require_place()
-    body = await read_body(request, house.config, deadline)
+    body = await read_body(request, house.config.body_bytes, deadline)
     header = request.headers.get(LENGTH_HEADER)
     question = await asyncio.to_thread(read_question, body, header, house.config)
     work = line.segment(question.decode, partial(reply, question=question, model=name), deadline)

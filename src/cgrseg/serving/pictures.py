@@ -8,22 +8,29 @@ from fastapi import APIRouter, Query, Request, Response
 
 from cgrseg.serving.encoding import ACCEPTED, Format, Masks, Wish, choose_format, encode
 from cgrseg.serving.house import house_of
+from cgrseg.serving.linked import read_linked
 from cgrseg.serving.models import SAMPLES, sample_names
-from cgrseg.serving.reading import FIELD, deadline_of, decoder, read_picture, unless_gone
+from cgrseg.serving.reading import FIELD, deadline_of, decoder, read_picture, type_of, unless_gone
 from cgrseg.serving.refusals import Refusal
 
 router = APIRouter()
 
 BINARY = {"type": "string", "format": "binary"}
 FORM = {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY}}
+LINK = {
+    "type": "object",
+    "required": ["url"],
+    "properties": {"url": {"type": "string", "example": "https://example.org/street.jpg"}},
+}
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The file of a picture as it is, or a form with the field `image`.",
+        "description": "The file of a picture, a form with the field `image`, or (with `--allow-url`) its URL.",
         "content": {
             "image/*": {"schema": BINARY},
             "application/octet-stream": {"schema": BINARY},
             "multipart/form-data": {"schema": FORM},
+            "application/json": {"schema": LINK},
         },
     }
 }
@@ -40,6 +47,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     for status, description in {
         400: "No picture, or a request that cannot be read",
         401: "The token is missing",
+        403: "This server fetches no pictures by URL",
         404: "No such model",
         406: "No format that is accepted",
         413: "The body is too long",
@@ -77,13 +85,16 @@ async def segment(
     wanted: Annotated[Format | None, Query(alias="format", description="As `Accept` says if not given.")] = None,
     masks: Annotated[Masks, Query(description="In JSON: each class as COCO run lengths, or polygons.")] = "none",
 ) -> Response:
-    """Segment the picture in the body."""
+    """Segment the picture in the body, or at the address that it names."""
     house = house_of(request)
     deadline = deadline_of(request, house.config)
     line = house.line(model)
     wish = Wish(line.model.name, choose_format(wanted, request.headers.get("accept", "")), masks)
     line.require_place()
-    data = await read_picture(request, house.config, deadline)
+    if type_of(request) == "application/json":
+        data = await read_linked(request, house, deadline)
+    else:
+        data = await read_picture(request, house.config, deadline)
     work = line.segment(decoder(data, house.config), partial(encode, wish=wish), deadline)
     encoded = await unless_gone(request, work)
     return Response(encoded.body, media_type=encoded.media_type, headers=encoded.headers)

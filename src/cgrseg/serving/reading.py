@@ -44,14 +44,19 @@ def deadline_of(request: Request, config: ServeConfig) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-async def read_body(request: Request, config: ServeConfig, deadline: float) -> bytes:
-    """The whole body.
+def type_of(request: Request) -> str:
+    """What a request says that its body is."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_body(request: Request, limit: int, deadline: float) -> bytes:
+    """The whole body, of so many bytes at most.
 
     Raises:
         Refusal: it is too long or comes too slowly, or the client went away.
     """
     async with before(deadline):
-        return b"".join([chunk async for chunk in _limited(request, config.body_bytes)])
+        return b"".join([chunk async for chunk in _limited(request, limit)])
 
 
 async def read_picture(request: Request, config: ServeConfig, deadline: float) -> bytes:
@@ -60,12 +65,12 @@ async def read_picture(request: Request, config: ServeConfig, deadline: float) -
     Raises:
         Refusal: the body is no picture by its type, has no such field, or cannot be read.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = type_of(request)
     if kind == "multipart/form-data":
         async with before(deadline):
             return await _field(request, config.body_bytes)
     if kind in RAW or kind.startswith("image/"):
-        return await read_body(request, config, deadline)
+        return await read_body(request, config.body_bytes, deadline)
     raise Refusal(415, "type", f"a body of type {kind[:100]!r} is no picture; send image/* or a form with {FIELD!r}")
 
 

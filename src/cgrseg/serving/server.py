@@ -23,6 +23,7 @@ from uvicorn.supervisors import Multiprocess
 from cgrseg.prediction import Segmenter
 from cgrseg.serving.app import build_app
 from cgrseg.serving.counting import SHARED_FOLDER
+from cgrseg.serving.patience import PatientProtocol
 from cgrseg.serving.settings import ServeConfig
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None
         factory=not is_alone,
         host=host,
         port=port,
+        http=PatientProtocol,
         workers=config.workers,
         log_config=None,
         access_log=False,

@@ -31,6 +31,8 @@ class ServeConfig:
     """Largest body of a request."""
     pixels: int = 50_000_000
     """Largest picture that is decoded."""
+    allow_url: bool = False
+    """Whether requests may name pictures by URL, which the server then fetches."""
     token: str | None = field(default=None, repr=False)
     """What everyone but health checks must show."""
 
