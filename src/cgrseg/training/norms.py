@@ -1,14 +1,15 @@
 """BatchNorm over the pictures of all processes, on any device.
 
-    x -- sum over pictures, rows, columns -- sum over processes -- mean -+-- (x - mean) / deviation * weight + bias
-    (x - mean)^2 -- the same two sums ----------------------- variance -+
+    x -- count, mean, variance of this process -- all processes' -- those of the whole batch -- fused BatchNorm
+    gradient -- fused backward with these fixed, its two sums -- summed over processes -- what moved through them
 
-PyTorch's SyncBatchNorm runs on CUDA only; this one runs wherever the processes can add tensors.
+PyTorch's SyncBatchNorm runs on CUDA only; this one runs wherever the processes can exchange tensors.
 
 Axes: b batch, c channels, h rows, w columns.
 """
 
 import copy
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -49,35 +50,65 @@ class SynchronisedNorm(nn.Module):
         running_mean, running_variance = self.get_buffer("running_mean"), self.get_buffer("running_var")
         if not self.training:
             return F.batch_norm(x, running_mean, running_variance, self.weight, self.bias, eps=self.eps)
-        kind, x = x.dtype, x.float()
-        pixels = _total(torch.tensor([float(x.numel() // x.shape[1])], device=x.device))
-        mean = _total(x.sum((0, 2, 3))) / pixels
-        centred = x - mean[:, None, None]
-        variance = _total(centred.square().sum((0, 2, 3))) / pixels
+        count, mean, variance = _over_processes(x.detach().float())
         with torch.no_grad():
             running_mean.lerp_(mean, self.momentum)
-            running_variance.lerp_(variance * pixels / (pixels - 1), self.momentum)
+            running_variance.lerp_(variance * count / (count - 1), self.momentum)
             self.get_buffer("num_batches_tracked").add_(1)
-        factor = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * factor[:, None, None] + self.bias[:, None, None]).to(kind)
+        batch = _Batch(count, mean, variance, self.eps)
+        return _Normalise.apply(x.float(), self.weight, self.bias, batch).to(x.dtype)  # type: ignore[union-attr]
 
 
-def _total(part: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """The sum over the processes, through which gradients flow."""
-    return _Total.apply(part)  # type: ignore[return-value]
+class _Batch(NamedTuple):
+    """What a norm takes from the pictures of all processes."""
+
+    pixels: Float[Tensor, ""]
+    mean: Float[Tensor, " c"]
+    variance: Float[Tensor, " c"]
+    eps: float
 
 
-class _Total(torch.autograd.Function):
-    """A sum over the processes; each process's part moves the losses of all."""
+def _over_processes(x: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, ""], Float[Tensor, " c"], Float[Tensor, " c"]]:
+    """Values of a channel, their mean and biased variance over all processes; the same bits in each."""
+    variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
+    own = torch.cat([mean.new_tensor([x.numel() // x.shape[1]]), mean, variance])
+    parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, own)
+    counts, means, variances = torch.stack(parts).split([1, len(mean), len(mean)], dim=1)
+    shares = counts / counts.sum()
+    mean = (shares * means).sum(0)
+    return counts.sum(), mean, (shares * (variances + (means - mean).square())).sum(0)
+
+
+class _Normalise(torch.autograd.Function):
+    """A BatchNorm with the whole batch's statistics, through which gradients flow.
+
+    With g the gradient times weight / deviation, z the normalised x, and means over the whole batch:
+    the gradient of x is g - mean(g) - z mean(g z).
+    """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, part: Float[Tensor, " n"]) -> Float[Tensor, " n"]:  # noqa: ARG004  torch's signature
-        total = part.clone()
-        distributed.all_reduce(total)
-        return total
+    def forward(
+        ctx: FunctionCtx,
+        x: Float[Tensor, "b c h w"],
+        weight: Float[Tensor, " c"],
+        bias: Float[Tensor, " c"],
+        of: _Batch,
+    ) -> Float[Tensor, "b c h w"]:
+        ctx.save_for_backward(x, weight, of.pixels, of.mean, of.variance)
+        ctx.eps = of.eps  # type: ignore[attr-defined]
+        return F.batch_norm(x, of.mean, of.variance, weight, bias, eps=of.eps)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Float[Tensor, " n"]) -> Float[Tensor, " n"]:  # noqa: ARG004
-        total = gradients[0].contiguous().clone()
-        distributed.all_reduce(total)
-        return total
+    def backward(ctx: FunctionCtx, *gradients: Float[Tensor, "b c h w"]) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight, count, mean, variance = ctx.saved_tensors  # type: ignore[attr-defined]
+        eps: float = ctx.eps  # type: ignore[attr-defined]
+        fixed = (weight, mean, variance, None, None, False, eps, [True, True, True])
+        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(gradients[0], x, *fixed)
+        sums = torch.stack([of_weight, of_bias])
+        distributed.all_reduce(sums)
+        inverse = torch.rsqrt(variance + eps)
+        slope = weight * inverse.square() * sums[0] / count
+        offset = weight * inverse * sums[1] / count - slope * mean
+        of_x -= torch.addcmul(offset[:, None, None], x, slope[:, None, None])
+        return of_x, of_weight, of_bias, None
