@@ -16,6 +16,7 @@ learning long.
     segformer    SegFormer-B0 (transformers)
     lovasz       rca, with 0.5 of the Lovász-softmax loss beside cross-entropy
     even         rca, all classes weighing the same
+    soft         rca, class weights halfway between: the roots of rca's
     plain        rca, without photometric distortion
     steady       rca, scale 0.9 .. 1.1 instead of 0.6 .. 1.6
 """
@@ -43,7 +44,7 @@ from cgrseg.metrics import confusion, scores
 from cgrseg.model import build_model
 from cgrseg.model.rcm import RCA, RCM
 from cgrseg.peers import open_peer
-from cgrseg.training.losses import label_weights, log_weights, segmentation_loss
+from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights, segmentation_loss
 from cgrseg.training.optim import MovingAverage, parameter_groups, set_rate
 
 MODEL = ModelConfig(size="t", classes=11, **PRESETS["from_scratch"])
@@ -157,6 +158,7 @@ TRIALS = {
     "segformer": replace(RCA_TRIAL, build=segformer),
     "lovasz": replace(RCA_TRIAL, train=replace(TRAIN, lovasz=0.5)),
     "even": replace(RCA_TRIAL, train=replace(TRAIN, class_weights="none")),
+    "soft": replace(RCA_TRIAL, train=replace(TRAIN, class_weights="soft")),
     "plain": replace(RCA_TRIAL, data=replace(DATA, photometric=False)),
     "steady": replace(RCA_TRIAL, data=replace(DATA, scale=(0.9, 1.1))),
 }
@@ -180,8 +182,9 @@ def learn(network: nn.Module, trial: Trial, learnt: LabelledImages, seed: int) -
     config = replace(trial.train, seed=seed)
     optimizer = torch.optim.AdamW(parameter_groups(network, config), betas=config.betas)
     average, losses = MovingAverage(network, config.ema or 0.0), []
-    shares = torch.from_numpy(log_weights(learnt.class_shares()).numpy()) if config.class_weights == "log" else None
-    weights = label_weights(MODEL.classes, shares)
+    power = WEIGHT_POWERS.get(config.class_weights)
+    of_classes = None if power is None else log_weights(learnt.class_shares(), power)
+    weights = label_weights(MODEL.classes, of_classes)
     network.train()
     share = Share(batch_size=config.batch_size, seed=seed, steps=range(config.steps))
     for batch in training_batches(learnt, trial.data, share):

@@ -149,8 +149,8 @@ class TrainConfig:
     """Where the warm-up starts, as a factor of the rate."""
     power: Amount = 1.0
     """Power of the polynomial decay to zero."""
-    class_weights: Literal["none", "log"] = "none"
-    """`log` weighs each class by 1 / ln(1.1 + its share of the labelled training pixels)."""
+    class_weights: Literal["none", "log", "soft"] = "none"
+    """`log` weighs a class by 1 / ln(1.1 + its share of the labelled training pixels), `soft` by the root of that."""
     lovasz: Amount = 0.0
     """Factor of the Lovász-softmax loss beside cross-entropy: it counts a class of few pixels like a large one."""
     clip_norm: Amount | None = None

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cgrseg.training.losses import label_weights, log_weights, segmentation_loss, weight_of
+from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights, segmentation_loss, weight_of
 
 
 def test_the_loss_is_the_mean_over_labelled_pixels_of_the_upsampled_logits():
@@ -75,3 +75,11 @@ def test_rare_classes_weigh_more_and_the_mean_weight_is_one():
     assert weights.mean().item() == pytest.approx(1)
     assert (weights[1] / weights[0]).item() == pytest.approx(np.log(2.0) / np.log(1.2))
     assert weights[2] > weights[1] > weights[0]
+
+
+def test_soft_weights_of_classes_are_the_roots_of_the_others():
+    shares = np.array([0.9, 0.1, 0.0])
+
+    ratios = [weights / weights[0] for weights in (log_weights(shares), log_weights(shares, WEIGHT_POWERS["soft"]))]
+
+    torch.testing.assert_close(ratios[1].square(), ratios[0])

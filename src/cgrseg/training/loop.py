@@ -24,7 +24,7 @@ from cgrseg.runtime import TorchEngine
 from cgrseg.training.curves import draw_curves
 from cgrseg.training.guards import Guards
 from cgrseg.training.log import Evaluated, EventLog, Kept, Pace, Scored, Scoring, Stepped, Stopped, write_table
-from cgrseg.training.losses import label_weights, log_weights
+from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights
 from cgrseg.training.resuming import Identity
 from cgrseg.training.scoring import evaluate_together
 from cgrseg.training.state import TrainState, save_state
@@ -86,12 +86,12 @@ class Run:
     def _label_weights(self) -> Float[Tensor, " 256"]:
         """The weight of each label in the loss; the first process looks at the pictures for all."""
         weights = None
-        if self.config.class_weights == "log":
+        if self.config.class_weights != "none":
             count = len(self.pictures.classes)
             shares = (
                 torch.from_numpy(self.pictures.class_shares()) if self.world.is_first else torch.zeros(count).double()
             )
-            weights = log_weights(self.world.sum(shares).numpy())
+            weights = log_weights(self.world.sum(shares).numpy(), WEIGHT_POWERS[self.config.class_weights])
         return label_weights(len(self.pictures.classes), weights)
 
     def _share(self) -> Share:

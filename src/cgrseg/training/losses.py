@@ -20,6 +20,9 @@ from cgrseg.training.lovasz import lovasz_softmax
 LOVASZ_STEP = 2
 """Lovász-softmax looks at every second row and column: sorting all pixels would cost a fifth of a step on a CPU."""
 
+WEIGHT_POWERS = {"log": 1.0, "soft": 0.5}
+"""The powers of a class's weight 1 / ln(1.1 + share), by the recipe's name for them."""
+
 
 def segmentation_loss(
     logits: Float[Tensor, "b k h w"],
@@ -104,7 +107,7 @@ def _picture_loss(
     return loss + factor * surrogate, torch.autograd.grad(full, grid, shares)[0]
 
 
-def log_weights(shares: Float64[np.ndarray, " k"]) -> Float[Tensor, " k"]:
-    """Weights 1 / ln(1.1 + share), scaled to a mean of 1: rare classes count more, absent ones not endlessly."""
-    weights = 1 / np.log(1.1 + shares)
+def log_weights(shares: Float64[np.ndarray, " k"], power: float = 1.0) -> Float[Tensor, " k"]:
+    """Weights 1 / ln(1.1 + share)^power, scaled to a mean of 1: rare classes count more, absent ones not endlessly."""
+    weights = np.log(1.1 + shares) ** -power
     return torch.from_numpy(weights / weights.mean()).float()
