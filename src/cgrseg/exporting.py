@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Target = Literal["onnx", "openvino", "torch"]
 SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 CALIBRATION, JUDGES = 64, 24
-"""Pictures that INT8 is calibrated on, and pictures it is judged by."""
+"""Pictures that INT8 is calibrated on, half of them at the largest size it is judged at, and those it is judged by."""
 
 Say = Callable[[str], None]
 
@@ -143,7 +143,8 @@ def _quantize(
 ) -> Parity:
     """Write INT8; where it does not agree, with the parts that hurt most left in floats, one after the other."""
     info = original.info
-    seen = [prepare(image, info)[None] for image in spread(calibrate, CALIBRATION)]
+    larger = replace(info, inference=replace(info.inference, short_px=round(1.4 * info.inference.short_px)))
+    seen = [prepare(image, (info, larger)[turn % 2])[None] for turn, image in enumerate(spread(calibrate, CALIBRATION))]
     judges = spread(data, JUDGES) if data is not None else spread(calibrate, JUDGES, shift=0.5)
 
     def attempt(in_floats: tuple[str, ...]) -> Parity:
