@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +23,7 @@ from cgrseg.data.images import read_image
 from cgrseg.errors import ExportError
 from cgrseg.files import replacing
 from cgrseg.inference import prepare
-from cgrseg.parity import Parity, compare
+from cgrseg.parity import Parity, at_judged_sizes, compare
 from cgrseg.prediction import Segmenter
 from cgrseg.quantization import PARTS, quantize
 from cgrseg.runtime import TorchEngine, graph_of, open_graph
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 Target = Literal["onnx", "openvino", "torch"]
 SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 CALIBRATION, JUDGES = 64, 24
-"""Pictures that INT8 is calibrated on, half of them at the largest size it is judged at, and those it is judged by."""
+"""Pictures that INT8 is calibrated on, by turns at the sizes that it is judged at, and pictures it is judged by."""
 
 Say = Callable[[str], None]
 
@@ -143,8 +144,8 @@ def _quantize(
 ) -> Parity:
     """Write INT8; where it does not agree, with the parts that hurt most left in floats, one after the other."""
     info = original.info
-    larger = replace(info, inference=replace(info.inference, short_px=round(1.4 * info.inference.short_px)))
-    seen = [prepare(image, (info, larger)[turn % 2])[None] for turn, image in enumerate(spread(calibrate, CALIBRATION))]
+    sizes = cycle(at_judged_sizes(info))
+    seen = [prepare(image, size)[None] for image, size in zip(spread(calibrate, CALIBRATION), sizes, strict=False)]
     judges = spread(data, JUDGES) if data is not None else spread(calibrate, JUDGES, shift=0.5)
 
     def attempt(in_floats: tuple[str, ...]) -> Parity:

@@ -20,6 +20,7 @@ from cgrseg.inference import prepare
 from cgrseg.labeling import label_map
 from cgrseg.prediction import Segmenter
 from cgrseg.runtime.openvino import INT8
+from cgrseg.weights import WeightsInfo
 
 FACTORS = (1.0, 0.5, 0.75, 1.4)
 """Sizes that pictures are compared at, times the short side that the weights are for."""
@@ -121,8 +122,7 @@ def compare(
     original: Segmenter, exported: Segmenter, path: Path, pictures: Sequence[np.ndarray], data: LabelledImages | None
 ) -> Parity:
     """Run both on the same pictures at several sizes, score both where there are labels, and time both."""
-    shorts = [_multiple(factor * original.info.inference.short_px) for factor in FACTORS]
-    sizes = tuple(_at(short, original, exported, pictures) for short in shorts)
+    sizes = tuple(_at(info, original, exported, pictures) for info in at_judged_sizes(original.info))
     torch_ms, latency_ms = _times(original, exported, prepare(pictures[0], original.info)[None])
     scores = None
     if data is not None:
@@ -138,13 +138,17 @@ def compare(
     )
 
 
+def at_judged_sizes(info: WeightsInfo) -> list[WeightsInfo]:
+    """The same for each size that pictures are compared at."""
+    shorts = [_multiple(factor * info.inference.short_px) for factor in FACTORS]
+    return [replace(info, inference=replace(info.inference, short_px=short)) for short in shorts]
+
+
 def _multiple(side: float) -> int:
     return max(8, round(side / 8) * 8)
 
 
-def _at(short_px: int, original: Segmenter, exported: Segmenter, pictures: Sequence[np.ndarray]) -> SizeParity:
-    inference = replace(original.info.inference, short_px=short_px)
-    info = replace(original.info, inference=inference)
+def _at(info: WeightsInfo, original: Segmenter, exported: Segmenter, pictures: Sequence[np.ndarray]) -> SizeParity:
     same, count, difference, largest = 0, 0, 0.0, 0.0
     for image in pictures:
         prepared = prepare(image, info)[None]
@@ -155,7 +159,11 @@ def _at(short_px: int, original: Segmenter, exported: Segmenter, pictures: Seque
         difference = max(difference, float(np.abs(ours - theirs).max()))
         largest = max(largest, float(np.abs(ours).max()))
     return SizeParity(
-        short_px=short_px, pictures=len(pictures), equal=same / count, difference=difference, largest=largest
+        short_px=info.inference.short_px,
+        pictures=len(pictures),
+        equal=same / count,
+        difference=difference,
+        largest=largest,
     )
 
 
