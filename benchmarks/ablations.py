@@ -19,6 +19,12 @@ learning long.
     soft         rca, class weights halfway between: the roots of rca's
     plain        rca, without photometric distortion
     steady       rca, scale 0.9 .. 1.1 instead of 0.6 .. 1.6
+    mean         rca, the talking heads' bias weighing the mean of the values instead of their sum
+    guess        rca, with 0.4 of the cross-entropy of the head's guess beside that of its answer
+    rca long     rca for 1,500 steps
+    paste long   rca long, half of the crops with the small things of another crop pasted in (ClassMix of rare classes)
+
+Every network is also scored at 1.5 and 2 times the size of its frames in training.
 """
 
 import argparse
@@ -47,7 +53,11 @@ from cgrseg.peers import open_peer
 from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights, segmentation_loss
 from cgrseg.training.optim import MovingAverage, parameter_groups, set_rate
 
-MODEL = ModelConfig(size="t", classes=11, **PRESETS["from_scratch"])
+MODEL = ModelConfig(size="t", classes=11, **PRESETS["from_scratch"] | {"talk_bias": "sum"})
+SMALL_THINGS = (2, 6, 8, 9, 10)
+"""Pole, signsymbol, car, pedestrian, bicyclist: what `paste` takes from other crops."""
+LARGER = (1.5, 2.0)
+"""Sizes beside that of training at which networks are scored."""
 HEAD_WIDTH = 32
 """Channels of one head of the self-attention."""
 
@@ -131,6 +141,10 @@ class Trial:
     build: Callable[[], nn.Module]
     data: DataConfig
     train: TrainConfig
+    guess: float = 0.0
+    """Factor of the cross-entropy of the head's guess."""
+    paste: float = 0.0
+    """Probability that a crop gets the small things of another one of its batch."""
 
 
 DATA = DataConfig(
@@ -146,6 +160,7 @@ TRAIN = TrainConfig(
     class_weights="log",
     ema=0.99,
 )
+LONG = replace(TRAIN, steps=1_500, warmup_steps=100, ema=0.995)
 RCA_TRIAL = Trial(lambda: build_model(MODEL), DATA, TRAIN)
 TRIALS = {
     "rca": RCA_TRIAL,
@@ -161,6 +176,10 @@ TRIALS = {
     "soft": replace(RCA_TRIAL, train=replace(TRAIN, class_weights="soft")),
     "plain": replace(RCA_TRIAL, data=replace(DATA, photometric=False)),
     "steady": replace(RCA_TRIAL, data=replace(DATA, scale=(0.9, 1.1))),
+    "mean": replace(RCA_TRIAL, build=lambda: build_model(replace(MODEL, talk_bias="mean"))),
+    "guess": replace(RCA_TRIAL, guess=0.4),
+    "rca long": replace(RCA_TRIAL, train=LONG),
+    "paste long": replace(RCA_TRIAL, train=LONG, paste=0.5),
 }
 
 
@@ -174,7 +193,9 @@ def run(trial: Trial, folder: Path, seed: int) -> dict:
     average, losses = learn(network, trial, learnt, seed)
     found = score(average, held_out)
     minutes = (time.perf_counter() - start) / 60
-    return {"miou": found.miou, "iou": list(found.iou), "loss": float(np.mean(losses[-50:])), "minutes": minutes}
+    larger = {str(factor): score(average, held_out, factor).miou for factor in LARGER}
+    told = {"miou": found.miou, "iou": list(found.iou), "loss": float(np.mean(losses[-50:])), "minutes": minutes}
+    return told | {"larger": larger}
 
 
 def learn(network: nn.Module, trial: Trial, learnt: LabelledImages, seed: int) -> tuple[nn.Module, list[float]]:
@@ -189,13 +210,40 @@ def learn(network: nn.Module, trial: Trial, learnt: LabelledImages, seed: int) -
     share = Share(batch_size=config.batch_size, seed=seed, steps=range(config.steps))
     for batch in training_batches(learnt, trial.data, share):
         set_rate(optimizer, batch.step, config)
-        loss = loss_of(network(batch.images.to(memory_format=torch.channels_last)), batch, weights, config.lovasz)
+        pasted = paste(batch, trial.paste, np.random.default_rng((seed, batch.step))) if trial.paste else batch
+        loss = loss_with_guess(network, pasted, weights, trial)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         average.update(network, batch.step)
         losses.append(float(loss.detach()))
     return average.model, losses
+
+
+def paste(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
+    """The batch, some crops with the small things of the crop before them in their places."""
+    images, labels = batch.images.clone(), batch.labels.clone()
+    for i in range(len(images)):
+        if rng.random() < share:
+            taken = torch.isin(batch.labels[i - 1], torch.tensor(SMALL_THINGS, dtype=torch.uint8))
+            images[i, :, taken], labels[i, taken] = batch.images[i - 1][:, taken], batch.labels[i - 1][taken]
+    return replace(batch, images=images, labels=labels)
+
+
+def loss_with_guess(
+    network: nn.Module, batch: Batch, weights: Float[Tensor, " 256"], trial: Trial
+) -> Float[Tensor, ""]:
+    """The loss of the answer, and that of the head's guess if the trial has it."""
+    images, answers = batch.images.to(memory_format=torch.channels_last), []
+    hook = None
+    if trial.guess:
+        head = network.get_submodule("head")
+        hook = head.get_submodule("guess").register_forward_hook(lambda *io: answers.append(head.classify(io[2])))
+    loss = loss_of(network(images), batch, weights, trial.train.lovasz)
+    if hook is not None:
+        hook.remove()
+        loss = loss + trial.guess * loss_of(answers[0], batch, weights, 0.0)
+    return loss
 
 
 def loss_of(logits: Tensor, batch: Batch, weights: Float[Tensor, " 256"], lovasz: float) -> Float[Tensor, ""]:
@@ -206,13 +254,14 @@ def loss_of(logits: Tensor, batch: Batch, weights: Float[Tensor, " 256"], lovasz
     return F.cross_entropy(full, batch.labels.long(), weight=weights[: MODEL.classes], ignore_index=255)
 
 
-def score(network: nn.Module, held_out: LabelledImages):  # noqa: ANN201  Scores
-    """Scores at the annotations' size, the picture seen as in training."""
+def score(network: nn.Module, held_out: LabelledImages, factor: float = 1.0):  # noqa: ANN201  Scores
+    """Scores at the annotations' size, the picture seen as in training, or so many times as large."""
+    fit_px = (int(DATA.fit_px[0] * factor), int(DATA.fit_px[1] * factor))
     counts = np.zeros((MODEL.classes, MODEL.classes), np.int64)
     network.eval()
     for index in range(len(held_out)):
         image, labels = held_out.image(index), held_out.labels(index)
-        small = resize_image(image, fit_size(labels.shape, DATA.fit_px))
+        small = resize_image(image, fit_size(labels.shape, fit_px))
         planes = torch.from_numpy(normalise(small, IMAGENET_MEAN, IMAGENET_STD))[None]
         with torch.inference_mode():
             full = F.interpolate(network(planes), size=labels.shape, mode="bilinear")

@@ -23,6 +23,9 @@ Kind = Literal[
 ]
 """The kinds of data set that have a reader."""
 
+TalkBias = Literal["sum", "mean"]
+"""What the bias after the softmax of attention is multiplied by."""
+
 AttentionTables = Literal["resampled", "zero"]
 """What becomes of the attention tables of a backbone that a network starts from."""
 
@@ -67,6 +70,9 @@ class ModelConfig:
     """How the attention bias meets sizes other than `trained_px`: by offset, or as the released code does."""
     trained_px: Annotated[int, Within(32, step=32)] = 512
     """Side of the square pictures that the attention bias tables are made for (a multiple of 32)."""
+    talk_bias: TalkBias = "sum"
+    """What the bias of the talking heads weighs: the sum of the values over all tokens, as in the paper, which grows
+    with the picture, or their mean, times the tokens of `trained_px`."""
     batch_norm: Literal["trained", "frozen"] = "trained"
     """Whether the backbone's BatchNorm uses batch statistics in training, or its stored ones."""
     layer_scale: Amount = 1e-5

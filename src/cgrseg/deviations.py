@@ -105,6 +105,7 @@ WITHOUT_BACKBONE = "without it choose --set model.preset=from_scratch"
 REMARKS = {
     "model.position": "equal in training on squares of trained_px, not on pictures of other sizes",
     "model.trained_px": "the attention bias has tables of another size",
+    "model.talk_bias": "attention adds the same on pictures of any size, not more on larger ones",
     "model.batch_norm": "the released configurations train the backbone's BatchNorm, synchronised over the processes",
     "model.layer_scale": "a larger start lets a backbone without ImageNet weights learn",
     "start.attention_tables": "the paper's network learns them anew for its own grid",

@@ -6,6 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from cgrseg.config import ModelConfig
 from cgrseg.model import build_model
 from cgrseg.model.attention import BLOCK, attend
+from cgrseg.model.efficientformer import Attention
 from cgrseg.model.position import AttentionBias
 
 
@@ -53,3 +54,26 @@ def test_no_tensor_of_tokens_by_tokens_exists_in_a_large_picture():
 
     assert largest.most < tokens * tokens * 8
     assert largest.most <= max(8 * BLOCK * 4 * tokens, 128 * 256 * 512)  # a block of scores, or the widest feature map
+
+
+def added_by_talk_bias(talk_bias, tokens):
+    """What the bias after the softmax adds on a picture of one colour, for a module made for 4 x 4 tokens."""
+    torch.manual_seed(0)
+    module = Attention(16, AttentionBias(8, 4), reduce=False, talk_bias=talk_bias).eval()
+    inside, image = {}, torch.ones(1, 16, tokens, tokens)
+    module.project.register_forward_pre_hook(lambda _, given: inside.update(sums=given[0]))
+    found = []
+    for bias in (1.0, 0.0):
+        module.talk_after.bias.data.fill_(bias)
+        with torch.inference_mode():
+            module(image)
+        found.append(inside["sums"].mean((2, 3)))
+    return found[0] - found[1]
+
+
+@pytest.mark.parametrize(("talk_bias", "factor"), [("sum", 9), ("mean", 1)])
+def test_what_the_talking_heads_bias_adds_grows_with_the_picture_by_sum_and_not_by_mean(talk_bias, factor):
+    trained, larger = (added_by_talk_bias(talk_bias, tokens) for tokens in (4, 12))
+
+    torch.testing.assert_close(trained, added_by_talk_bias("sum", 4), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(larger, factor * trained, rtol=1e-4, atol=1e-5)

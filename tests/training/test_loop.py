@@ -80,6 +80,15 @@ def test_a_run_can_start_from_weights_with_other_classes(pictures, tmp_path):
     assert seen[0].drawn_anew == ("car",)
 
 
+def test_weights_learnt_with_another_talk_bias_are_told_of(pictures, tmp_path, caplog):
+    first = train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), pictures, tmp_path / "first")
+    mean = replace(RECIPE, model=replace(RECIPE.model, talk_bias="mean"))
+
+    train(mean, pictures, tmp_path / "second", init=first)
+
+    assert "was trained with model.talk_bias=sum and goes on with mean; --set model.talk_bias=sum keeps" in caplog.text
+
+
 def stale_at(monkeypatch, scores: list[float]) -> None:
     """Makes the evaluations of a run give these scores, one after the other, for ever the last."""
     rest = iter(scores)

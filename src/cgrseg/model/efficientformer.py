@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cgrseg.config import TalkBias
 from cgrseg.model.attention import attend
 from cgrseg.model.layers import ConvNorm, DropPath, Scale, upsample
 from cgrseg.model.position import AttentionBias, Position
@@ -53,11 +54,24 @@ class LocalMLP(nn.Module):
 
 
 class Attention(nn.Module):
-    """Global attention with talking heads, at half the resolution if `reduce`."""
+    """Global attention with talking heads, at half the resolution if `reduce`.
 
-    def __init__(self, channels: int, bias: AttentionBias, *, reduce: bool, key: int = 32, value: int = 128) -> None:
+    Official: the bias of the second mixing is added to all weights of attention, and so weighs the sum of the values
+    over all tokens, which grows with the picture; `talk_bias="mean"` makes that sum's size the one at `trained_px`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        bias: AttentionBias,
+        *,
+        reduce: bool,
+        talk_bias: TalkBias = "sum",
+        key: int = 32,
+        value: int = 128,
+    ) -> None:
         super().__init__()
-        self.bias = bias
+        self.bias, self.talk_bias = bias, talk_bias
         self.reduce = ConvNorm(channels, channels, 3, stride=2, groups=channels) if reduce else nn.Identity()
         self.query = ConvNorm(channels, HEADS * key)
         self.key = ConvNorm(channels, HEADS * key)
@@ -74,8 +88,15 @@ class Attention(nn.Module):
         places = self.bias(*small.shape[-2:], self.talk_before)
         talk = (self.talk_before.weight.flatten(1), self.talk_after.weight.flatten(1))
         sums = attend(*query_and_key(self.query(small), self.key(small)), values, places, talk)
-        sums = sums + self.talk_after.get_parameter("bias")[:, None] * values.sum(3)  # what it adds to all weights
+        sums = sums + self.talk_after.get_parameter("bias")[:, None] * self.total(values)  # what it adds to all weights
         return self.project(upsample(as_map(sums, like=small) + self.local(value), like=x))
+
+    def total(self, values: Float[Tensor, "b heads d n"]) -> Float[Tensor, "b heads d"]:
+        """The sum of the values over all tokens, or over as many as the tables are made for of their mean."""
+        return values.sum(3) if self.talk_bias == "sum" else values.mean(3) * self.bias.grid**2
+
+    def extra_repr(self) -> str:
+        return f"talk_bias={self.talk_bias}"
 
 
 class DownsamplingAttention(nn.Module):
@@ -148,7 +169,14 @@ class EfficientFormerV2(nn.Module):
     """The backbone: feature maps at 1/8, 1/16 and 1/32 of the picture, fine to coarse."""
 
     def __init__(
-        self, plan: BackbonePlan, *, trained_px: int, position: Position, layer_scale: float, drop_path: float
+        self,
+        plan: BackbonePlan,
+        *,
+        trained_px: int,
+        position: Position,
+        talk_bias: TalkBias,
+        layer_scale: float,
+        drop_path: float,
     ) -> None:
         super().__init__()
         widths, tokens = plan.widths, trained_px // 32
@@ -174,7 +202,7 @@ class EfficientFormerV2(nn.Module):
             for block, expansion in enumerate(expansions):
                 bias = AttentionBias(HEADS, tokens, position=position)
                 attends = plan.attends(stage, block)
-                attention = Attention(widths[stage], bias, reduce=stage == 2) if attends else None
+                attention = Attention(widths[stage], bias, reduce=stage == 2, talk_bias=talk_bias) if attends else None
                 mlp = LocalMLP(widths[stage], expansion)
                 blocks.append(Block(attention, mlp, width=widths[stage], start=layer_scale, drop=next(rates)))
             self.stages.append(nn.Sequential(*blocks))

@@ -74,6 +74,7 @@ def build_model(config: ModelConfig) -> CGRSeg:
         variant.backbone,
         trained_px=config.trained_px,
         position=config.position,
+        talk_bias=config.talk_bias,
         layer_scale=config.layer_scale,
         drop_path=variant.drop_path if config.drop_path is None else config.drop_path,
     )

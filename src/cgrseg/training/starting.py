@@ -13,7 +13,7 @@ import yaml
 from torch import nn
 
 from cgrseg.classes import ClassTable
-from cgrseg.config import Recipe
+from cgrseg.config import ModelConfig, Recipe
 from cgrseg.data.check import require_sound
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.errors import DatasetError, RecipeError, TrainingError, reason
@@ -174,8 +174,21 @@ def _begin(
     if init is not None:
         given, info = open_weights(init)
         drawn_anew = start_from(model, classes, given.state_dict(), info.classes, str(init))
+        if world.is_first:
+            tell_of_other_reading(recipe.model, info.model, str(init))
     recipe = settle_precision(settle_start(model, recipe, init=init, begun=begun), world, begun=begun)
     return recipe, new_state(model.to(world.device), recipe), drawn_anew
+
+
+def tell_of_other_reading(model: ModelConfig, learnt: ModelConfig, init: str) -> None:
+    """Log which settings that the weights to start from were learnt with give other numbers in this recipe."""
+    for name in ("position", "talk_bias"):
+        ours, theirs = getattr(model, name), getattr(learnt, name)
+        if ours != theirs:
+            logger.warning(
+                "%s was trained with model.%s=%s and goes on with %s; --set model.%s=%s keeps what it computes",
+                *(init, name, theirs, ours, name, theirs),
+            )
 
 
 def _started(
