@@ -40,8 +40,10 @@ def test_each_choice_has_a_reason():
     assert all(choose(facts, Recipe()).reason for choose in CHOICES for facts in (FACTS, FROM_WEIGHTS))
 
 
-def test_from_scratch_the_network_starts_so_that_it_learns_soon():
-    assert chosen(choices.choose_start) == {"model.size": "t", "model.layer_scale": 0.1, "model.rcm_scale": 0.1}
+def test_from_scratch_the_network_starts_so_that_it_learns_soon_and_bears_larger_pictures():
+    scales = {"model.layer_scale": 0.1, "model.rcm_scale": 0.1}
+
+    assert chosen(choices.choose_start) == {"model.size": "t", **scales, "model.talk_bias": "mean"}
 
 
 def test_from_weights_the_network_is_theirs_and_known_names_are_told():

@@ -115,7 +115,7 @@ def choose_start(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
         preset = {f"model.{key}": value for key, value in PRESETS["from_scratch"].items()}
         return Choice(
             {"model.size": "t", **preset},
-            "from scratch: the smallest of the paper's networks, started so that it learns soon",
+            "from scratch: the smallest of the paper's networks, started so that it learns soon and bears any size",
         )
     name, info = facts.start
     kept = [label for label in facts.classes if label in info.classes.names]
