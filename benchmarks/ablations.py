@@ -270,17 +270,30 @@ def score(network: nn.Module, held_out: LabelledImages, factor: float = 1.0):  #
 
 
 def show(found: dict[str, dict[str, dict]]) -> None:
-    """Mean and spread of each trial, and of its differences to `rca` with the same seed."""
-    base = {seed: told["miou"] for seed, told in found.get("rca", {}).items()}
-    print("| trial | mIoU by seed | mean | spread | against rca, same seed | beyond the spread |")
-    print("|---|---|---|---|---|---|")
+    """Mean and spread of each trial, of its differences to `rca` by seed, and its scores on larger pictures."""
+    sizes = " | ".join(f"{factor:g} x" for factor in LARGER)
+    print(f"| trial | mIoU by seed | mean | spread | against rca, same seed | beyond the spread | {sizes} |")
+    print("|---|---|---|---|---|---|" + len(LARGER) * "---|")
     for name, seeds in found.items():
+        base = {seed: told["miou"] for seed, told in found.get(base_of(name), {}).items()}
         values = [100 * told["miou"] for told in seeds.values()]
         gains = [100 * (told["miou"] - base[seed]) for seed, told in seeds.items() if seed in base]
         scored = ", ".join(f"{value:.1f}" for value in values)
+        larger = " | ".join(told_larger(list(seeds.values()), str(factor)) for factor in LARGER)
         print(
-            f"| {name} | {scored} | {statistics.mean(values):.1f} | {told_spread(values)} | {compared(name, gains)} |"
+            f"| {name} | {scored} | {statistics.mean(values):.1f} | {told_spread(values)} | {compared(name, gains)} "
+            f"| {larger} |"
         )
+
+
+def base_of(name: str) -> str:
+    """The trial that another one is compared with: of as many steps."""
+    return "rca long" if name.endswith(" long") else "rca"
+
+
+def told_larger(runs: list[dict], factor: str) -> str:
+    """The mIoU of each seed at a larger size, where the runs were scored at it."""
+    return ", ".join(f"{100 * told['larger'][factor]:.1f}" for told in runs if "larger" in told) or "-"
 
 
 def told_spread(values: list[float]) -> str:
@@ -290,7 +303,7 @@ def told_spread(values: list[float]) -> str:
 
 def compared(name: str, gains: list[float]) -> str:
     """The mean of paired differences, and whether all have its sign and it exceeds their deviation."""
-    if name == "rca" or len(gains) < 2:
+    if name in ("rca", "rca long") or len(gains) < 2:
         return "- | -"
     mean = statistics.mean(gains)
     is_clear = all(gain * mean > 0 for gain in gains) and abs(mean) > statistics.stdev(gains)
