@@ -37,6 +37,7 @@ def test_what_no_setting_can_change_is_always_told():
     [
         ("model.position=offsets", "model.position: offsets instead of official; equal in training on squares"),
         ("model.talk_bias=mean", "model.talk_bias: mean instead of sum; attention adds the same on pictures"),
+        ("model.preset=from_scratch", "model.talk_bias: mean instead of sum; attention adds the same on pictures"),
         ("model.rcm_scale=0.1", "model.rcm_scale: 0.1 instead of 1e-06; a larger start"),
         (
             "start.backbone=",

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from cgrseg.classes import named
-from cgrseg.config import PRESETS, ModelConfig
+from cgrseg.config import ModelConfig
 from cgrseg.model import build_model
 from cgrseg.weights import WeightsInfo, save_weights
 
 
-@pytest.fixture(scope="session")
-def small_weights(tmp_path_factory) -> Path:
+@pytest.fixture(scope="session", params=["sum", "mean"])
+def small_weights(request, tmp_path_factory) -> Path:
     """A weights file of the smallest network, its norms and tables far from where they start."""
     torch.manual_seed(0)
-    config = ModelConfig(size="s0", classes=5, **PRESETS["from_scratch"])
+    config = ModelConfig(size="s0", classes=5, layer_scale=0.1, rcm_scale=0.1, talk_bias=request.param)
     model = build_model(config)
     for name, tensor in model.state_dict().items():
         if name.endswith(("running_var", "norm.weight")):

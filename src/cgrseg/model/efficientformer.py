@@ -66,7 +66,7 @@ class Attention(nn.Module):
         bias: AttentionBias,
         *,
         reduce: bool,
-        talk_bias: TalkBias = "sum",
+        talk_bias: TalkBias,
         key: int = 32,
         value: int = 128,
     ) -> None:
