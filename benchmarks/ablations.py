@@ -45,7 +45,8 @@ from cgrseg.config import PRESETS, DataConfig, InferenceConfig, ModelConfig, Tra
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.images import resize_image
 from cgrseg.data.loader import Batch, Share, training_batches
-from cgrseg.data.transforms import IMAGENET_MEAN, IMAGENET_STD, fit_size, normalise
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
+from cgrseg.data.transforms import fit_size, normalise
 from cgrseg.metrics import confusion, scores
 from cgrseg.model import build_model
 from cgrseg.model.rcm import RCA, RCM

@@ -37,7 +37,8 @@ from reference import official_weights
 
 from cgrseg.config import ModelConfig
 from cgrseg.data.images import read_image, resize_image
-from cgrseg.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalise
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
+from cgrseg.data.transforms import normalise
 from cgrseg.inspecting import machine, matrix_rate
 from cgrseg.labeling import label_map
 from cgrseg.model import CGRSeg, attention, build_model

@@ -23,7 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cgrseg import ModelConfig, build_model
 from cgrseg.data.images import read_image, resize_image
-from cgrseg.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalise
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
+from cgrseg.data.transforms import normalise
 from cgrseg.model import attention
 
 PICTURE = (512, 683)

@@ -7,8 +7,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-ModelSize = Literal["s0", "t", "b", "l"]
-"""T, B and L of the paper; s0 puts T's decoder on the smallest EfficientFormerV2."""
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+"""Mean of R, G, B on the scale 0..255, of the paper's normalisation."""
+IMAGENET_STD = (58.395, 57.12, 57.375)
+"""Standard deviation of R, G, B on the scale 0..255, of the paper's normalisation."""
+
+ModelSize = Literal["s0", "t", "b", "l", "lite"]
+"""T, B and L of the paper; s0 and lite put T's decoder on the smallest EfficientFormerV2 and on EfficientNet-Lite2."""
 
 Kind = Literal[
     "camvid",
@@ -63,7 +68,7 @@ class ModelConfig:
     """The network: one of the paper's sizes, and how it starts."""
 
     size: ModelSize = "t"
-    """Which of the paper's networks."""
+    """Which network: one of the paper's, or `lite`, which has no attention and none of its settings."""
     classes: Annotated[int, Within(1, 254)] = 150
     """Number of classes k."""
     position: Literal["offsets", "official"] = "offsets"
@@ -83,6 +88,11 @@ class ModelConfig:
     """Largest drop path rate of the backbone, 0..1; null takes the size's own (0, 0.02, 0.1 for T, B, L)."""
 
 
+ATTENTION_ONLY = frozenset({"position", "trained_px", "talk_bias", "layer_scale", "drop_path"})
+"""Settings of `model` that say nothing to a backbone without attention and LayerScale."""
+WITHOUT_ATTENTION: frozenset[ModelSize] = frozenset({"lite"})
+"""Sizes whose backbone is such a one."""
+
 PRESETS = {
     "paper": {},
     "from_scratch": {"layer_scale": 0.1, "rcm_scale": 0.1, "talk_bias": "mean"},
@@ -96,9 +106,11 @@ class StartConfig:
     """What the backbone's weights are before the first step; all other weights start at random."""
 
     backbone: str | None = None
-    """An EfficientFormerV2 trained on ImageNet: a file, or the id of a hub repository; null starts at random.
+    """A backbone of this size trained on ImageNet: `imagenet`, a file, or the id of a hub repository; null starts at
+    random.
 
-    Its LayerScale and BatchNorm come along, so `model.layer_scale` then says nothing.
+    `imagenet` is the installed package that brings it (the extra of that name), else its repository on the hub. Its
+    LayerScale and BatchNorm come along, so `model.layer_scale` then says nothing.
     """
     attention_tables: AttentionTables = "resampled"
     """Its tables of the attention bias: resampled to the grid of `model.trained_px`, or zero, as the paper starts."""
@@ -150,6 +162,10 @@ class TrainConfig:
     """AdamW's decoupled weight decay."""
     groups: Literal["paper", "matrices"] = "paper"
     """`paper`: ten times the rate for the head, some norms undecayed; `matrices`: one rate, only kernels decay."""
+    backbone_lr_factor: Amount = 1.0
+    """The backbone's learning rate as a factor of what `groups` gives it."""
+    freeze_stages: Annotated[int, Within(0, 7)] = 0
+    """The stem and so many of the backbone's first stages keep their weights and statistics; 0 freezes nothing."""
     warmup_steps: Annotated[int, Within(0)] = 1_500
     """Steps of the linear warm-up."""
     warmup_factor: Share = 1e-6

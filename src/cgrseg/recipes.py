@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar
 
 import yaml
 
-from cgrseg.config import PRESETS, Merge, ModelConfig, Recipe, Within
+from cgrseg.config import ATTENTION_ONLY, PRESETS, WITHOUT_ATTENTION, Merge, ModelConfig, Recipe, Within
 from cgrseg.errors import RecipeError, reason
 
 if typing.TYPE_CHECKING:
@@ -94,7 +94,23 @@ def parse(kind: type[Settings], tree: object, where: str) -> Settings:
             advice = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(hints)}"
             raise RecipeError(f"{where}: unknown key {key!r}; {advice}")
     values: dict[str, typing.Any] = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()}
-    return kind(**values)
+    settings = kind(**values)
+    if isinstance(settings, ModelConfig):
+        _refuse_attention(settings, where)
+    return settings
+
+
+def _refuse_attention(model: ModelConfig, where: str) -> None:
+    """Refuse settings that say nothing to a backbone without attention."""
+    if model.size not in WITHOUT_ATTENTION:
+        return
+    for entry in dataclasses.fields(model):
+        value = getattr(model, entry.name)
+        if entry.name in ATTENTION_ONLY and value != entry.default:
+            raise RecipeError(
+                f"{where}: {entry.name}: {value!r} says nothing to size {model.size}, which has neither attention nor "
+                "LayerScale; leave it out"
+            )
 
 
 def checked(settings: Checked) -> Checked:
@@ -106,7 +122,9 @@ def _with_preset(tree: dict, where: str) -> dict:
     preset = tree["preset"]
     if preset not in PRESETS:
         raise RecipeError(f"{where}: preset: {preset!r} is not one of {', '.join(PRESETS)}")
-    return PRESETS[preset] | {key: value for key, value in tree.items() if key != "preset"}
+    idle = ATTENTION_ONLY if tree.get("size") in WITHOUT_ATTENTION else frozenset[str]()
+    chosen = {key: value for key, value in PRESETS[preset].items() if key not in idle}
+    return chosen | {key: value for key, value in tree.items() if key != "preset"}
 
 
 def _convert(hint: object, value: object, where: str) -> object:  # noqa: PLR0911  one return a kind of type

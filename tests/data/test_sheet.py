@@ -7,7 +7,8 @@ from planted import NAMES, make_folder
 from cgrseg.config import DataConfig
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.sheet import areas, denormalised, draw_samples
-from cgrseg.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalise
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
+from cgrseg.data.transforms import normalise
 
 PLAIN = DataConfig(fit_px=(48, 64), scale=(1.0, 1.0), crops_px=((64, 96),), flip=0.0, photometric=False)
 """Transforms that leave a picture of 64 x 48 as it is, but for the padding."""

@@ -7,8 +7,6 @@ import pytest
 from cgrseg.config import DataConfig
 from cgrseg.data import transforms
 from cgrseg.data.transforms import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     fit_size,
     flip,
     is_monotonous,

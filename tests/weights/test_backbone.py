@@ -164,7 +164,11 @@ def test_what_is_missing_unknown_or_misshapen_is_listed(tmp_path):
 @pytest.mark.parametrize(
     ("name", "tensors", "sentence"),
     [
-        ("resnet.safetensors", {"layer1.weight": torch.zeros(1)}, "resnet.safetensors is no EfficientFormerV2: it has"),
+        (
+            "resnet.safetensors",
+            {"layer1.weight": torch.zeros(1)},
+            "resnet.safetensors is neither EfficientFormerV2 nor EfficientNet-Lite2: it has",
+        ),
         ("s9.pth", {"patch_embed.0.weight": torch.zeros(1)}, "s9.pth is none of the backbones EfficientFormerV2-S0"),
         ("whole.pth", {"decode_head.x": torch.zeros(1)}, "whole.pth holds a whole network.*start from it with --init"),
     ],

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from cgrseg.config import ModelConfig
 from cgrseg.model import build_model
 from cgrseg.model.efficientformer import BackbonePlan
-from cgrseg.model.variants import VARIANTS
+from cgrseg.model.variants import PLANS
 from cgrseg.weights import fill_backbone, read_backbone
 from cgrseg.weights.timm import TIMM, timm_name
 
@@ -125,7 +125,7 @@ class Published:
 
 
 def shapes(size: str) -> dict[str, list[int]]:
-    return Published(VARIANTS[size].backbone).shapes
+    return Published(PLANS[size]).shapes
 
 
 @pytest.mark.parametrize("version", ["s0", "s1", "s2"])

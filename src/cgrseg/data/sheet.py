@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from cgrseg.arrays import Image
-from cgrseg.config import DataConfig
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from cgrseg.data.datasets import LabelledImages
-from cgrseg.data.transforms import IMAGENET_MEAN, IMAGENET_STD, train_sample
+from cgrseg.data.transforms import train_sample
 
 
 @dataclass(frozen=True, eq=False)

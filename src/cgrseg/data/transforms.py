@@ -13,13 +13,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from cgrseg.arrays import IGNORE, Image, Size
-from cgrseg.config import DataConfig
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from cgrseg.data.images import resize_image, resize_labels
-
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-"""Mean of R, G, B on the scale 0..255, of the paper's normalisation."""
-IMAGENET_STD = (58.395, 57.12, 57.375)
-"""Standard deviation of R, G, B on the scale 0..255, of the paper's normalisation."""
 
 CROP_TRIES = 10
 """Crops that are checked before one is taken unchecked."""

@@ -216,6 +216,10 @@ class EfficientFormerV2(nn.Module):
             features.append(x)
         return features
 
+    def first(self, stages: int) -> list[nn.Module]:
+        """The stem and so many stages after it, with the embeddings between them."""
+        return [self.stem, *list(self.stages)[:stages], *list(self.embeddings)[: max(stages - 1, 0)]]
+
 
 def start_mlp(module: nn.Module) -> None:
     """The backbone's start: truncated normal kernels in its MLPs, PyTorch's own elsewhere."""

@@ -18,14 +18,27 @@ else:
 
 
 class ConvNorm(nn.Module):
-    """A convolution that keeps (or divides by `stride`) the size, and its BatchNorm."""
+    """A convolution that keeps (or divides by `stride`) the size, and its BatchNorm.
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = True
+    `padding` is for who pads otherwise than by half the kernel on each side.
+    """
+
+    def __init__(  # noqa: PLR0913  the arguments of a convolution
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding: int | None = None,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)
-        self.norm = nn.BatchNorm2d(outputs)
+        padding = kernel // 2 if padding is None else padding
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
+        self.norm = nn.BatchNorm2d(outputs, eps=eps)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h_ w_"]:
         return self.norm(self.conv(x))
@@ -89,6 +102,12 @@ def freeze_batch_norm(module: nn.Module) -> None:
             module.add_module(name, FrozenBatchNorm(child))
         else:
             freeze_batch_norm(child)
+
+
+def freeze(module: nn.Module) -> None:
+    """Keep all weights below `module`, and the statistics of its BatchNorms, as they are."""
+    freeze_batch_norm(module)
+    module.requires_grad_(requires_grad=False)
 
 
 def upsample(x: Float[Tensor, "b c h w"], like: Float[Tensor, "b d H W"]) -> Float[Tensor, "b c H W"]:

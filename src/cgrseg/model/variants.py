@@ -1,10 +1,14 @@
 """The paper's sizes, and how a network is put together from one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from cgrseg.config import ModelConfig, ModelSize
+from torch import nn
+
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig, ModelSize
 from cgrseg.model.cgrseg import CGRSeg
 from cgrseg.model.efficientformer import BackbonePlan, EfficientFormerV2
+from cgrseg.model.efficientnet import LITE2, EfficientNetLite
 from cgrseg.model.layers import freeze_batch_norm
 from cgrseg.model.prototype import PrototypeHead
 from cgrseg.model.pyramid import PyramidContext
@@ -15,16 +19,18 @@ from cgrseg.recipes import checked
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One column of the paper's table of sizes."""
+    """One column of the paper's table of sizes, or a decoder of the paper on another backbone."""
 
-    backbone: BackbonePlan
+    backbone: Callable[[ModelConfig], nn.Module]
+    """Makes it; without weights."""
+    widths: tuple[int, int, int]
+    """Of its features, fine to coarse."""
     width: int
     """Width of the decoder."""
     rcms: int
     """RCMs over the pyramid."""
     strip: int
     """Length of the strip convolutions."""
-    drop_path: float
 
 
 S0 = BackbonePlan(
@@ -53,11 +59,35 @@ L = BackbonePlan(
     attending=6,
 )
 
+PLANS: dict[ModelSize, BackbonePlan] = {"s0": S0, "t": S1, "b": S2, "l": L}
+"""The sizes whose backbone is an EfficientFormerV2."""
+DROP_PATHS: dict[ModelSize, float] = {"b": 0.02, "l": 0.1}
+"""Their largest drop path rates, where they have any."""
+
+
+def efficientformer(config: ModelConfig) -> EfficientFormerV2:
+    """The EfficientFormerV2 of a size."""
+    return EfficientFormerV2(
+        PLANS[config.size],
+        trained_px=config.trained_px,
+        position=config.position,
+        talk_bias=config.talk_bias,
+        layer_scale=config.layer_scale,
+        drop_path=DROP_PATHS.get(config.size, 0.0) if config.drop_path is None else config.drop_path,
+    )
+
+
+def efficientnet(config: ModelConfig) -> EfficientNetLite:  # noqa: ARG001  it has no settings
+    """EfficientNet-Lite2."""
+    return EfficientNetLite(LITE2, IMAGENET_MEAN, IMAGENET_STD)
+
+
 VARIANTS: dict[ModelSize, Variant] = {
-    "s0": Variant(backbone=S0, width=128, rcms=5, strip=11, drop_path=0.0),
-    "t": Variant(backbone=S1, width=128, rcms=5, strip=11, drop_path=0.0),
-    "b": Variant(backbone=S2, width=256, rcms=6, strip=11, drop_path=0.02),
-    "l": Variant(backbone=L, width=256, rcms=5, strip=9, drop_path=0.1),
+    "s0": Variant(backbone=efficientformer, widths=S0.widths[1:], width=128, rcms=5, strip=11),
+    "t": Variant(backbone=efficientformer, widths=S1.widths[1:], width=128, rcms=5, strip=11),
+    "b": Variant(backbone=efficientformer, widths=S2.widths[1:], width=256, rcms=6, strip=11),
+    "l": Variant(backbone=efficientformer, widths=L.widths[1:], width=256, rcms=5, strip=9),
+    "lite": Variant(backbone=efficientnet, widths=(48, 120, 352), width=128, rcms=5, strip=11),
 }
 
 
@@ -69,15 +99,8 @@ def build_model(config: ModelConfig) -> CGRSeg:
     """
     config = checked(config)
     variant = VARIANTS[config.size]
-    widths = variant.backbone.widths[1:]
-    backbone = EfficientFormerV2(
-        variant.backbone,
-        trained_px=config.trained_px,
-        position=config.position,
-        talk_bias=config.talk_bias,
-        layer_scale=config.layer_scale,
-        drop_path=variant.drop_path if config.drop_path is None else config.drop_path,
-    )
+    widths = variant.widths
+    backbone = variant.backbone(config)
     if config.batch_norm == "frozen":
         freeze_batch_norm(backbone)
 

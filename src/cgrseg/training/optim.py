@@ -19,8 +19,12 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
     """AdamW's groups, each with its factor of the learning rate and its weight decay."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        key = _paper(name) if config.groups == "paper" else (1.0, parameter.ndim == KERNEL_AXES)
-        groups.setdefault(key, []).append(parameter)
+        if not parameter.requires_grad:
+            continue
+        factor, decays = _paper(name) if config.groups == "paper" else (1.0, parameter.ndim == KERNEL_AXES)
+        if name.startswith("backbone."):
+            factor *= config.backbone_lr_factor
+        groups.setdefault((factor, decays), []).append(parameter)
     return [
         {
             "params": parameters,

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cgrseg.config import Recipe, StartConfig
-from cgrseg.errors import TrainingError
+from cgrseg.errors import RecipeError, TrainingError
 from cgrseg.model import CGRSeg
+from cgrseg.model.layers import freeze
 from cgrseg.recipes import read_recipe
 from cgrseg.weights import start_backbone
 
@@ -37,6 +38,29 @@ def settle_start(network: CGRSeg, recipe: Recipe, *, init: str | Path | None, be
     if begun is not None and (begun / "recipe.yaml").is_file():
         return replace(recipe, start=_same_start(start, begun))
     return replace(recipe, start=start_backbone(network, recipe.model, start))
+
+
+def freeze_first(network: CGRSeg, recipe: Recipe, *, init: str | Path | None) -> None:
+    """Freeze the stem and the first stages of the backbone, as many as the recipe says.
+
+    Raises:
+        RecipeError: the backbone has fewer stages, or their weights are random.
+    """
+    count = recipe.train.freeze_stages
+    if not count:
+        return
+    stages = len(network.backbone.get_submodule("stages"))
+    if count > stages:
+        raise RecipeError(
+            f"train.freeze_stages is {count}, but the backbone of size {recipe.model.size} has {stages} stages"
+        )
+    if init is None and recipe.start.backbone is None:
+        raise RecipeError(
+            f"train.freeze_stages={count} would keep random weights; start from weights (start.backbone=imagenet), or "
+            "take train.freeze_stages=0"
+        )
+    for part in network.backbone.first(count):  # type: ignore[operator]
+        freeze(part)
 
 
 def _same_start(start: StartConfig, begun: Path) -> StartConfig:

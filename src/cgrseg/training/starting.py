@@ -21,12 +21,13 @@ from cgrseg.files import replacing
 from cgrseg.model import build_model
 from cgrseg.recipes import as_tree, checked
 from cgrseg.training.about import write_about
+from cgrseg.training.depthwise import quicken_depthwise
 from cgrseg.training.log import EventLog, Started, Watcher, cut_events
 from cgrseg.training.loop import Run
 from cgrseg.training.optim import MovingAverage, parameter_groups
 from cgrseg.training.precision import settle_precision
 from cgrseg.training.resuming import Identity, identity_of, require_same_run
-from cgrseg.training.start import settle_start
+from cgrseg.training.start import freeze_first, settle_start
 from cgrseg.training.state import TrainState, has_state, read_state
 from cgrseg.training.world import World, joined
 from cgrseg.weights import open_weights, start_from
@@ -156,6 +157,8 @@ def require_places(recipe: Recipe, world: World) -> None:
 def new_state(model: nn.Module, recipe: Recipe) -> TrainState:
     """The state before the first step."""
     config = recipe.train
+    if next(model.parameters()).device.type == "cpu" and not config.channels_last:
+        quicken_depthwise(model)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.lr, betas=config.betas, fused=True)
@@ -176,6 +179,7 @@ def _begin(
         drawn_anew = start_from(model, classes, given.state_dict(), info.classes, str(init))
         if world.is_first:
             tell_of_other_reading(recipe.model, info.model, str(init))
+    freeze_first(model, recipe, init=init)
     recipe = settle_precision(settle_start(model, recipe, init=init, begun=begun), world, begun=begun)
     return recipe, new_state(model.to(world.device), recipe), drawn_anew
 

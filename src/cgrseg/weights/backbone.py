@@ -1,4 +1,4 @@
-"""A network's start: a backbone that others trained on ImageNet.
+"""Backbones that others trained on ImageNet, as starts of our networks.
 
     file -- their names -- ours -- attention tables resampled to our grid -- backbone of the network
             classifier left out
@@ -21,26 +21,32 @@ from torch import Tensor, nn
 
 from cgrseg.config import AttentionTables, ModelSize
 from cgrseg.errors import CheckpointError
+from cgrseg.model.efficientnet import LITE2
 from cgrseg.model.position import stretch
-from cgrseg.model.variants import VARIANTS
+from cgrseg.model.variants import PLANS, VARIANTS
 from cgrseg.weights.checkpoint import fill, read_metadata, read_tensors
 from cgrseg.weights.efficientformer import AUTHORS
+from cgrseg.weights.efficientnet import LITE_PACKAGE, LITE_TIMM
 from cgrseg.weights.info import FORMAT
 from cgrseg.weights.naming import Naming, under_our_names
 from cgrseg.weights.pickled import read_pickle
 from cgrseg.weights.timm import TIMM
 
-NAMINGS = (TIMM, AUTHORS)
-STEM = "stem.0.conv.weight"
-"""One of our names, whose foreign name tells who named a file's tensors."""
+NAMINGS = (TIMM, AUTHORS, LITE_PACKAGE, LITE_TIMM)
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-VERSIONS: dict[ModelSize, str] = {"s0": "S0", "t": "S1", "b": "S2", "l": "L"}
-"""The EfficientFormerV2 of each of our sizes."""
+BACKBONES: dict[ModelSize, str] = {
+    "s0": "EfficientFormerV2-S0",
+    "t": "EfficientFormerV2-S1",
+    "b": "EfficientFormerV2-S2",
+    "l": "EfficientFormerV2-L",
+    "lite": "EfficientNet-Lite2",
+}
+"""The backbone of each of our sizes."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """An EfficientFormerV2 that others trained, under their names."""
+    """A backbone that others trained, under their names."""
 
     name: str
     """What errors call its file."""
@@ -51,14 +57,14 @@ class Backbone:
     """Without those of its classifier."""
 
     def __str__(self) -> str:
-        return f"EfficientFormerV2-{VERSIONS[self.size]}, in the naming of {self.naming.owner}"
+        return f"{BACKBONES[self.size]}, in the naming of {self.naming.owner}"
 
 
 def read_backbone(path: Path) -> Backbone:
-    """The backbone in a file of timm's or of its authors.
+    """The backbone in a file of timm's, of its authors or of the package that brings it.
 
     Raises:
-        CheckpointError: the file cannot be read, holds a whole network, or no EfficientFormerV2 of one of our sizes.
+        CheckpointError: the file cannot be read, holds a whole network, or no backbone of one of our sizes.
     """
     if path.suffix == ".safetensors":
         is_ours = read_metadata(path).get("format") == FORMAT
@@ -67,10 +73,10 @@ def read_backbone(path: Path) -> Backbone:
         tensors, is_ours = read_pickle(path), False
     if is_ours or any(name.startswith("decode_head.") for name in tensors):
         raise CheckpointError(f"{path.name} holds a whole network, not a backbone alone; start from it with --init")
-    naming = next((naming for naming in NAMINGS if naming.theirs(STEM) in tensors), None)
+    naming = next((naming for naming in NAMINGS if naming.theirs(naming.stem) in tensors), None)
     if naming is None:
-        stems = " or ".join(f"{naming.theirs(STEM)} ({naming.owner})" for naming in NAMINGS)
-        raise CheckpointError(f"{path.name} is no EfficientFormerV2: it has no {stems}")
+        stems = " or ".join(f"{naming.theirs(naming.stem)} ({naming.owner})" for naming in NAMINGS)
+        raise CheckpointError(f"{path.name} is neither EfficientFormerV2 nor EfficientNet-Lite2: it has no {stems}")
     return Backbone(
         path.name,
         naming,
@@ -81,13 +87,18 @@ def read_backbone(path: Path) -> Backbone:
 
 def _infer(tensors: dict[str, Tensor], naming: Naming, name: str) -> ModelSize:
     """The size with this depth and width of the last stage."""
-    for size, variant in VARIANTS.items():
-        last = naming.theirs(f"stages.3.{len(variant.backbone.expansions[3]) - 1}.mlp.0.project.conv.bias")
-        if last in tensors and tensors[last].shape[0] == variant.backbone.widths[3]:
+    for size, ours in _last_biases(naming).items():
+        last = naming.theirs(ours)
+        if last in tensors and tensors[last].shape[0] == VARIANTS[size].widths[-1]:
             return size
-    raise CheckpointError(
-        f"{name} is none of the backbones EfficientFormerV2-{', '.join(VERSIONS.values())}: other depths or widths"
-    )
+    raise CheckpointError(f"{name} is none of the backbones {', '.join(BACKBONES.values())}: other depths or widths")
+
+
+def _last_biases(naming: Naming) -> dict[ModelSize, str]:
+    """For each size that a naming is for, our name of a tensor whose place and length tell it from the others."""
+    if naming in (LITE_PACKAGE, LITE_TIMM):
+        return {"lite": f"stages.{len(LITE2) - 1}.{LITE2[-1].repeats - 1}.project.norm.bias"}
+    return {size: f"stages.3.{len(plan.expansions[3]) - 1}.mlp.0.project.conv.bias" for size, plan in PLANS.items()}
 
 
 def fill_backbone(network: nn.Module, given: Backbone, tables: AttentionTables) -> None:

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cgrseg.classes import ClassTable
-from cgrseg.config import InferenceConfig, ModelConfig, Recipe
-from cgrseg.data.transforms import IMAGENET_MEAN, IMAGENET_STD
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, InferenceConfig, ModelConfig, Recipe
 from cgrseg.errors import CheckpointError
 from cgrseg.recipes import as_tree, parse
 

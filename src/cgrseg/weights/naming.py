@@ -22,6 +22,8 @@ class Naming:
     """Their name of one of our tensors."""
     unused: re.Pattern[str]
     """Their tensors that are none of the backbone: classifiers, and indices that follow from the grid."""
+    stem: str = "stem.0.conv.weight"
+    """Our name of the first kernel, whose foreign name tells who named a file's tensors."""
 
 
 def rename(name: str, renames: Sequence[Rename]) -> str:

@@ -12,7 +12,7 @@ from cgrseg.classes import ClassTable, named
 from cgrseg.config import ModelConfig, ModelSize
 from cgrseg.errors import CheckpointError
 from cgrseg.model import CGRSeg, build_model
-from cgrseg.model.variants import VARIANTS
+from cgrseg.model.variants import PLANS
 from cgrseg.weights.checkpoint import fill
 from cgrseg.weights.info import WeightsInfo
 from cgrseg.weights.naming import rename, under_our_names
@@ -105,8 +105,8 @@ def _infer(tensors: dict[str, Tensor], name: str) -> tuple[ModelSize, int]:
         raise CheckpointError(
             f"{name} is not a CGRSeg of the authors: it lacks backbone.patch_embed or decode_head.conv_seg"
         )
-    for size, variant in VARIANTS.items():
-        last = f"backbone.network.6.{len(variant.backbone.expansions[3]) - 1}.mlp.fc2.bias"
-        if last in tensors and tensors[last].shape[0] == variant.backbone.widths[3]:
+    for size, plan in PLANS.items():
+        last = f"backbone.network.6.{len(plan.expansions[3]) - 1}.mlp.fc2.bias"
+        if last in tensors and tensors[last].shape[0] == plan.widths[3]:
             return size, classifier.shape[0]
-    raise CheckpointError(f"{name} has the widths of none of the sizes {', '.join(VARIANTS)}")
+    raise CheckpointError(f"{name} has the widths of none of the sizes {', '.join(PLANS)}")
