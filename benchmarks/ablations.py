@@ -41,11 +41,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cgrseg.config import PRESETS, DataConfig, InferenceConfig, ModelConfig, TrainConfig
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, PRESETS, DataConfig, InferenceConfig, ModelConfig, TrainConfig
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.images import resize_image
 from cgrseg.data.loader import Batch, Share, training_batches
-from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
 from cgrseg.data.transforms import fit_size, normalise
 from cgrseg.metrics import confusion, scores
 from cgrseg.model import build_model

@@ -35,9 +35,8 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tes
 import plain
 from reference import official_weights
 
-from cgrseg.config import ModelConfig
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig
 from cgrseg.data.images import read_image, resize_image
-from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
 from cgrseg.data.transforms import normalise
 from cgrseg.inspecting import machine, matrix_rate
 from cgrseg.labeling import label_map

@@ -25,8 +25,8 @@ import torch
 from torch.nn import functional as F
 
 import cgrseg
-from cgrseg.data.images import read_image, resize_image
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
+from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise
 from cgrseg.labeling import confidence_map, label_map
 

@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from cgrseg import ModelConfig, build_model
-from cgrseg.data.images import read_image, resize_image
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
+from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise
 from cgrseg.model import attention
 

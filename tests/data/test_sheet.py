@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from planted import NAMES, make_folder
 
-from cgrseg.config import DataConfig
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.sheet import areas, denormalised, draw_samples
-from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
 from cgrseg.data.transforms import normalise
 
 PLAIN = DataConfig(fit_px=(48, 64), scale=(1.0, 1.0), crops_px=((64, 96),), flip=0.0, photometric=False)

@@ -6,23 +6,23 @@ labelled pictures -- facts: how many, how large, which classes, on which machine
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cgrseg.config import HoldOut, Kind, Recipe
+from cgrseg.config import HoldOut, Kind, ModelSize, Recipe
 from cgrseg.data.check import require_sound
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.datasets.folder import has_split
 from cgrseg.data.images import read_size
 from cgrseg.data.splitting import Split, split_by_content
-from cgrseg.errors import DatasetError
+from cgrseg.errors import CheckpointError, DatasetError
 from cgrseg.recipes import override, parse_recipe
 from cgrseg.runtime import require_device
 from cgrseg.training.choices import CHOICES, Choice, Facts
 from cgrseg.training.precision import halves_are_faster
-from cgrseg.weights import WeightsInfo, open_weights
+from cgrseg.weights import WeightsInfo, find_imagenet, open_weights
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def plan(
     asked = parse_recipe(tree, "--set")
     info = open_weights(init)[1] if init is not None else None
     facts = look(asked, data, (str(init), info) if info else None, device, show)
+    if info is None:
+        size = asked.model.size if _is_given(tree, "model.size") else "lite"
+        lack = _why_no_imagenet(asked, size, tree)
+        is_free = lack and not _is_given(tree, "model.size")
+        facts = replace(facts, size="t" if is_free else size, no_imagenet=lack)
     choices = []
     for choose in CHOICES:
         recipe = parse_recipe(tree, "plan")
@@ -74,6 +79,17 @@ def plan(
         tree = _with(tree, {name: value for name, value in choice.settings.items() if name not in given})
         choices.append(choice.settled(parse_recipe(tree, "plan"), given))
     return Plan(parse_recipe(tree, "plan"), facts, tuple(choices))
+
+
+def _why_no_imagenet(asked: Recipe, size: ModelSize, tree: dict) -> str:
+    """Why a network cannot start from ImageNet weights; empty where it can."""
+    if _is_given(tree, "start.backbone"):
+        return "" if asked.start.backbone else "start.backbone is none, as you set"
+    try:
+        find_imagenet(size)
+    except CheckpointError as error:
+        return str(error)
+    return ""
 
 
 def _is_given(tree: dict, name: str) -> bool:

@@ -11,12 +11,13 @@ from cgrseg.weights.bundled import bundled_names, find_weights
 from cgrseg.weights.checkpoint import load_weights, read_info, save_weights, start_from, write_tensors
 from cgrseg.weights.info import WeightsInfo
 from cgrseg.weights.official import read_official
-from cgrseg.weights.start import start_backbone
+from cgrseg.weights.start import find_imagenet, start_backbone
 
 __all__ = [
     "WeightsInfo",
     "bundled_names",
     "fill_backbone",
+    "find_imagenet",
     "find_weights",
     "load_weights",
     "open_weights",
