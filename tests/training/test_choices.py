@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cgrseg.classes import named
-from cgrseg.config import InferenceConfig, ModelConfig, Recipe, TrainConfig
+from cgrseg.config import InferenceConfig, ModelConfig, Recipe, StartConfig, TrainConfig
 from cgrseg.data.splitting import Split
 from cgrseg.training import choices
 from cgrseg.training.choices import CHOICES, Choice, Facts
@@ -40,10 +40,29 @@ def test_each_choice_has_a_reason():
     assert all(choose(facts, Recipe()).reason for choose in CHOICES for facts in (FACTS, FROM_WEIGHTS))
 
 
+def test_the_usual_start_is_imagenet_of_which_the_first_stages_stay():
+    start = chosen(choices.choose_start)
+    recipe = replace(Recipe(), start=StartConfig(backbone="imagenet"))
+
+    assert start == {"model.size": "lite", "model.rcm_scale": 0.1, "start.backbone": "imagenet"}
+    assert chosen(choices.choose_training_of_backbone, recipe=recipe)["train.freeze_stages"] == 2
+    assert chosen(choices.choose_rate, recipe=recipe)["train.lr"] == 8e-4
+
+
+def test_without_imagenet_weights_the_plan_says_why_and_what_it_costs():
+    choice = choices.choose_start(replace(FACTS, size="t", no_imagenet="the hub is out of reach"))
+
+    assert choice.reason.startswith("from scratch, which costs much")
+    assert choice.reason.endswith(": the hub is out of reach")
+
+
 def test_from_scratch_the_network_starts_so_that_it_learns_soon_and_bears_larger_pictures():
     scales = {"model.layer_scale": 0.1, "model.rcm_scale": 0.1}
+    t, lite = (replace(FACTS, size=size, no_imagenet="none") for size in ("t", "lite"))
 
-    assert chosen(choices.choose_start) == {"model.size": "t", **scales, "model.talk_bias": "mean"}
+    assert chosen(choices.choose_start, t) == {"model.size": "t", **scales, "model.talk_bias": "mean"}
+    assert chosen(choices.choose_start, lite) == {"model.size": "lite", "model.rcm_scale": 0.1}
+    assert chosen(choices.choose_training_of_backbone, t)["train.freeze_stages"] == 0
 
 
 def test_from_weights_the_network_is_theirs_and_known_names_are_told():

@@ -8,7 +8,7 @@ from PIL import Image
 
 from cgrseg.config import ModelConfig
 from cgrseg.data.datasets import open_dataset
-from cgrseg.errors import CGRSegError, DatasetError, RecipeError
+from cgrseg.errors import CGRSegError, CheckpointError, DatasetError, RecipeError
 from cgrseg.model import build_model
 from cgrseg.training import plan
 from cgrseg.weights import WeightsInfo, save_weights
@@ -86,6 +86,24 @@ def test_a_start_that_has_learnt_the_held_out_pictures_is_told(photos, tmp_path)
     assert made.facts.leaked == 2
     assert "the start has learnt 2 already" in str(made.choices[0])
     assert made.recipe.model.size == "s0"
+
+
+def test_where_imagenet_weights_cannot_be_had_the_plan_goes_on_from_scratch_and_says_so(photos, monkeypatch):
+    def fail(size):
+        raise CheckpointError(f"{size} is out of reach")
+
+    monkeypatch.setattr("cgrseg.training.planning.find_imagenet", fail)
+    made, asked = plan("folder", photos), plan("folder", photos, overrides=("model.size=lite",))
+
+    assert (made.recipe.model.size, asked.recipe.model.size) == ("t", "lite")
+    assert made.recipe.start.backbone is None
+    assert "lite is out of reach" in str(made.choices[1])
+
+
+def test_a_start_that_is_set_to_none_is_from_scratch(photos):
+    made = plan("folder", photos, overrides=("start.backbone=",))
+
+    assert (made.recipe.start.backbone, made.recipe.model.size, made.recipe.train.freeze_stages) == (None, "t", 0)
 
 
 @pytest.mark.parametrize(
