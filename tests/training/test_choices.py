@@ -50,7 +50,7 @@ def test_the_usual_start_is_imagenet_of_which_the_first_stages_stay():
 
 
 def test_without_imagenet_weights_the_plan_says_why_and_what_it_costs():
-    choice = choices.choose_start(replace(FACTS, size="t", no_imagenet="the hub is out of reach"))
+    choice = choices.choose_start(replace(FACTS, size="t", no_imagenet="the hub is out of reach"), Recipe())
 
     assert choice.reason.startswith("from scratch, which costs much")
     assert choice.reason.endswith(": the hub is out of reach")
