@@ -16,7 +16,11 @@ WIDTH = 110
 
 
 def settle(
-    recipe: Path | None, folder: Path, data: options.DataPath, overrides: tuple[str, ...], begin: dict
+    recipe: Path | None,
+    folder: Path,
+    data: options.DataPath | options.DataPaths,
+    overrides: tuple[str, ...],
+    begin: dict,
 ) -> "Recipe":
     """The settings that a run is to have."""
     import cgrseg
@@ -26,7 +30,9 @@ def settle(
 
         require_no_run(folder)  # before the data is looked at, which takes a while
         return planned(data, overrides, begin["init"], begin["device"])
-    return cgrseg.read_recipe(recipe or recipe_in(folder), (*overrides, *data.overrides()))
+    file = recipe or recipe_in(folder)
+    settings = cgrseg.read_recipe(file, overrides)
+    return settings if settings.sources else cgrseg.read_recipe(file, (*overrides, *data.overrides()))
 
 
 def recipe_in(folder: Path) -> Path:
@@ -43,9 +49,14 @@ def recipe_in(folder: Path) -> Path:
     return recipe
 
 
-def planned(data: options.DataPath, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":
+def planned(
+    data: options.DataPath | options.DataPaths, overrides: tuple[str, ...], init: str | None, device: str
+) -> "Recipe":
     """Settings made from the data; the plan is told on stderr."""
     from cgrseg.training import plan
+
+    if isinstance(data, options.DataPaths):
+        raise click.UsageError("several data sets need a RECIPE whose sources say what their classes are")
 
     with bar_of("pictures looked at") as show:
         made = plan(

@@ -6,8 +6,6 @@
 
 A source that draws 20 objects and calls the rest background knows that a pixel of it is none of the 20, and no more:
 `background: rest` says so.
-
-Axes: c classes of a source, v values that a label file may hold.
 """
 
 import difflib
@@ -17,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 
 from cgrseg.arrays import IGNORE, LabelMap
 from cgrseg.classes import ClassTable, named
@@ -141,23 +138,27 @@ def allowed_classes(
         if key != ANY and key not in own:
             raise RecipeError(f"{where}: the data set has no class {key!r}; {_nearest(key, own)}")
     entries = {each: _entries(each, source, common) for each in own}
-    missing = [each for each in own if not entries[each]]
-    if missing:
-        raise RecipeError(
-            f"{where}: nothing says what {', '.join(missing)} of {name} is in data.classes; list it, or all others "
-            f"under '{ANY}'; {_nearest(missing[0], common)}"
-        )
-    for each, wanted in entries.items():
-        unknown = next((entry for entry in wanted if entry not in (*common, REST, DROP)), None)
-        if unknown is not None:
-            raise RecipeError(f"{where}: {each}: data.classes has no {unknown!r}; {_nearest(unknown, common)}")
-        if DROP in wanted and len(wanted) > 1:
-            raise RecipeError(f"{where}: {each}: {DROP!r} stands alone; a class has no label or may be one of a list")
+    _require_entries(entries, common, where)
     alone = {wanted[0] for wanted in entries.values() if len(wanted) == 1}
     rest = tuple(each for each in common if each not in alone)
     if not rest and any(REST in wanted for wanted in entries.values()):
         raise RecipeError(f"{where}: {REST!r} is nothing, since {name} has every common class; write {DROP!r}")
     return tuple(_labels(wanted, rest, common) for wanted in entries.values())
+
+
+def _require_entries(entries: Mapping[str, tuple[str, ...]], common: tuple[str, ...], where: str) -> None:
+    missing = [own for own, wanted in entries.items() if not wanted]
+    if missing:
+        raise RecipeError(
+            f"{where}: nothing says what {', '.join(missing)} of the data set is in data.classes; list it, or all "
+            f"others under '{ANY}'; {_nearest(missing[0], common)}"
+        )
+    for own, wanted in entries.items():
+        unknown = next((entry for entry in wanted if entry not in (*common, REST, DROP)), None)
+        if unknown is not None:
+            raise RecipeError(f"{where}: {own}: data.classes has no {unknown!r}; {_nearest(unknown, common)}")
+        if DROP in wanted and len(wanted) > 1:
+            raise RecipeError(f"{where}: {own}: {DROP!r} stands alone; a class has no label or may be one of a list")
 
 
 def _entries(own: str, source: SourceConfig, common: tuple[str, ...]) -> tuple[str, ...]:
@@ -182,9 +183,8 @@ def _translated(
         IGNORE if not labels else labels[0] if len(labels) == 1 else len(classes) + sets.index(labels)
         for labels in allowed
     ]
-    table: UInt8[np.ndarray, "c"] = np.array(codes, np.uint8)
-    own = dataset.lookup
-    lookup: UInt8[np.ndarray, "v"] = np.where(own < OUTSIDE, table[np.minimum(own, len(table) - 1)], own)
+    own, table = dataset.lookup, np.array(codes, np.uint8)
+    lookup = np.where(own < OUTSIDE, table[np.minimum(own, len(table) - 1)], own)
     return replace(dataset, classes=classes, lookup=lookup, expected=None)
 
 

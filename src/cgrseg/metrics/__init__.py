@@ -75,7 +75,7 @@ def _count(
 def allowed_counts(
     truth: LabelMap, prediction: LabelMap, classes: int, sets: tuple[tuple[int, ...], ...]
 ) -> Int64[np.ndarray, "2"]:
-    """Pixels whose truth allows a set of classes: those predicted as one of them, and all; `sets[i]` is the label k + i."""
+    """Pixels that may be several classes (`sets[i]` where the truth is k + i): those predicted as one, and all."""
     if not sets:
         return np.zeros(2, np.int64)
     is_allowed = np.zeros((len(sets), classes), bool)

@@ -2,8 +2,8 @@
 
     label file -- read: the values it stores -- lookup: the class of each value -- checks -- labels 0..k-1, 255
 
-In a mixture of data sets (`cgrseg.data.mixture`) the labels k, k+1, ... stand for sets of classes: a pixel is one of them,
-and nobody said which.
+In a mixture of data sets (`cgrseg.data.mixture`) the labels k, k+1, ... stand for sets of classes: a pixel is of one of
+them, and nobody said which.
 
 Axes: H W picture rows and columns, k classes, p pictures, v values that a label file may hold.
 """
