@@ -3,20 +3,18 @@
 import difflib
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import click
 
 from cgrseg.config import Kind, Merge
 from cgrseg.recipes import read_merge
 
-if TYPE_CHECKING:
-    from cgrseg.config import Recipe
-    from cgrseg.training.splits import Where
-
+HINT = "'-d' / '--data'"
+"""How an error calls the option."""
 KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
 
@@ -33,51 +31,75 @@ class DataPath:
         merge = (f"data.merge={json.dumps(self.merge)}",) if self.merge else ()
         return (f"data.kind={self.kind}", *merge)
 
-    @property
-    def label(self) -> str:
-        """A name for a run on it."""
-        return self.path.resolve().name
-
-    def folders(self, recipe: "Recipe") -> "Where":
-        """The folder; by name, if it is the one source of the recipe."""
-        return _by_name(((self.kind, self.path),), self.merge) if recipe.sources else self.path
-
-    def __str__(self) -> str:
-        return f"--data {shlex.quote(f'{self.kind}={self.path}')}"
-
 
 @dataclass(frozen=True)
 class DataPaths:
-    """Several data sets, each by its kind or by the name of a source of the recipe."""
+    """What --data gives where it may be there several times: folders by a kind, or by a source of the recipe."""
 
     given: tuple[tuple[str, Path], ...]
     merge: Merge = field(default_factory=dict)
-
-    def overrides(self) -> tuple[str, ...]:
-        """Refused: settings are of one data set."""
-        if len(self.given) == 1:
-            raise click.BadParameter(_no_kind(self.given[0][0]), param_hint="'-d' / '--data'")
-        raise click.UsageError("--data is there several times, but the recipe has no sources; give one data set")
 
     @property
     def label(self) -> str:
         """A name for a run on them."""
         return "-".join(path.resolve().name for _, path in self.given)
 
-    def folders(self, recipe: "Recipe") -> "Where":  # noqa: ARG002  as that of DataPath
-        """The folders by the name of the source."""
-        return _by_name(self.given, self.merge)
+    @property
+    def kind(self) -> Kind:
+        """Of the one data set."""
+        return self.single().kind
+
+    def single(self) -> DataPath:
+        """The one data set.
+
+        Raises:
+            UsageError: there are several, or it is of no known kind.
+        """
+        (name, path), *more = self.given
+        if more:
+            raise click.UsageError("--data is there several times, but there are no sources; give one data set")
+        return DataPath(kind_of(name), path, self.merge)
+
+    def kinds(self) -> tuple[tuple[Kind, Path], ...]:
+        """Each data set by its kind.
+
+        Raises:
+            UsageError: one is of no known kind, or --merge is there.
+        """
+        self._refuse_merge()
+        return tuple((kind_of(name), path) for name, path in self.given)
+
+    def by_source(self, sources: Mapping[str, object]) -> dict[str, Path]:
+        """The folders by source; one that is given by its kind is the source that a plan would name so.
+
+        Raises:
+            UsageError: a source is there twice, or --merge is there.
+        """
+        from cgrseg.data.mixture import source_names
+
+        self._refuse_merge()
+        planned = source_names(self.given)
+        names = [name if name in sources else other for (name, _), other in zip(self.given, planned, strict=True)]
+        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        if twice is not None:
+            raise click.UsageError(f"--data gives {twice!r} twice; each source has one folder")
+        return {name: path for name, (_, path) in zip(names, self.given, strict=True)}
 
     def __str__(self) -> str:
         return " ".join(f"--data {shlex.quote(f'{name}={path}')}" for name, path in self.given)
 
+    def _refuse_merge(self) -> None:
+        if self.merge:
+            raise click.UsageError("--merge is for one data set; sources say themselves what their classes are")
 
-def _by_name(given: tuple[tuple[str, Path], ...], merge: Merge) -> dict[str, Path]:
-    if merge:
-        raise click.UsageError("--merge is for one data set; the recipe's sources say what their classes are")
-    if len(dict(given)) < len(given):
-        raise click.UsageError("--data names the same source twice; each has one folder")
-    return dict(given)
+
+def kind_of(name: str) -> Kind:
+    """The kind of data set of this name."""
+    if name in KINDS:
+        return KINDS[name]
+    close = difflib.get_close_matches(name, KINDS, n=1)
+    advice = f"did you mean {close[0]!r}?" if close else f"the kinds are {', '.join(KINDS)}"
+    raise click.BadParameter(f"no kind of data set is called {name!r}; {advice}", param_hint=HINT)
 
 
 class NamedPathType(click.ParamType[tuple[str, Path]]):
@@ -100,17 +122,10 @@ class DataPathType(click.ParamType[DataPath]):
     name = "kind=path"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> DataPath:
-        kind, equals, _ = value.partition("=")
-        if equals and kind not in KINDS:
-            self.fail(_no_kind(kind), param, ctx)
-        kind, path = NamedPathType().convert(value, param, ctx)
-        return DataPath(KINDS[kind], path)
-
-
-def _no_kind(name: str) -> str:
-    close = difflib.get_close_matches(name, KINDS, n=1)
-    advice = f"did you mean {close[0]!r}?" if close else f"the kinds are {', '.join(KINDS)}"
-    return f"no kind of data set is called {name!r}; {advice}"
+        if "=" in value:
+            kind_of(value.partition("=")[0])
+        name, path = NamedPathType().convert(value, param, ctx)
+        return DataPath(kind_of(name), path)
 
 
 ENGINES = ("auto", "torch", "onnx", "openvino")
@@ -146,7 +161,7 @@ def several_data(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --data, which may be there for each source of a recipe, and, as a part of its value, --merge."""
     told = "Layout and folder of labelled pictures; with several sources once for each, SOURCE=PATH."
     path = click.option(
-        "-d", "--data", type=NamedPathType(), multiple=True, required=True, callback=_one_or_several, help=told
+        "-d", "--data", type=NamedPathType(), multiple=True, required=True, callback=_gathered, help=told
     )
     return path(_merge(command))
 
@@ -165,14 +180,8 @@ def _with_merge(context: click.Context, parameter: click.Parameter, value: DataP
     return replace(value, merge=context.meta[MERGE])
 
 
-def _one_or_several(
-    context: click.Context,
-    parameter: click.Parameter,  # noqa: ARG001
-    value: tuple[tuple[str, Path], ...],
-) -> DataPath | DataPaths:
-    name, path = value[0]
-    merge = context.meta[MERGE]
-    return DataPath(KINDS[name], path, merge) if len(value) == 1 and name in KINDS else DataPaths(value, merge)
+def _gathered(context: click.Context, parameter: click.Parameter, value: tuple[tuple[str, Path], ...]) -> DataPaths:  # noqa: ARG001
+    return DataPaths(value, context.meta[MERGE])
 
 
 def write_json(file: Path | None, report: dict) -> None:

@@ -30,7 +30,7 @@ Example:
 def train(
     begin: dict,
     recipe: Path | None,
-    data: options.DataPath | options.DataPaths,
+    data: options.DataPaths,
     overrides: tuple[str, ...],
     unlabelled: Path | None,
     output: Path | None,
@@ -45,10 +45,11 @@ def train(
     folder = output or Path("runs") / (recipe.stem if recipe else data.label)
     settings = settle(recipe, folder, data, overrides, begin)
     try:
-        best = run(settings, data.folders(settings), folder, begin)
+        where = data.by_source(settings.sources) if settings.sources else data.single().path
+        best = run(settings, where, folder, begin)
     except RunStopped as stopped:
         click.echo(f"cgrseg: {stopped}", err=True)
         sys.exit(RESUMABLE)
     if is_first_process():
-        tell_verdict(folder, data.folders(settings), str(data), unlabelled, begin["device"])
+        tell_verdict(folder, where, str(data), unlabelled, begin["device"])
         click.echo(best)

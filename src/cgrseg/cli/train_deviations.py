@@ -28,9 +28,7 @@ option = click.option(
 )
 
 
-def print_deviations(
-    recipe: Path | None, overrides: tuple[str, ...], data: options.DataPath | options.DataPaths
-) -> None:
+def print_deviations(recipe: Path | None, overrides: tuple[str, ...], data: options.DataPaths) -> None:
     """Compare and print."""
     from cgrseg.deviations import compare_with_published
     from cgrseg.recipes import read_recipe
@@ -48,8 +46,8 @@ def print_deviations(
             click.echo(click.wrap_text(str(deviation), 100, initial_indent="  ", subsequent_indent="    "))
 
 
-def _of_data(data: options.DataPath | options.DataPaths) -> list[str]:
+def _of_data(data: options.DataPaths) -> list[str]:
     """What --data and --merge say, as settings."""
     is_given = click.get_current_context().get_parameter_source("data") is ParameterSource.COMMANDLINE
-    kind, *merge = data.overrides()
+    kind, *merge = data.single().overrides()
     return [kind, *merge] if is_given else merge

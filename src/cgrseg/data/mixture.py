@@ -10,8 +10,9 @@ A source that draws 20 objects and calls the rest background knows that a pixel 
 
 import difflib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -199,10 +200,29 @@ def _normalised(shares: Mapping[str, float]) -> dict[str, float]:
     return {name: share / total for name, share in shares.items()}
 
 
-def _require_paths(sources: Mapping[str, SourceConfig], paths: Mapping[str, Path]) -> None:
-    for name in paths:
+def require_sources(sources: Collection[str], names: Iterable[str]) -> None:
+    """Refuse a name that is none of the sources.
+
+    Raises:
+        DatasetError: there is one.
+    """
+    for name in names:
         if name not in sources:
             raise DatasetError(f"the recipe has no source {name!r}; {_nearest(name, sources)}")
+
+
+def source_names(given: Sequence[tuple[str, Path]]) -> tuple[str, ...]:
+    """Names for data sets, each a kind and a folder: the kind, or the name of a folder of the kind `folder`."""
+    names = list[str]()
+    for kind, path in given:
+        name = path.resolve().name if kind == "folder" else kind
+        number = next(number for number in count(1) if (name if number == 1 else f"{name}-{number}") not in names)
+        names.append(name if number == 1 else f"{name}-{number}")
+    return tuple(names)
+
+
+def _require_paths(sources: Mapping[str, SourceConfig], paths: Mapping[str, Path]) -> None:
+    require_sources(sources, paths)
     missing = [name for name in sources if name not in paths]
     if missing:
         raise DatasetError(f"nothing says where {', '.join(missing)} of the recipe's sources is; give its folder")
