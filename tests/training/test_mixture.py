@@ -6,7 +6,9 @@ import pytest
 from training.tiny import RECIPE, assert_same, draw_pictures, events, numbers, state_of
 
 from cgrseg.config import SourceConfig
+from cgrseg.data.mixture import open_mixture
 from cgrseg.errors import DatasetError, RecipeError, RunStopped, TrainingError
+from cgrseg.evaluation import evaluate
 from cgrseg.prediction import load
 from cgrseg.training import train
 from cgrseg.training.log import Stepped
@@ -53,6 +55,21 @@ def test_the_weights_know_the_common_classes_and_the_sources(whole):
     assert "val/source_mean/miou" in info.scores
     assert len(info.trained_on) == 12
     assert load(whole / "best.safetensors").classes.names == info.classes.names
+
+
+def test_the_counts_of_each_source_add_up_over_parts(whole, paths):
+    segmenter = load(whole / "best.safetensors", engine="torch")
+    dataset = open_mixture(MIXED.sources, segmenter.classes, paths, "val")
+
+    together = evaluate(segmenter, dataset).sources
+    parts = [
+        evaluate(segmenter, replace(dataset, pairs=pairs)).sources for pairs in (dataset.pairs[:1], dataset.pairs[1:])
+    ]
+
+    assert together.names == ("first", "second")
+    assert (together.matrices == sum(part.matrices for part in parts)).all()
+    assert (together.allowed == sum(part.allowed for part in parts)).all()
+    assert (together.allowed[:, 1] > 0).tolist() == [False, True]
 
 
 def test_a_stopped_run_on_several_data_sets_goes_on_bit_for_bit(whole, paths, tmp_path):
