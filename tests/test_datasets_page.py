@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 
 from cgrseg.classes import read_published
 from cgrseg.cli import commands
 from cgrseg.config import Kind
 from cgrseg.data.datasets import open_dataset
 from cgrseg.data.datasets.table import read_table
+from cgrseg.data.mixture import allowed_classes, common_classes
+from cgrseg.recipes import parse_recipe
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
@@ -40,7 +43,7 @@ def test_each_kind_is_in_the_table_with_its_numbers_and_has_its_terms(kind):
 @pytest.mark.parametrize("line", [line for block in blocks("bash") for line in commands_of(block)])
 def test_each_command_is_accepted(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("path/to/CamVid", "my-photos"):
+    for name in ("path/to/CamVid", "my-photos", "path/to/voc", "path/to/facades"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "merge.yaml").write_text(blocks("yaml")[0])
     verb, *arguments = shlex.split(line)[1:]
@@ -55,6 +58,14 @@ def test_the_merge_shown_mentions_every_class_of_camvid(shared_data, tmp_path):
     dataset = open_dataset("camvid", sample, "val", merge=tmp_path / "merge.yaml")
 
     assert f"dataset.classes.names == {json.dumps(dataset.classes.names)}".replace("[", "(").replace("]", ")") in PAGE
+
+
+def test_the_recipe_of_several_data_sets_is_one():
+    recipe = parse_recipe(yaml.safe_load(blocks("yaml")[1]), "the page")
+
+    things = ("background", "car", "pottedplant", "dontcare", "zebra")
+    allowed = allowed_classes(things, recipe.sources["voc"], common_classes(recipe.data).names, "voc")
+    assert allowed == ((0, 1, 2, 3, 4, 6, 7), (5,), (4,), (), (7,))
 
 
 @pytest.mark.parametrize("block", blocks("json"))

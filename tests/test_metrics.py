@@ -162,3 +162,22 @@ def test_counts_beyond_32_bits_stay_exact():
     matrix = np.diag(np.array([2**62, 1], np.int64))
 
     assert scores(matrix).pixels == 2**62 + 1
+
+
+SETS = ((0, 1), (1, 2))
+
+
+def test_a_pixel_that_may_be_several_classes_is_right_where_one_of_them_is_predicted():
+    truth = np.array([[3, 3, 4, 4, 0, 255]], np.uint8)
+    prediction = np.array([[0, 2, 1, 2, 0, 1]], np.uint8)
+
+    allowed = metrics.allowed_counts(truth, prediction, 3, SETS)
+    result = scores(confusion(np.where(truth < 3, truth, 255), prediction, 3), allowed)
+
+    assert allowed.tolist() == [3, 4]
+    assert result.pixel_accuracy == pytest.approx(4 / 5)
+    assert (result.miou, result.pixels) == (1.0, 1)
+
+
+def test_without_sets_there_is_nothing_to_allow():
+    assert metrics.allowed_counts(np.zeros((1, 2), np.uint8), np.zeros((1, 2), np.uint8), 3, ()).tolist() == [0, 0]

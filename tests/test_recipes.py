@@ -99,7 +99,7 @@ def test_overrides_win_over_the_file():
         ("model: {classes: 300}", "model: classes: 300 is out of range; it is 1 to 254"),
         ("model: {trained_px: 100}", "model: trained_px: 100 is out of range; it is at least 32, a multiple of 32"),
         ("train: 7", "mine.yaml: train: a mapping is needed here, not 7"),
-        ("- 1", "mine.yaml: a recipe is a mapping with the keys model, start, data, train, inference"),
+        ("- 1", "mine.yaml: a recipe is a mapping with the keys model, start, data, sources, train, inference"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_one_sentence_with_the_way_out(text, sentence):

@@ -40,6 +40,9 @@ HoldOut = str | tuple[str, ...]
 Merge = dict[str, tuple[str | int, ...]]
 """New classes in order of label: names, or values in the label files, of the old ones; the key `ignore` drops."""
 
+Meanings = dict[str, str | tuple[str, ...]]
+"""What classes of a source are in the common classes: one, several that it may be, `rest` or `ignore`; `*` is any."""
+
 
 @dataclass(frozen=True)
 class Within:
@@ -61,6 +64,7 @@ class Within:
 Count = Annotated[int, Within(1)]
 Amount = Annotated[float, Within(0)]
 Share = Annotated[float, Within(0, 1)]
+Byte = Annotated[int, Within(0, 255)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +132,13 @@ class DataConfig:
     """Prefix of picture names kept out of training, or a list of the names; the split `holdout` is exactly these."""
     merge: Merge = field(default_factory=dict)
     """New classes made of the data set's own, such as `{vehicle: [car, bus], ignore: [sky]}`; empty leaves them."""
+    classes: tuple[str, ...] = ()
+    """The common classes of several `sources`, in order of label."""
+    colours: tuple[tuple[Byte, Byte, Byte], ...] = ()
+    """A colour for each of `classes`; empty makes distinct ones."""
+    repeat_rare: Share = 0.0
+    """Images of a class that occurs in less than this share of the images come more often: sqrt(this / its share) times
+    as often, 8 times at most; 0 shows every image once in a pass."""
     fit_px: tuple[Count, Count] = (512, 2048)
     """Before scaling, a picture is resized to fit this (short side, long side), keeping its aspect."""
     scale: tuple[Amount, Amount] = (0.5, 2.0)
@@ -142,6 +153,24 @@ class DataConfig:
     """Random brightness, contrast, saturation and hue."""
     workers: Annotated[int, Within(0)] = 2
     """Processes that prepare pictures; 0 prepares them in the training process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """One data set of several that are learnt as one."""
+
+    kind: Kind = "folder"
+    """The layout of its files."""
+    share: Amount = 1.0
+    """Its weight in drawing: one of 2 is drawn twice as often as one of 1, whatever their sizes."""
+    classes: Meanings = field(default_factory=dict)
+    """What its classes are in `data.classes`, such as `{background: [rest, plant], car: vehicle, dontcare: ignore}`.
+
+    A list says that it may be any of these; `rest` stands for the common classes that no other class of this source is
+    alone; `ignore` gives no label; `"*"` speaks for all that is not listed. Else a class keeps its name.
+    """
+    hold_out: HoldOut = ""
+    """As in `data`: what is kept out of its training images and scored, in place of `val`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,5 +247,7 @@ class Recipe:
     model: ModelConfig = field(default_factory=ModelConfig)
     start: StartConfig = field(default_factory=StartConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    sources: dict[str, SourceConfig] = field(default_factory=dict)
+    """Several data sets that are learnt as one, by names of your choice; empty takes the one of `data.kind`."""
     train: TrainConfig = field(default_factory=TrainConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)

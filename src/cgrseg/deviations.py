@@ -149,8 +149,10 @@ def compare_with_published(recipe: Recipe) -> Comparison:
     """All ways in which a run of a recipe differs from the published one for its data set."""
     source, published = PUBLISHED.get(recipe.data.kind, PUBLISHED["ade20k"])
     settings = [*_choices(recipe)]
-    for section in fields(Recipe):
-        settings += _differences(section.name, getattr(recipe, section.name), getattr(published, section.name))
+    if recipe.sources:
+        settings.append(Deviation("sources", ", ".join(recipe.sources), "one data set", "the mIoU cannot be compared"))
+    for section in ("model", "start", "data", "train", "inference"):
+        settings += _differences(section, getattr(recipe, section), getattr(published, section))
     idle = (
         "start.attention_tables" if recipe.start.backbone is None else "model.layer_scale"
     )  # a file brings its scales
@@ -192,7 +194,7 @@ def _differences(name: str, here: Section, there: Section) -> list[Deviation]:
 
 def _shown(value: object) -> str:
     """A value as a recipe has it."""
-    if value is None or value in ("", {}):
+    if value is None or value in ("", {}, ()):
         return "none"
     if isinstance(value, bool):
         return str(value).lower()

@@ -93,6 +93,7 @@ def parse(kind: type[Settings], tree: object, where: str) -> Settings:
             close = difflib.get_close_matches(str(key), hints, n=1)
             advice = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(hints)}"
             raise RecipeError(f"{where}: unknown key {key!r}; {advice}")
+    tree = {key: value for key, value in tree.items() if value not in ([], ()) or vars(kind).get(key) != ()}
     values: dict[str, typing.Any] = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()}
     settings = kind(**values)
     if isinstance(settings, ModelConfig):

@@ -12,7 +12,7 @@ from PIL import Image
 from cgrseg.config import DataConfig
 from cgrseg.data import loader
 from cgrseg.data.datasets import open_dataset
-from cgrseg.data.loader import Share, draw_crop, place_in_data, training_batches
+from cgrseg.data.loader import Share, draw_crop, training_batches
 from cgrseg.errors import DatasetError, TrainingError
 
 CONFIG = DataConfig(fit_px=(24, 32), crops_px=((16, 24), (24, 16)), workers=0)
@@ -75,14 +75,6 @@ def test_resuming_gives_the_batches_that_were_left(dataset):
 
 def test_another_seed_gives_other_batches(dataset):
     assert not same(batches(dataset)[0], batches(dataset, seed=2)[0])
-
-
-def test_every_picture_comes_once_in_each_pass_in_a_new_order():
-    places = [place_in_data(5, 3, 1, *divmod(n, 3)) for n in range(30)]
-    passes = [places[start : start + 5] for start in range(0, 30, 5)]
-
-    assert all(sorted(order) == [0, 1, 2, 3, 4] for order in passes)
-    assert len({tuple(order) for order in passes}) > 1
 
 
 def test_one_picture_twice_in_a_batch_is_transformed_twice(dataset):

@@ -83,3 +83,76 @@ def test_soft_weights_of_classes_are_the_roots_of_the_others():
     ratios = [weights / weights[0] for weights in (log_weights(shares), log_weights(shares, WEIGHT_POWERS["soft"]))]
 
     torch.testing.assert_close(ratios[1].square(), ratios[0])
+
+
+SETS = ((0, 2), (1, 3, 4))
+
+
+def reference(logits, labels, weights, sets):
+    """The loss pixel by pixel, in float64."""
+    k = logits.shape[1]
+    full = F.interpolate(logits, scale_factor=8, mode="bilinear")[..., : labels.shape[1], : labels.shape[2]]
+    likely = full.softmax(1).permute(0, 2, 3, 1)
+    losses = []
+    for place in (labels != 255).nonzero().tolist():
+        label = int(labels[tuple(place)])
+        allowed = [label] if label < k else list(sets[label - k])
+        losses.append(-weights[label].double() * likely[tuple(place)][allowed].sum().log())
+    return torch.stack(losses).sum() / weights[labels[labels != 255].long()].double().sum()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_pixel_of_a_set_costs_minus_the_log_of_what_its_classes_have_together(weighted):
+    torch.manual_seed(0)
+    logits, labels = 3 * torch.randn(2, 5, 2, 3), torch.randint(0, 7, (2, 13, 20)).byte()
+    labels[:, 2:4] = 255
+    weights = label_weights(5, torch.rand(5) + 0.5 if weighted else None, SETS)
+    ours, theirs = logits.clone().requires_grad_(), logits.double().requires_grad_()
+
+    loss, expected = segmentation_loss(ours, labels, weights, sets=SETS), reference(theirs, labels, weights, SETS)
+    loss.backward()
+    expected.backward()
+
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_a_set_weighs_as_much_as_its_lightest_class():
+    weights = label_weights(3, torch.tensor([0.5, 1.0, 2.0]), ((1, 2), (0, 2)))
+
+    assert weights[:6].tolist() == [0.5, 1.0, 2.0, 1.0, 0.5, 0.0]
+
+
+def test_a_set_that_is_all_but_impossible_gives_a_finite_gradient_away_from_the_others():
+    logits = torch.tensor([300.0, 0.0, -300.0]).view(1, 3, 1, 1).requires_grad_()
+
+    loss = segmentation_loss(logits, torch.full((1, 8, 8), 3).byte(), label_weights(3, sets=((1, 2),)), sets=((1, 2),))
+    loss.backward()
+
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()
+    assert logits.grad[0, 0] > 0
+
+
+def test_sets_that_no_pixel_has_change_nothing():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 5, 2, 2), torch.randint(0, 5, (2, 16, 16)).byte()
+
+    losses = [segmentation_loss(logits, labels, label_weights(5, sets=sets), sets=sets) for sets in ((), SETS)]
+
+    assert torch.equal(*losses)
+
+
+def test_lovasz_leaves_sets_out():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(1, 3, 2, 2), torch.randint(0, 3, (1, 16, 16)).byte()
+    labels[0, :8] = 3
+    weights = label_weights(3, sets=((0, 1),))
+    unlabelled = labels.masked_fill(labels == 3, 255)
+
+    def surrogate(labels, sets):
+        total = torch.tensor(1.0)
+        whole = [segmentation_loss(logits, labels, weights, total, sets=sets, lovasz=factor) for factor in (1.0, 0.0)]
+        return (whole[0] - whole[1]) / weight_of(labels, weights)
+
+    torch.testing.assert_close(surrogate(labels, ((0, 1),)), surrogate(unlabelled, ()), rtol=1e-4, atol=1e-5)

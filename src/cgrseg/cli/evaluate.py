@@ -15,7 +15,7 @@ from cgrseg.cli.evaluate_tables import tables
 
 @click.command(epilog="\b\nExample:\n  cgrseg evaluate cgrseg-t-camvid --data camvid=path/to/CamVid")
 @click.argument("weights")
-@options.data
+@options.several_data
 @click.option("--split", default="val", show_default=True, help="Part of the data set: val, test, train or holdout.")
 @click.option("--against", metavar="WEIGHTS", help="Score these on the same pictures, too, and compare.")
 @settings_of.measures
@@ -28,7 +28,7 @@ from cgrseg.cli.evaluate_tables import tables
 def evaluate(
     settings: dict,
     weights: str,
-    data: options.DataPath,
+    data: options.DataPaths,
     split: str,
     against: str | None,
     json_file: Path | None,

@@ -11,23 +11,47 @@ from cgrseg.cli import options
 from cgrseg.cli.progress import bar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cgrseg.config import SourceConfig
     from cgrseg.data.datasets import LabelledImages
     from cgrseg.evaluation import Evaluation
     from cgrseg.prediction import Segmenter
 
 
-def opened(data: options.DataPath, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":
-    """The pictures, split and merged as the first weights' own recipe says where it is for such data."""
-    import cgrseg
+def opened(data: options.DataPaths, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":
+    """The pictures, split and with classes as the first weights' own recipe says where it is for such data."""
     from cgrseg.evaluation import require_same_classes
 
-    recipe, classes = segmenters[0].info.recipe, segmenters[0].classes
-    hold_out = recipe.data.hold_out if recipe else ""
-    merge = data.merge or (recipe.data.merge if recipe and recipe.data.kind == data.kind else {})
-    dataset = cgrseg.open_dataset(data.kind, data.path, split, hold_out, classes, merge)
+    recipe = segmenters[0].info.recipe
+    paths = data.by_source(recipe.sources) if recipe and recipe.sources else {}
+    if recipe and not paths.keys().isdisjoint(recipe.sources):
+        dataset = _of_sources(recipe.sources, paths, split, segmenters[0])
+    else:
+        dataset = _of_one(data.single(), split, segmenters[0])
     for segmenter in segmenters:
         require_same_classes(segmenter.classes, dataset)
     return dataset
+
+
+def _of_sources(
+    sources: "Mapping[str, SourceConfig]", paths: dict[str, Path], split: str, segmenter: "Segmenter"
+) -> "LabelledImages":
+    """All sources of the recipe that are given, or some."""
+    from cgrseg.data.mixture import open_mixture, require_sources
+
+    require_sources(sources, paths)
+    given = {name: source for name, source in sources.items() if name in paths}
+    return open_mixture(given, segmenter.classes, paths, split)
+
+
+def _of_one(data: options.DataPath, split: str, segmenter: "Segmenter") -> "LabelledImages":
+    import cgrseg
+
+    recipe = segmenter.info.recipe
+    hold_out = recipe.data.hold_out if recipe else ""
+    merge = data.merge or (recipe.data.merge if recipe and recipe.data.kind == data.kind else {})
+    return cgrseg.open_dataset(data.kind, data.path, split, hold_out, segmenter.classes, merge)
 
 
 def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", settings: dict) -> "list[Evaluation]":

@@ -38,7 +38,7 @@ def scores(reports: list[dict]) -> Table:
             result.add_column(column, justify="right")
     if len(reports) == 1:
         result.add_column("95 % interval", justify="right")
-    for section in (classes(reports), means(reports)):
+    for section in (classes(reports), means(reports), sources(reports)):
         result.add_section()
         for cells in section:
             result.add_row(*cells)
@@ -67,6 +67,16 @@ def means(reports: list[dict]) -> Iterator[list[str]]:
     if "calibration" in first:
         errors = [percent(report["calibration"]["expected_calibration_error"]) for report in reports]
         yield ["calibration error", *errors]
+
+
+def sources(reports: list[dict]) -> Iterator[list[str]]:
+    """Of several data sets, the mIoU (over the classes in its truth) and the accuracy of each, and their means."""
+    if "by_source" not in reports[0]:
+        return
+    rows = [report["by_source"] | {"mean of sources": report["source_means"]} for report in reports]
+    for name in rows[0]:
+        for title, key in (("mIoU", "miou"), ("pixel accuracy", "pixel_accuracy")):
+            yield [f"{name}: {title}", *beside([row[name][key] for row in rows])]
 
 
 def beside(shares: list[float | None]) -> list[str]:

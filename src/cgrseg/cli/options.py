@@ -2,7 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -11,6 +12,10 @@ import click
 
 from cgrseg.config import Kind, Merge
 from cgrseg.recipes import read_merge
+
+HINT = "'-d' / '--data'"
+"""How an error calls the option."""
+KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
 
 @dataclass(frozen=True)
@@ -27,23 +32,100 @@ class DataPath:
         return (f"data.kind={self.kind}", *merge)
 
 
+@dataclass(frozen=True)
+class DataPaths:
+    """What --data gives where it may be there several times: folders by a kind, or by a source of the recipe."""
+
+    given: tuple[tuple[str, Path], ...]
+    merge: Merge = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """A name for a run on them."""
+        return "-".join(path.resolve().name for _, path in self.given)
+
+    @property
+    def kind(self) -> Kind:
+        """Of the one data set."""
+        return self.single().kind
+
+    def single(self) -> DataPath:
+        """The one data set.
+
+        Raises:
+            UsageError: there are several, or it is of no known kind.
+        """
+        (name, path), *more = self.given
+        if more:
+            raise click.UsageError("--data is there several times, but there are no sources; give one data set")
+        return DataPath(kind_of(name), path, self.merge)
+
+    def kinds(self) -> tuple[tuple[Kind, Path], ...]:
+        """Each data set by its kind.
+
+        Raises:
+            UsageError: one is of no known kind, or --merge is there.
+        """
+        self._refuse_merge()
+        return tuple((kind_of(name), path) for name, path in self.given)
+
+    def by_source(self, sources: Mapping[str, object]) -> dict[str, Path]:
+        """The folders by source; one that is given by its kind is the source that a plan would name so.
+
+        Raises:
+            UsageError: a source is there twice, or --merge is there.
+        """
+        from cgrseg.data.mixture import source_names
+
+        self._refuse_merge()
+        planned = source_names(self.given)
+        names = [name if name in sources else other for (name, _), other in zip(self.given, planned, strict=True)]
+        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        if twice is not None:
+            raise click.UsageError(f"--data gives {twice!r} twice; each source has one folder")
+        return {name: path for name, (_, path) in zip(names, self.given, strict=True)}
+
+    def __str__(self) -> str:
+        return " ".join(f"--data {shlex.quote(f'{name}={path}')}" for name, path in self.given)
+
+    def _refuse_merge(self) -> None:
+        if self.merge:
+            raise click.UsageError("--merge is for one data set; sources say themselves what their classes are")
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of data set of this name."""
+    if name in KINDS:
+        return KINDS[name]
+    close = difflib.get_close_matches(name, KINDS, n=1)
+    advice = f"did you mean {close[0]!r}?" if close else f"the kinds are {', '.join(KINDS)}"
+    raise click.BadParameter(f"no kind of data set is called {name!r}; {advice}", param_hint=HINT)
+
+
+class NamedPathType(click.ParamType[tuple[str, Path]]):
+    """Reads NAME=PATH, where the recipe may have a source of that name."""
+
+    name = "kind=path"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
+        name, equals, path = value.partition("=")
+        if not equals:
+            self.fail(f"{value!r} names no layout; write KIND=PATH, for example camvid={value}", param, ctx)
+        if not Path(path).is_dir():
+            self.fail(f"{path}: no such folder", param, ctx)
+        return name, Path(path)
+
+
 class DataPathType(click.ParamType[DataPath]):
     """Reads KIND=PATH, checking both halves."""
 
     name = "kind=path"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> DataPath:
-        kinds: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
-        kind, equals, path = value.partition("=")
-        if not equals:
-            self.fail(f"{value!r} names no layout; write KIND=PATH, for example camvid={value}", param, ctx)
-        if kind not in kinds:
-            close = difflib.get_close_matches(kind, kinds, n=1)
-            advice = f"did you mean {close[0]!r}?" if close else f"the kinds are {', '.join(kinds)}"
-            self.fail(f"no kind of data set is called {kind!r}; {advice}", param, ctx)
-        if not Path(path).is_dir():
-            self.fail(f"{path}: no such folder", param, ctx)
-        return DataPath(kinds[kind], Path(path))
+        if "=" in value:
+            kind_of(value.partition("=")[0])
+        name, path = NamedPathType().convert(value, param, ctx)
+        return DataPath(kind_of(name), path)
 
 
 ENGINES = ("auto", "torch", "onnx", "openvino")
@@ -70,11 +152,24 @@ as_json = click.option("--json", "json_file", type=FILE, help="Write the report 
 
 def data(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --data and, as a part of its value, --merge."""
-    told = "YAML of new classes, each with the old ones that it is made of."
-    merge = click.option("--merge", type=FILE, is_eager=True, expose_value=False, callback=_keep_merge, help=told)
     told = "Layout and folder of labelled pictures."
     path = click.option("-d", "--data", type=DataPathType(), required=True, callback=_with_merge, help=told)
-    return path(merge(command))
+    return path(_merge(command))
+
+
+def several_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --data, which may be there for each source of a recipe, and, as a part of its value, --merge."""
+    told = "Layout and folder of labelled pictures; with several sources once for each, SOURCE=PATH."
+    path = click.option(
+        "-d", "--data", type=NamedPathType(), multiple=True, required=True, callback=_gathered, help=told
+    )
+    return path(_merge(command))
+
+
+def _merge(command: Callable[..., None]) -> Callable[..., None]:
+    told = "YAML of new classes, each with the old ones that it is made of."
+    merge = click.option("--merge", type=FILE, is_eager=True, expose_value=False, callback=_keep_merge, help=told)
+    return merge(command)
 
 
 def _keep_merge(context: click.Context, parameter: click.Parameter, file: Path | None) -> None:  # noqa: ARG001
@@ -83,6 +178,10 @@ def _keep_merge(context: click.Context, parameter: click.Parameter, file: Path |
 
 def _with_merge(context: click.Context, parameter: click.Parameter, value: DataPath) -> DataPath:  # noqa: ARG001
     return replace(value, merge=context.meta[MERGE])
+
+
+def _gathered(context: click.Context, parameter: click.Parameter, value: tuple[tuple[str, Path], ...]) -> DataPaths:  # noqa: ARG001
+    return DataPaths(value, context.meta[MERGE])
 
 
 def write_json(file: Path | None, report: dict) -> None:

@@ -14,12 +14,13 @@ from cgrseg.cli.train_verdict import tell_verdict
 EXAMPLE = """\b
 Example:
   cgrseg train --init cgrseg-t-camvid --data folder=my-photos
-  cgrseg train recipes/cgrseg-t-camvid.yaml --data camvid=path/to/CamVid"""
+  cgrseg train recipes/cgrseg-t-camvid.yaml --data camvid=path/to/CamVid
+  cgrseg train mixed.yaml --data voc=path/to/VOC --data mine=my-photos"""
 
 
 @click.command(epilog=EXAMPLE)
 @click.argument("recipe", type=options.FILE, required=False)
-@options.data
+@options.several_data
 @train_options.overrides
 @train_options.beginning
 @train_deviations.option
@@ -29,7 +30,7 @@ Example:
 def train(
     begin: dict,
     recipe: Path | None,
-    data: options.DataPath,
+    data: options.DataPaths,
     overrides: tuple[str, ...],
     unlabelled: Path | None,
     output: Path | None,
@@ -41,13 +42,14 @@ def train(
     from cgrseg.errors import RunStopped
 
     begin = begin[train_options.GROUP]
-    folder = output or Path("runs") / (recipe.stem if recipe else data.path.resolve().name)
+    folder = output or Path("runs") / (recipe.stem if recipe else data.label)
     settings = settle(recipe, folder, data, overrides, begin)
     try:
-        best = run(settings, data.path, folder, begin)
+        where = data.by_source(settings.sources) if settings.sources else data.single().path
+        best = run(settings, where, folder, begin)
     except RunStopped as stopped:
         click.echo(f"cgrseg: {stopped}", err=True)
         sys.exit(RESUMABLE)
     if is_first_process():
-        tell_verdict(folder, data, unlabelled, begin["device"])
+        tell_verdict(folder, where, str(data), unlabelled, begin["device"])
         click.echo(best)

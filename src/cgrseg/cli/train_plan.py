@@ -16,7 +16,11 @@ WIDTH = 110
 
 
 def settle(
-    recipe: Path | None, folder: Path, data: options.DataPath, overrides: tuple[str, ...], begin: dict
+    recipe: Path | None,
+    folder: Path,
+    data: options.DataPaths,
+    overrides: tuple[str, ...],
+    begin: dict,
 ) -> "Recipe":
     """The settings that a run is to have."""
     import cgrseg
@@ -26,7 +30,9 @@ def settle(
 
         require_no_run(folder)  # before the data is looked at, which takes a while
         return planned(data, overrides, begin["init"], begin["device"])
-    return cgrseg.read_recipe(recipe or recipe_in(folder), (*overrides, *data.overrides()))
+    file = recipe or recipe_in(folder)
+    settings = cgrseg.read_recipe(file, overrides)
+    return settings if settings.sources else cgrseg.read_recipe(file, (*overrides, *data.single().overrides()))
 
 
 def recipe_in(folder: Path) -> Path:
@@ -43,24 +49,27 @@ def recipe_in(folder: Path) -> Path:
     return recipe
 
 
-def planned(data: options.DataPath, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":
+def planned(data: options.DataPaths, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":
     """Settings made from the data; the plan is told on stderr."""
-    from cgrseg.training import plan
+    from cgrseg.training import plan, plan_sources
 
     with bar_of("pictures looked at") as show:
-        made = plan(
-            data.kind, data.path, init=init, overrides=(*overrides, *data.overrides()), device=device, show=show
-        )
-    for line in lines(made, data.path):
+        if len(data.given) > 1:
+            made = plan_sources(data.kinds(), init=init, overrides=overrides, device=device, show=show)
+        else:
+            one = data.single()
+            changes = (*overrides, *one.overrides())
+            made = plan(one.kind, one.path, init=init, overrides=changes, device=device, show=show)
+    for line in lines(made, ", ".join(str(path) for _, path in data.given)):
         click.echo(line, err=True)
     return made.recipe
 
 
-def lines(made: "Plan", path: Path) -> list[str]:
+def lines(made: "Plan", where: str) -> list[str]:
     """The plan: what was chosen, and why."""
     classes = made.facts.classes
     total = made.facts.learnt + made.facts.scored
-    told = [f"plan for {path}: {total:,} pictures, {len(classes)} classes; --set changes any of it"]
+    told = [f"plan for {where}: {total:,} pictures, {len(classes)} classes; --set changes any of it"]
     for choice in made.choices:
         settings = ", ".join(f"{name} {_shown(value)}" for name, value in choice.settings.items() if _tells(name))
         text = f"{settings}: {choice}" if settings else str(choice)

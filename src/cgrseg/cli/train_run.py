@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cgrseg.cli.training_display import TrainingDisplay
     from cgrseg.training.board import TensorBoard
     from cgrseg.training.log import Event
+    from cgrseg.training.splits import Where
 
 
 def is_first_process() -> bool:
@@ -19,7 +20,7 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def run(settings: "Recipe", data: Path, folder: Path, begin: dict) -> Path:
+def run(settings: "Recipe", data: "Where", folder: Path, begin: dict) -> Path:
     """Train; the path of the best weights.
 
     Raises:

@@ -10,10 +10,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cgrseg.cli import options
 from cgrseg.cli.progress import bar_of
 
 if TYPE_CHECKING:
+    from cgrseg.training.splits import Where
     from cgrseg.training.verdict import Verdict
 
 WIDTH = 100
@@ -33,14 +33,14 @@ NEEDS = {
 }
 
 
-def tell_verdict(folder: Path, data: options.DataPath, unlabelled: Path | None, device: str) -> None:
-    """Judge the run in a folder, and tell it on stderr."""
+def tell_verdict(folder: Path, data: "Where", option: str, unlabelled: Path | None, device: str) -> None:
+    """Judge the run in a folder, and tell it on stderr; `option` is how the data was given."""
     from cgrseg.training import judge
 
     with bar_of("pictures judged") as show:
-        verdict = judge(folder, data.path, unlabelled=unlabelled, device=device, show=show)
+        verdict = judge(folder, data, unlabelled=unlabelled, device=device, show=show)
     console = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH, highlight=False, markup=False)
-    again = f"cgrseg train --data {data.kind}={shlex.quote(str(data.path))} --resume -o {shlex.quote(str(folder))}"
+    again = f"cgrseg train {option} --resume -o {shlex.quote(str(folder))}"
     for part in ("", *summary(verdict), "", classes(verdict), "", *worst(verdict), "", *next_labels(verdict, again)):
         console.print(part, soft_wrap=isinstance(part, str))
 

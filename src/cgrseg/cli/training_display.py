@@ -51,7 +51,9 @@ class TrainingDisplay:
     def _start(self, event: Started) -> None:
         self.steps = event.steps
         self.progress.update(self.task, total=event.steps, completed=event.step)
-        say(f"{event.pictures} pictures, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
+        parts = ", ".join(f"{name} {count:,}" for name, count in event.sources.items())
+        pictures = f"{event.pictures} pictures{f' ({parts})' if parts else ''}"
+        say(f"{pictures}, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
         if event.start.backbone:
             file = f"{event.start.backbone} (SHA-256 {event.start.sha256})"
             say(f"backbone from {file}, attention tables {event.start.attention_tables}", is_error=True)
@@ -82,7 +84,10 @@ class TrainingDisplay:
             say(f"about {max(1, round(minutes))} minutes of steps to go, and the time to score", is_error=True)
 
     def _score(self, event: Scored) -> None:
-        score = f"mIoU {100 * event.miou:.1f} %"
+        score = f"mIoU {100 * event.headline:.1f} %"
+        if event.by_source:
+            parts = ", ".join(f"{name} {100 * each['miou']:.1f} %" for name, each in event.by_source.items())
+            score = f"{score}, the mean of {parts}"
         self.best = f"  last {score}"
         best = ", the best so far" if event.best else ""
         say(f"step {event.step:,}: {event.split} {score}{best}", is_error=True)

@@ -1,28 +1,28 @@
 """Training batches, prepared by worker processes.
 
-    step, place in the batch -> epoch and place in its permutation -> picture -> transforms -> batch
+    step, place in the batch -> number of the draw -> picture (`sampling`) -> transforms -> batch
 
 Whatever is random is a function of (seed, step, place), so a batch is the same for any number of workers, and a run
 resumes by starting at a later step.
 
-Axes: b batch, H W crop rows and columns.
+Axes: b batch, H W crop rows and columns, p pictures.
 """
 
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cgrseg.arrays import Image, Size
 from cgrseg.config import DataConfig
 from cgrseg.data.datasets.labelled import LabelledImages
+from cgrseg.data.sampling import DrawOrder
 from cgrseg.data.transforms import train_sample
 from cgrseg.errors import CGRSegError, TrainingError, reason
 
@@ -32,8 +32,8 @@ CACHE_BYTES = 512 * 2**20
 PREFETCH = 2
 """Batches each worker prepares ahead."""
 
-ORDERS, CROPS = 2**31, 2**31 + 1
-"""Random streams beside those of the places in a batch."""
+CROPS = 2**31 + 1
+"""A random stream beside those of the places in a batch."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,26 @@ class Share:
     """Of the batch."""
 
 
-def training_batches(dataset: LabelledImages, config: DataConfig, share: Share) -> Iterator[Batch]:
+def training_batches(
+    dataset: LabelledImages,
+    config: DataConfig,
+    share: Share,
+    factors: Float64[np.ndarray, "p"] | None = None,
+) -> Iterator[Batch]:
     """The batches of some steps, in order.
+
+    Args:
+        dataset: the pictures.
+        config: what becomes of them.
+        share: which samples.
+        factors: how often each picture comes in a pass, as `repeat_factors` gives it; once unless given.
 
     Raises:
         ImageError, DatasetError: a picture or its labels cannot be used; the message names the file.
         TrainingError: a worker process died.
     """
     steps = DataLoader(
-        _Steps(dataset, config, share),
+        _Steps(dataset, config, share, DrawOrder(dataset, share.seed, factors)),
         batch_size=None,
         sampler=share.steps,
         num_workers=config.workers,
@@ -98,10 +109,11 @@ def _begin_worker(worker: int) -> None:  # noqa: ARG001  the signature is torch'
 class _Steps(Dataset):
     """The batch of each step, by its number."""
 
-    def __init__(self, dataset: LabelledImages, config: DataConfig, share: Share) -> None:
+    def __init__(self, dataset: LabelledImages, config: DataConfig, share: Share, order: DrawOrder) -> None:
         self.dataset = dataset
         self.config = config
         self.share = share
+        self.order = order
         self.cache: dict[int, tuple[Image, UInt8[np.ndarray, "H W"]]] = {}
 
     def __getitem__(self, step: int) -> Batch | CGRSegError:
@@ -112,9 +124,9 @@ class _Steps(Dataset):
             return error
 
     def _batch(self, step: int) -> Batch:
-        seed, size = self.share.seed, self.share.batch_size
-        crop_px = draw_crop(self.config, seed, step)
-        places = [(i, place_in_data(len(self.dataset), size, seed, step, i)) for i in range(size)[self.share.places]]
+        size = self.share.batch_size
+        crop_px = draw_crop(self.config, self.share.seed, step)
+        places = [(i, self.order[step * size + i]) for i in range(size)[self.share.places]]
         samples = [self._sample(index, crop_px, step, i) for i, index in places]
         images, labels = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
         return Batch(step, images, labels, tuple(self.dataset.pairs[index].name for _, index in places))
@@ -141,14 +153,3 @@ class _Steps(Dataset):
 def draw_crop(config: DataConfig, seed: int, step: int) -> Size:
     """The crop size of all pictures of a step."""
     return config.crops_px[int(np.random.default_rng((seed, step, CROPS)).integers(len(config.crops_px)))]
-
-
-def place_in_data(length: int, batch_size: int, seed: int, step: int, i: int) -> int:
-    """Which picture is the i-th of a step: every picture comes once in each pass, in an order of its own."""
-    epoch, place = divmod(step * batch_size + i, length)
-    return int(_order(length, seed, epoch)[place])
-
-
-@lru_cache(maxsize=2)
-def _order(length: int, seed: int, epoch: int) -> Int64[np.ndarray, "n"]:
-    return np.random.default_rng((seed, epoch, ORDERS)).permutation(length)

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from cgrseg.arrays import LabelMap
 from cgrseg.data.datasets import LabelledImages
+from cgrseg.data.datasets.labelled import plain
 from cgrseg.errors import CheckpointError, DatasetError
 from cgrseg.evaluation.passing import pass_over, require_same_classes
 from cgrseg.inference import Evidence
@@ -88,8 +89,12 @@ def calibrate(
     require_same_classes(segmenter.classes, dataset)
     _require_plain(segmenter)
     pictures, done = len(dataset), on_progress or (lambda _: None)
-    sums = np.zeros((2, len(GRID)))
-    for index, found in enumerate(pass_over(segmenter, dataset, _losses, workers=workers, batch=batch)):
+    sums, classes = np.zeros((2, len(GRID))), len(dataset.classes)
+
+    def measure(truth: LabelMap, answer: Segmentation) -> Float64[np.ndarray, "t"]:
+        return _losses(plain(truth, classes), answer)
+
+    for index, found in enumerate(pass_over(segmenter, dataset, measure, workers=workers, batch=batch)):
         sums[2 * index // pictures] += found
         done(index + 1)
     if not sums.any(axis=1).all():
@@ -97,6 +102,7 @@ def calibrate(
     temperatures = [segmenter.info.temperature, lowest(sums.sum(axis=0)), *(lowest(half) for half in sums)]
 
     def judge(truth: LabelMap, answer: Segmentation) -> list[Reliability]:
+        truth = plain(truth, classes)
         return [reliability(truth, answer.labels, _confidence(answer, each)) for each in temperatures]
 
     found = [[NOTHING] * len(temperatures) for _ in sums]

@@ -3,7 +3,7 @@
     picture, annotation -- passing -- label map -- Count of one picture --+
     picture, annotation -- passing -- label map -- Count of one picture --+-- added up in order -- Evaluation
 
-Axes: k classes.
+Axes: k classes, s sources of a mixture (1 without one).
 """
 
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from jaxtyping import Int64
 
 from cgrseg.arrays import LabelMap
 from cgrseg.data.datasets import LabelledImages
+from cgrseg.data.datasets.labelled import plain
 from cgrseg.evaluation.passing import pass_over, require_same_classes
-from cgrseg.evaluation.results import Evaluation
-from cgrseg.metrics import confusion, scores
+from cgrseg.evaluation.results import BySource, Evaluation
+from cgrseg.metrics import allowed_counts, confusion, scores
 from cgrseg.metrics.boundaries import boundary_areas, boundary_scores
 from cgrseg.metrics.calibration import NOTHING, Reliability, reliability
 from cgrseg.metrics.resampling import Areas
@@ -49,32 +50,36 @@ def evaluate(
         DatasetError: the data set has other classes than the model.
     """
     require_same_classes(segmenter.classes, dataset)
-    classes = len(dataset.classes)
+    classes, sets = len(dataset.classes), dataset.sets
 
     def count(truth: LabelMap, answer: Segmentation) -> Count:
+        allowed = allowed_counts(truth, answer.labels, classes, sets)
+        truth = plain(truth, classes) if sets else truth
         return Count(
+            allowed=allowed,
             matrix=confusion(truth, answer.labels, classes),
             edges=boundary_areas(truth, answer.labels, classes) if boundary else np.zeros((2, classes), np.int64),
             reliability=reliability(truth, answer.labels, answer.confidence) if calibration else NOTHING,
         )
 
-    tally = _Tally(len(dataset), classes)
+    tally = _Tally(dataset)
     for index, counted in enumerate(pass_over(segmenter, dataset, count, workers=workers, batch=batch)):
         tally.add(index, counted)
         if on_progress is not None:
             on_progress(index + 1)
     return Evaluation(
-        scores=scores(tally.matrix),
+        scores=scores(tally.matrices.sum(axis=0), tally.allowed.sum(axis=0)),
         classes=dataset.classes,
         kind=dataset.kind,
         split=dataset.split,
         names=tuple(pair.name for pair in dataset.pairs),
         protocol=segmenter.protocol.describe(segmenter.info.inference),
-        matrix=tally.matrix,
+        matrix=tally.matrices.sum(axis=0),
         areas=tally.areas,
         boundary=boundary_scores(tally.edges) if boundary else None,
         reliability=tally.reliability if calibration else None,
         temperature=segmenter.info.temperature,
+        sources=BySource(tuple(dataset.shares), tally.matrices, tally.allowed),
     )
 
 
@@ -82,6 +87,7 @@ def evaluate(
 class Count:
     """What one picture adds."""
 
+    allowed: Int64[np.ndarray, "2"]
     matrix: Int64[np.ndarray, "k k"]
     edges: Int64[np.ndarray, "2 k"]
     reliability: Reliability
@@ -90,16 +96,20 @@ class Count:
 class _Tally:
     """What has been counted so far."""
 
-    def __init__(self, pictures: int, classes: int) -> None:
-        self.matrix = np.zeros((classes, classes), np.int64)
+    def __init__(self, dataset: LabelledImages) -> None:
+        pictures, classes, names = len(dataset), len(dataset.classes), list(dataset.shares or ("",))
+        self.sources = [names.index(pair.source) for pair in dataset.pairs]
+        self.matrices = np.zeros((len(names), classes, classes), np.int64)
+        self.allowed = np.zeros((len(names), 2), np.int64)
         self.areas = Areas(np.zeros((pictures, classes), np.int64), np.zeros((pictures, classes), np.int64))
         self.edges = np.zeros((2, classes), np.int64)
         self.reliability = NOTHING
 
     def add(self, index: int, counted: Count) -> None:
         """Add the pixels of one picture; always in the order of the pictures, so that floats add up to the same."""
-        matrix = counted.matrix
-        self.matrix += matrix
+        matrix, source = counted.matrix, self.sources[index]
+        self.matrices[source] += matrix
+        self.allowed[source] += counted.allowed
         self.areas.hits[index] = matrix.diagonal()
         self.areas.unions[index] = matrix.sum(axis=0) + matrix.sum(axis=1) - matrix.diagonal()
         self.edges += counted.edges

@@ -12,10 +12,35 @@ import numpy as np
 from jaxtyping import Int64
 
 from cgrseg.classes import ClassTable
-from cgrseg.metrics import Scores
+from cgrseg.metrics import Scores, scores
 from cgrseg.metrics.boundaries import BoundaryScores
 from cgrseg.metrics.calibration import Reliability
 from cgrseg.metrics.resampling import DRAWS, LEVEL, SEED, Areas, Interval, interval, resample
+
+
+@dataclass(frozen=True, eq=False)
+class BySource:
+    """The counts of each source of a mixture; those of several processes add up."""
+
+    names: tuple[str, ...]
+    """Empty without a mixture, where there is one row of counts."""
+    matrices: Int64[np.ndarray, "s k k"] = field(repr=False)
+    allowed: Int64[np.ndarray, "s 2"] = field(repr=False)
+    """Pixels that may be one of several classes: those that are right, and all."""
+
+    def scores(self) -> dict[str, Scores]:
+        """The scores of each source."""
+        counts = zip(self.names, self.matrices, self.allowed, strict=bool(self.names))
+        return {name: scores(matrix, allowed) for name, matrix, allowed in counts}
+
+
+@dataclass(frozen=True)
+class SourceMeans:
+    """Means over the sources of a mixture, large and small alike."""
+
+    miou: float
+    """Of the mIoU over the classes in the truth of the source; over the sources that have any."""
+    pixel_accuracy: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +65,25 @@ class Evaluation:
     """Where it was asked for."""
     temperature: float = 1.0
     """Of the weights; it divides the logits that confidence comes from."""
+    sources: BySource | None = None
+    """What was counted in each source of a mixture."""
+
+    def by_source(self) -> dict[str, Scores]:
+        """The scores of each source of a mixture; empty without one."""
+        return self.sources.scores() if self.sources else {}
+
+    def source_means(self) -> SourceMeans | None:
+        """The means over the sources of a mixture."""
+        found = list(self.by_source().values())
+        mious = [each.miou_of_true for each in found if each.pixels]
+        accuracies = [each.pixel_accuracy for each in found]
+        return SourceMeans(_average(mious), _average(accuracies)) if found else None
+
+    @property
+    def headline(self) -> float:
+        """The score that the best weights are chosen by: mIoU; of a mixture, its mean over the sources."""
+        means = self.source_means()
+        return self.scores.miou if means is None else means.miou
 
     @property
     def pictures(self) -> int:
@@ -69,6 +113,9 @@ class Evaluation:
             tree["boundary"] = {"miou": self.boundary.miou, "iou": self._by_class(self.boundary.iou)}
         if self.reliability is not None:
             tree["calibration"] = self.reliability.as_tree()
+        if means := self.source_means():
+            by_source = {name: _of_source(found) for name, found in self.by_source().items()}
+            tree |= {"source_means": asdict(means), "by_source": by_source}
         return tree | self._by_picture()
 
     def _by_class(self, values: tuple[float | None, ...]) -> dict[str, float | None]:
@@ -120,6 +167,14 @@ def compare(ours: Evaluation, theirs: Evaluation) -> Comparison:
         worse=int((gain < 0).sum()),
         equal=int((gain == 0).sum()),
     )
+
+
+def _of_source(found: Scores) -> dict[str, float]:
+    return {"miou": found.miou_of_true, "pixel_accuracy": found.pixel_accuracy}
+
+
+def _average(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
 
 
 def _mean(values: np.ndarray) -> float | None:

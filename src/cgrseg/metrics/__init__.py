@@ -39,11 +39,11 @@ class Scores:
     iou: tuple[float | None, ...]
     """Intersection over union of each class; none where it is absent from truth and prediction."""
     pixel_accuracy: float
-    """Share of the counted pixels that are right."""
+    """Share of the labelled pixels that are right; where a set of classes is allowed, each of them is."""
     mean_accuracy: float
     """Share of its pixels that are right, mean over the classes present in the truth."""
     pixels: int
-    """Pixels counted: those whose truth is not ignored."""
+    """Pixels counted in all other scores: those whose truth is one class."""
 
 
 def confusion(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64[np.ndarray, "k k"]:
@@ -72,8 +72,23 @@ def _count(
     return counts[: classes * classes].reshape(classes, classes)
 
 
-def scores(matrix: Int64[np.ndarray, "k k"]) -> Scores:
-    """The scores that a confusion matrix holds."""
+def allowed_counts(
+    truth: LabelMap, prediction: LabelMap, classes: int, sets: tuple[tuple[int, ...], ...]
+) -> Int64[np.ndarray, "2"]:
+    """Pixels that may be several classes (`sets[i]` where the truth is k + i): those predicted as one, and all."""
+    if not sets:
+        return np.zeros(2, np.int64)
+    is_allowed = np.zeros((len(sets), classes), bool)
+    for place, members in enumerate(sets):
+        is_allowed[place, list(members)] = True
+    open_ones = (truth >= classes) & (truth < classes + len(sets))
+    right = is_allowed[truth[open_ones] - classes, prediction[open_ones]]
+    return np.array([right.sum(), right.size], np.int64)
+
+
+def scores(matrix: Int64[np.ndarray, "k k"], allowed: Int64[np.ndarray, "2"] | None = None) -> Scores:
+    """The scores that a confusion matrix holds, and what `allowed_counts` adds to the pixel accuracy."""
+    hits, open_ones = (0, 0) if allowed is None else allowed.tolist()
     right, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     union = true + predicted - right
     pixels = int(true.sum())
@@ -86,7 +101,7 @@ def scores(matrix: Int64[np.ndarray, "k k"]) -> Scores:
         miou_of_all=_mean([value or 0.0 for value in iou]),
         frequency_weighted_iou=sum((value or 0.0) * share for value, share in zip(iou, shares, strict=True)),
         iou=iou,
-        pixel_accuracy=int(right.sum()) / pixels if pixels else 0.0,
+        pixel_accuracy=(int(right.sum()) + hits) / (pixels + open_ones) if pixels + open_ones else 0.0,
         mean_accuracy=_mean(accuracy),
         pixels=pixels,
     )

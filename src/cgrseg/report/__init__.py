@@ -143,5 +143,5 @@ def _title(segmenter: Segmenter, dataset: LabelledImages) -> dict[str, str]:
     name = file.stem if file.suffix in WEIGHTS else file.name
     if name in OF_RUN and file.parent.name:
         name = f"{file.parent.name}/{name}"
-    data = "your data" if dataset.kind == "folder" else read_published(dataset.kind).name.partition(",")[0]
+    data = "your data" if dataset.kind in ("folder", "mixture") else read_published(dataset.kind).name.partition(",")[0]
     return {"weights": name or "weights", "data": data, "split": dataset.split}

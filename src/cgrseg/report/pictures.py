@@ -41,7 +41,7 @@ def show_pictures(evaluation: Evaluation, segmenter: Segmenter, dataset: Labelle
     """The chosen pictures as plain values, and the median of the seconds that the label map of one took."""
     own, shown, seconds = evaluation.areas.picture_miou(), [], []
     for group, index in choose_pictures(own.tolist()):
-        image, truth = dataset.image(index), dataset.labels(index)
+        image, truth = dataset.image(index), dataset.plain_labels(index)
         start = time.perf_counter()
         answer = segmenter(image)
         seconds.append(time.perf_counter() - start)

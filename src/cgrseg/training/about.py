@@ -9,17 +9,20 @@ from pathlib import Path
 
 from cgrseg.files import replacing
 from cgrseg.inspecting import machine
+from cgrseg.training.splits import Where
 from cgrseg.training.world import World
 
 
-def write_about(folder: Path, data: Path, init: str | Path | None, world: World) -> None:
+def write_about(folder: Path, data: Where, init: str | Path | None, world: World) -> None:
     """Add this start, or resumption, to `run.json`: command, versions, commit, machine, processes."""
     path = folder / "run.json"
     starts = json.loads(path.read_text(encoding="utf-8"))["starts"] if path.is_file() else []
     start = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.orig_argv),
-        "data": str(data.resolve()),
+        "data": str(data.resolve())
+        if isinstance(data, Path)
+        else {name: str(path.resolve()) for name, path in data.items()},
         "init": None if init is None else str(init),
         "device": str(world.device),
         "processes": world.size,

@@ -75,6 +75,6 @@ def _spread(length: int) -> list[int]:
 
 def _sheet(event: Evaluated, place: int) -> Image:
     """A picture, its annotation and the network's label map, side by side."""
-    image, truth = event.held_out.image(place), event.held_out.labels(place)
+    image, truth = event.held_out.image(place), event.held_out.plain_labels(place)
     result = event.segmenter(image)
     return np.concatenate([image, draw.overlay(image, truth, event.held_out.classes), result.overlay()], axis=1)

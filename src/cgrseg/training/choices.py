@@ -246,7 +246,10 @@ def rounded(px: float | int) -> int:
     return max(PX, int(px / PX + 0.5) * PX)
 
 
-CHOICES: tuple[Callable[[Facts, Recipe], Choice], ...] = (
+Chooser = Callable[[Facts, Recipe], Choice]
+"""Makes a choice by the facts and the recipe so far."""
+
+CHOICES: tuple[Chooser, ...] = (
     choose_split,
     choose_start,
     choose_training_of_backbone,

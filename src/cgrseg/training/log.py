@@ -35,6 +35,8 @@ class Started:
     start: StartConfig = field(default_factory=StartConfig)
     """The backbone that the run started from, with the SHA-256 of its file."""
     processes: int = 1
+    sources: dict[str, int] = field(default_factory=dict)
+    """Training pictures of each source of a mixture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,11 @@ class Scored:
     pixel_accuracy: float
     iou: dict[str, float | None]
     best: bool
+    headline: float
+    """What the best weights are chosen by: mIoU; of a mixture, the mean over its sources of each one's mIoU over the
+    classes in its truth."""
+    by_source: dict[str, dict[str, float]] = field(default_factory=dict)
+    """`miou` (over the classes in its truth) and `pixel_accuracy` of each source of a mixture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +98,7 @@ class Stopped:
     patience: int
     """Evaluations in a row without a better score."""
     best: float
-    """The mIoU of the best of them all."""
+    """The headline of the best of them all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,16 +7,19 @@
 The sample at (step, place in the batch) depends on the seed alone, so resuming is starting at a later step.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from cgrseg.config import Recipe
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.loader import Share, training_batches
+from cgrseg.data.sampling import repeat_factors
 from cgrseg.errors import RunStopped
 from cgrseg.evaluation import Evaluation
 from cgrseg.prediction import Segmenter
@@ -49,7 +52,7 @@ class Run:
         self.pictures, self.held_out = splits
         self.output = log.path.parent
         self.about = about
-        self.stepper = Stepper(state, self.config, world, self._label_weights())
+        self.stepper = Stepper(state, self.config, world, self._label_weights(), self.pictures.sets)
         self.guards = Guards(recipe, self.pictures)
 
     def go(self) -> None:
@@ -65,7 +68,7 @@ class Run:
         if self._is_stale():
             return
         pace = Pace(config)
-        for batch in training_batches(self.pictures, self.recipe.data, self._share()):
+        for batch in training_batches(self.pictures, self.recipe.data, self._share(), self._repeat_factors()):
             pace.data_ready()
             taken = self.stepper.take(batch)
             speed, waiting = pace.step_done()
@@ -84,15 +87,24 @@ class Run:
                 break
 
     def _label_weights(self) -> Float[Tensor, " 256"]:
-        """The weight of each label in the loss; the first process looks at the pictures for all."""
+        """The weight of each label in the loss."""
         weights = None
         if self.config.class_weights != "none":
-            count = len(self.pictures.classes)
-            shares = (
-                torch.from_numpy(self.pictures.class_shares()) if self.world.is_first else torch.zeros(count).double()
-            )
-            weights = log_weights(self.world.sum(shares).numpy(), WEIGHT_POWERS[self.config.class_weights])
-        return label_weights(len(self.pictures.classes), weights)
+            shares = self._looked_up(self.pictures.class_shares, len(self.pictures.classes))
+            weights = log_weights(shares, WEIGHT_POWERS[self.config.class_weights])
+        return label_weights(len(self.pictures.classes), weights, self.pictures.sets)
+
+    def _repeat_factors(self) -> Float64[np.ndarray, "p"] | None:
+        """How often each picture comes in a pass; none where all come once."""
+        threshold = self.recipe.data.repeat_rare
+        if not threshold:
+            return None
+        return self._looked_up(lambda: repeat_factors(self.pictures, threshold), len(self.pictures))
+
+    def _looked_up(self, look: Callable[[], Float64[np.ndarray, "n"]], count: int) -> Float64[np.ndarray, "n"]:
+        """So many numbers that the labels of all pictures give; the first process looks at them for all."""
+        found = torch.from_numpy(look()) if self.world.is_first else torch.zeros(count).double()
+        return self.world.sum(found.to(self.world.device)).cpu().numpy()
 
     def _share(self) -> Share:
         config = self.config
@@ -118,11 +130,11 @@ class Run:
         progress = self.state.progress
         segmenter = Segmenter(TorchEngine(self.state.evaluated, device=str(self.world.device)), self._describe({}))
         evaluation = evaluate_together(segmenter, self.held_out, self.world, self._scoring)
-        is_best = evaluation.scores.miou > progress.best
-        progress.best, progress.stale = max(progress.best, evaluation.scores.miou), 0 if is_best else progress.stale + 1
+        is_best = evaluation.headline > progress.best
+        progress.best, progress.stale = max(progress.best, evaluation.headline), 0 if is_best else progress.stale + 1
         progress.scored = progress.step
         if self.world.is_first:
-            info = self._describe({f"{self.held_out.split}/miou": evaluation.scores.miou})
+            info = self._describe(told_scores(evaluation))
             for name in ("best", "last") if is_best else ("last",):
                 save_weights(self.output / f"{name}.safetensors", self.state.evaluated, info)
         step = progress.step
@@ -183,4 +195,19 @@ def scored(evaluation: Evaluation, step: int, best: bool) -> Scored:
         pixel_accuracy=scores.pixel_accuracy,
         iou=dict(zip(evaluation.classes.names, scores.iou, strict=True)),
         best=best,
+        headline=evaluation.headline,
+        by_source={
+            name: {"miou": found.miou_of_true, "pixel_accuracy": found.pixel_accuracy}
+            for name, found in evaluation.by_source().items()
+        },
     )
+
+
+def told_scores(evaluation: Evaluation) -> dict[str, float]:
+    """The scores that weights carry: mIoU; of a mixture also the mean over the sources, and that of each."""
+    split, means = evaluation.split, evaluation.source_means()
+    told = {f"{split}/miou": evaluation.scores.miou}
+    if means is None:
+        return told
+    told |= {f"{split}/source_mean/miou": means.miou, f"{split}/source_mean/pixel_accuracy": means.pixel_accuracy}
+    return told | {f"{split}/{name}/miou": found.miou_of_true for name, found in evaluation.by_source().items()}

@@ -4,12 +4,16 @@
 
 One picture's full-size logits exist at a time, and its gradient is worked out while they are at hand.
 
+Where a pixel may be any of a set of classes, its loss is -log of the sum of their probabilities.
+
 Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
@@ -19,6 +23,12 @@ from cgrseg.training.lovasz import lovasz_softmax
 
 LOVASZ_STEP = 2
 """Lovász-softmax looks at every second row and column: sorting all pixels would cost a fifth of a step on a CPU."""
+
+LEAST_SHARE = 1e-36
+"""A set of classes is taken to be at least so likely, compared with the likeliest class; keeps gradients finite."""
+
+Sets = tuple[tuple[int, ...], ...]
+"""The label k + i stands for any of the classes `sets[i]`."""
 
 WEIGHT_POWERS = {"log": 1.0, "soft": 0.5}
 """The powers of a class's weight 1 / ln(1.1 + share), by the recipe's name for them."""
@@ -30,6 +40,7 @@ def segmentation_loss(
     weights: Float[Tensor, " 256"],
     total: Float[Tensor, ""] | None = None,
     *,
+    sets: Sets = (),
     lovasz: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the upsampled logits: the mean over labelled pixels by class weight, 0 where there are none.
@@ -38,19 +49,29 @@ def segmentation_loss(
 
     Args:
         logits: of the network.
-        labels: 0..k-1, and 255 where there is no label.
+        labels: 0..k-1, from k on for sets of classes, and 255 where there is no label.
         weights: what `label_weights` gives.
         total: what the sum over these pictures is divided by, where they are a part of a batch: the `weight_of` all.
-        lovasz: factor of the Lovász-softmax loss that is added: the mean over pictures, by the `weight_of` each.
+        sets: what the labels from k on stand for.
+        lovasz: factor of the Lovász-softmax loss that is added: the mean over pictures, by the `weight_of` each. It
+            leaves sets of classes out.
     """
     total = weight_of(labels, weights) if total is None else total
-    return _PixelLoss.apply(logits.float(), labels, weights, lovasz) / total.clamp(min=torch.finfo(total.dtype).tiny)
+    loss = _PixelLoss.apply(logits.float(), labels, weights, sets, lovasz)
+    return loss / total.clamp(min=torch.finfo(total.dtype).tiny)
 
 
-def label_weights(classes: int, class_weights: Float[Tensor, " k"] | None = None) -> Float[Tensor, " 256"]:
-    """The weight in the loss of each label: that of its class, 1 where there are none, and 0 for no label."""
+def label_weights(
+    classes: int, class_weights: Float[Tensor, " k"] | None = None, sets: Sets = ()
+) -> Float[Tensor, " 256"]:
+    """The weight in the loss of each label: that of its class, 1 where there are none, and 0 for no label.
+
+    A set of classes has the least weight of its classes: as a rule it hides a common one.
+    """
     weights = torch.zeros(IGNORE + 1)
     weights[:classes] = 1.0 if class_weights is None else class_weights
+    for label, members in enumerate(sets, classes):
+        weights[label] = weights[list(members)].min()
     return weights
 
 
@@ -69,9 +90,11 @@ class _PixelLoss(torch.autograd.Function):
         logits: Float[Tensor, "b k h w"],
         labels: UInt8[Tensor, "b H W"],
         weights: Float[Tensor, " 256"],
+        sets: Sets,
         lovasz: float,
     ) -> Float[Tensor, ""]:
-        parts = [_picture_loss(picture, truth, weights, lovasz) for picture, truth in zip(logits, labels, strict=True)]
+        pictures = zip(logits, labels, strict=True)
+        parts = [_picture_loss(picture, truth, weights, sets, lovasz) for picture, truth in pictures]
         losses, gradients = (torch.stack(each) for each in zip(*parts, strict=True))
         ctx.save_for_backward(gradients)
         return losses.sum()
@@ -80,12 +103,16 @@ class _PixelLoss(torch.autograd.Function):
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  the decorator hides the names
         ctx: FunctionCtx, *gradients: Float[Tensor, ""]
-    ) -> tuple[Float[Tensor, "b k h w"], None, None, None]:
-        return ctx.saved_tensors[0] * gradients[0], None, None, None  # type: ignore[attr-defined]
+    ) -> tuple[Float[Tensor, "b k h w"], None, None, None, None]:
+        return ctx.saved_tensors[0] * gradients[0], None, None, None, None  # type: ignore[attr-defined]
 
 
 def _picture_loss(
-    logits: Float[Tensor, "k h w"], labels: UInt8[Tensor, "H W"], weights: Float[Tensor, " 256"], lovasz: float
+    logits: Float[Tensor, "k h w"],
+    labels: UInt8[Tensor, "H W"],
+    weights: Float[Tensor, " 256"],
+    sets: Sets,
+    lovasz: float,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "k h w"]]:
     """One picture's weighted loss and its gradient."""
     rows, columns = labels.shape
@@ -98,13 +125,53 @@ def _picture_loss(
     right = scores.gather(0, place)[0]
     shares = scores.exp_()
     total = shares.sum(0)
+    regions = _regions(shares, labels, sets)
+    own, plain = weight, labels
+    for region in regions:
+        right = torch.where(region.pixels, region.share.log(), right)
+    if regions:
+        is_plain = labels < len(logits)
+        own, plain = weight * is_plain, labels.masked_fill(~is_plain, IGNORE)
     loss = ((total.log() - right) * weight).sum()
     sampled = (..., slice(None, None, LOVASZ_STEP), slice(None, None, LOVASZ_STEP))
     factor = lovasz * weight.sum()
-    surrogate, slopes = lovasz_softmax(shares[sampled] / total[sampled], labels[sampled]) if lovasz else (0.0, 0.0)
-    shares.mul_(weight / total).scatter_add_(0, place, -weight[None])
+    surrogate, slopes = lovasz_softmax(shares[sampled] / total[sampled], plain[sampled]) if lovasz else (0.0, 0.0)
+    for region in regions:
+        region.pull(shares, total)
+    shares.mul_(weight / total).scatter_add_(0, place, -own[None])
     shares[sampled] += factor * slopes
     return loss + factor * surrogate, torch.autograd.grad(full, grid, shares)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Region:
+    """Pixels of a picture that may be any of the same classes."""
+
+    classes: tuple[int, ...]
+    pixels: Bool[Tensor, "H W"]
+    share: Float[Tensor, "H W"]
+    """Of the classes together, compared with the likeliest class; at every pixel, which is faster than at some."""
+
+    def pull(self, shares: Float[Tensor, "k H W"], total: Float[Tensor, "H W"]) -> None:
+        """Scale the shares s of the classes so that s / total becomes their gradient, s / total - s / share."""
+        scale = torch.where(self.pixels, 1 - total / self.share, 1.0)
+        for label in self.classes:
+            shares[label] *= scale
+
+
+def _regions(shares: Float[Tensor, "k H W"], labels: UInt8[Tensor, "H W"], sets: Sets) -> list[_Region]:
+    """The sets of classes that are in a picture."""
+    if not sets:
+        return []
+    counts = torch.bincount(labels.flatten(), minlength=IGNORE + 1).tolist()
+    regions = []
+    for label, classes in enumerate(sets, len(shares)):
+        if counts[label]:
+            share = shares[classes[0]].clone()
+            for other in classes[1:]:
+                share += shares[other]
+            regions.append(_Region(classes, labels == label, share.clamp_(min=LEAST_SHARE)))
+    return regions
 
 
 def log_weights(shares: Float64[np.ndarray, " k"], power: float = 1.0) -> Float[Tensor, " k"]:

@@ -20,7 +20,7 @@ from cgrseg.data.splitting import Split, split_by_content
 from cgrseg.errors import CheckpointError, DatasetError
 from cgrseg.recipes import override, parse_recipe
 from cgrseg.runtime import require_device
-from cgrseg.training.choices import CHOICES, Choice, Facts
+from cgrseg.training.choices import CHOICES, Choice, Chooser, Facts
 from cgrseg.training.precision import halves_are_faster
 from cgrseg.weights import WeightsInfo, find_imagenet, open_weights
 
@@ -66,13 +66,14 @@ def plan(
     asked = parse_recipe(tree, "--set")
     info = open_weights(init)[1] if init is not None else None
     facts = look(asked, data, (str(init), info) if info else None, device, show)
-    if info is None:
-        size = asked.model.size if _is_given(tree, "model.size") else "lite"
-        lack = _why_no_imagenet(asked, size, tree)
-        is_free = lack and not _is_given(tree, "model.size")
-        facts = replace(facts, size="t" if is_free else size, no_imagenet=lack)
-    choices = []
-    for choose in CHOICES:
+    return settled(tree, facts, CHOICES)
+
+
+def settled(tree: dict, facts: Facts, choosers: tuple[Chooser, ...], made: tuple[Choice, ...] = ()) -> Plan:
+    """The plan that the choices make of a tree of settings; what the tree has already stays; some are made before."""
+    facts = facts if facts.start is not None else _with_imagenet(facts, tree)
+    choices = list(made)
+    for choose in choosers:
         recipe = parse_recipe(tree, "plan")
         choice = choose(facts, recipe)
         given = frozenset(name for name in choice.settings if _is_given(tree, name))
@@ -81,10 +82,18 @@ def plan(
     return Plan(parse_recipe(tree, "plan"), facts, tuple(choices))
 
 
-def _why_no_imagenet(asked: Recipe, size: ModelSize, tree: dict) -> str:
+def _with_imagenet(facts: Facts, tree: dict) -> Facts:
+    """The facts with the network, and whether its ImageNet weights can be had; else it is T, unless one was set."""
+    asked, is_free = parse_recipe(tree, "--set"), not _is_given(tree, "model.size")
+    size = facts.size if is_free else asked.model.size
+    lack = _why_no_imagenet(size, asked.start.backbone, is_given=_is_given(tree, "start.backbone"))
+    return replace(facts, size="t" if lack and is_free else size, no_imagenet=lack)
+
+
+def _why_no_imagenet(size: ModelSize, backbone: str | None, *, is_given: bool) -> str:
     """Why a network cannot start from ImageNet weights; empty where it can."""
-    if _is_given(tree, "start.backbone"):
-        return "" if asked.start.backbone else "start.backbone is none, as you set"
+    if is_given:
+        return "" if backbone else "start.backbone is none, as you set"
     try:
         find_imagenet(size)
     except CheckpointError as error:
@@ -116,15 +125,22 @@ def look(
     whole = open_dataset(kind, data, "train", merge=merge)
     require_sound((whole,), data)
     has_val = kind != "folder" or has_split(data, "val")
-    split = None if hold_out or has_val else _split(whole, data, show)
+    split = None if hold_out or has_val else split_up(whole, data, show)
     hold_out = split.names if split else hold_out
     learnt, scored = (open_dataset(kind, data, each, hold_out, merge=merge) for each in _sides(hold_out))
+    return replace(facts_of(learnt, scored, start, device), split=split, hold_out=hold_out)
+
+
+def facts_of(
+    learnt: LabelledImages, scored: LabelledImages, start: tuple[str, WeightsInfo] | None, device: str
+) -> Facts:
+    """What pictures and machine say."""
     sizes = np.array([read_size(pair.image) for pair in learnt.pairs])
     return Facts(
         learnt=len(learnt),
         scored=len(scored),
-        split=split,
-        hold_out=hold_out,
+        split=None,
+        hold_out="",
         leaked=len(set(start[1].trained_on) & set(scored.fingerprints())) if start else 0,
         sides=(int(np.median(sizes.min(axis=1))), int(np.median(sizes.max(axis=1)))),
         upright=float((sizes[:, 0] > sizes[:, 1]).mean()),
@@ -141,7 +157,8 @@ def _sides(hold_out: HoldOut) -> tuple[str, str]:
     return "train", "holdout" if hold_out else "val"
 
 
-def _split(whole: LabelledImages, data: Path, show: Callable[[int, int], None] | None) -> Split:
+def split_up(whole: LabelledImages, data: Path, show: Callable[[int, int], None] | None) -> Split:
+    """A split by content; `data` is the folder that an error names."""
     try:
         return split_by_content(whole, show)
     except DatasetError as error:

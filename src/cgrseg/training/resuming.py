@@ -51,10 +51,10 @@ def require_same_run(now: Identity, then: Identity) -> None:
 def _differences(then: Recipe, now: Recipe) -> list[tuple[str, object, object]]:
     before, after = (as_tree(_without_indifferent(recipe)) for recipe in (then, now))
     return [
-        (f"{section}.{key}", before[section][key], value)
-        for section, values in after.items()
-        for key, value in values.items()
-        if before[section][key] != value
+        (f"{section}.{key}", before[section].get(key), after[section].get(key))
+        for section in after
+        for key in dict.fromkeys((*before[section], *after[section]))
+        if before[section].get(key) != after[section].get(key)
     ]
 
 

@@ -37,6 +37,14 @@ def evaluate_together(
         whole = np.zeros((len(dataset), counts.shape[1]), np.int64)
         whole[place] = counts
         areas.append(total(whole))
-    matrix = total(own.matrix)
-    names = tuple(pair.name for pair in dataset.pairs)
-    return replace(own, scores=scores(matrix), matrix=matrix, areas=Areas(*areas), names=names)
+    assert own.sources is not None
+    matrices, allowed = total(own.sources.matrices), total(own.sources.allowed)
+    matrix = matrices.sum(axis=0)
+    return replace(
+        own,
+        scores=scores(matrix, allowed.sum(axis=0)),
+        matrix=matrix,
+        areas=Areas(*areas),
+        names=tuple(pair.name for pair in dataset.pairs),
+        sources=replace(own.sources, matrices=matrices, allowed=allowed),
+    )

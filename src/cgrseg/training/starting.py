@@ -14,9 +14,8 @@ from torch import nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.config import ModelConfig, Recipe
-from cgrseg.data.check import require_sound
-from cgrseg.data.datasets import LabelledImages, open_dataset
-from cgrseg.errors import DatasetError, RecipeError, TrainingError, reason
+from cgrseg.data.datasets import LabelledImages
+from cgrseg.errors import RecipeError, TrainingError, reason
 from cgrseg.files import replacing
 from cgrseg.model import build_model
 from cgrseg.recipes import as_tree, checked
@@ -27,6 +26,7 @@ from cgrseg.training.loop import Run
 from cgrseg.training.optim import MovingAverage, parameter_groups
 from cgrseg.training.precision import settle_precision
 from cgrseg.training.resuming import Identity, identity_of, require_same_run
+from cgrseg.training.splits import Where, open_splits, require_sound_splits
 from cgrseg.training.start import freeze_first, settle_start
 from cgrseg.training.state import TrainState, has_state, read_state
 from cgrseg.training.world import World, joined
@@ -43,7 +43,7 @@ Resume = bool | Literal["changed"]
 
 def train(
     recipe: Recipe,
-    data: Path,
+    data: Where,
     output: Path,
     *,
     init: str | Path | None = None,
@@ -57,7 +57,7 @@ def train(
 
     Args:
         recipe: all settings.
-        data: where the files of the recipe's kind of data set are.
+        data: where the files of the recipe's kind of data set are; by name, where those of each of its sources are.
         output: the run's folder: recipe.yaml, run.json, metrics.jsonl, metrics.csv, best.safetensors, last.safetensors,
             curves.png (where matplotlib is installed) and states/.
         init: weights to start from; classifier rows of classes of the same name are kept, others drawn anew.
@@ -82,7 +82,7 @@ def train(
         require_no_run(output)
     with joined(device) as world:
         splits = open_splits(recipe, data)
-        require_sound(splits, data)
+        require_sound_splits(recipe, data, splits)
         recipe = replace(recipe, model=replace(recipe.model, classes=len(splits[0].classes)))
         require_divisible(recipe, world)
         require_places(recipe, world)
@@ -113,16 +113,6 @@ def require_no_run(output: Path) -> None:
         raise TrainingError(
             f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
         )
-
-
-def open_splits(recipe: Recipe, data: Path) -> tuple[LabelledImages, LabelledImages]:
-    """The pictures to learn from and those to score on: the held-out ones if the recipe holds any out, else `val`."""
-    kind, hold_out, merge = recipe.data.kind, recipe.data.hold_out, recipe.data.merge
-    scored = "holdout" if hold_out else "val"
-    pictures, held_out = (open_dataset(kind, data, split, hold_out, merge=merge) for split in ("train", scored))
-    if pictures.classes.names != held_out.classes.names:
-        raise DatasetError(f"{data}: the classes of train and {scored} differ; write classes.txt there to settle them")
-    return pictures, held_out
 
 
 def require_divisible(recipe: Recipe, world: World) -> None:
@@ -206,6 +196,7 @@ def _started(
         drawn_anew=drawn_anew,
         start=recipe.start,
         processes=world.size,
+        sources={name: len(places) for name, places in pictures.places_by_source().items() if name},
     )
 
 

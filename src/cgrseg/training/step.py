@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cgrseg.config import TrainConfig
 from cgrseg.data.loader import Batch
 from cgrseg.errors import TrainingError
-from cgrseg.training.losses import segmentation_loss, weight_of
+from cgrseg.training.losses import Sets, segmentation_loss, weight_of
 from cgrseg.training.optim import set_rate
 from cgrseg.training.precision import PRECISIONS
 from cgrseg.training.state import TrainState
@@ -44,9 +44,11 @@ class Taken:
 class Stepper:
     """Takes the optimizer steps of a run."""
 
-    def __init__(self, state: TrainState, config: TrainConfig, world: World, weights: Float[Tensor, " 256"]) -> None:
+    def __init__(
+        self, state: TrainState, config: TrainConfig, world: World, weights: Float[Tensor, " 256"], sets: Sets = ()
+    ) -> None:
         self.state, self.config, self.world = state, config, world
-        self.weights = weights.to(world.device)
+        self.weights, self.sets = weights.to(world.device), sets
         self.network: nn.Module = world.share(state.model)
         if config.compile:
             self.network = torch.compile(self.network, dynamic=False)  # type: ignore[assignment]
@@ -106,7 +108,9 @@ class Stepper:
         images = images.to(device, memory_format=self.layout)
         with torch.autocast(device.type, kind) if kind != torch.float32 else nullcontext():
             logits = self.network(images)
-        return segmentation_loss(logits, labels.to(device), self.weights, total, lovasz=self.config.lovasz)
+        return segmentation_loss(
+            logits, labels.to(device), self.weights, total, sets=self.sets, lovasz=self.config.lovasz
+        )
 
     def _problem(self, loss: float, gradient: float) -> str:
         if math.isfinite(loss) and math.isfinite(gradient):

@@ -27,7 +27,7 @@ from cgrseg.metrics.resampling import Interval, interval, resample
 from cgrseg.prediction import Segmenter, load
 from cgrseg.recipes import read_recipe
 from cgrseg.training.log import read_events
-from cgrseg.training.starting import open_splits
+from cgrseg.training.splits import Where, open_splits
 from cgrseg.training.uncertainty import Ranking, rank_unlabelled
 from cgrseg.weights import open_weights, read_info
 
@@ -115,13 +115,13 @@ def _ranking_tree(ranking: Ranking | None) -> dict | None:
 
 
 def judge(
-    run: Path, data: Path, *, unlabelled: Path | None = None, device: str = "cpu", show: Show | None = None
+    run: Path, data: Where, *, unlabelled: Path | None = None, device: str = "cpu", show: Show | None = None
 ) -> Verdict:
     """Judge the run in a folder, and write verdict.json there.
 
     Args:
         run: the folder of the run.
-        data: the folder of its data set.
+        data: the folder of its data set, or of each of its sources by name.
         unlabelled: pictures without labels; a data set of the kind `folder` may hold some in images/unlabelled.
         device: where the network runs.
         show: called with the pictures done, and all of them.
@@ -134,7 +134,7 @@ def judge(
     segmenter = load(weights, engine="torch", device=device)
     progress = (lambda done: show(done, len(held_out))) if show else None
     evaluation = evaluate(segmenter, held_out, progress)
-    if unlabelled is None and recipe.data.kind == "folder":
+    if unlabelled is None and isinstance(data, Path) and recipe.data.kind == "folder":
         unlabelled = unlabelled_folder(data)
     ranking = _rank(segmenter, unlabelled, (pictures, held_out), show) if unlabelled else None
     course, scored_steps = _course(run, recipe.train.steps)
@@ -217,7 +217,9 @@ def _need(iou: float | None, pictures: int) -> Literal["", "unlearnt", "unscored
 
 def _course(run: Path, steps: int) -> tuple[Course, dict[int, float]]:
     """How the score went, and the score by step."""
-    scored = {event["step"]: event["miou"] for event in read_events(run) if event["event"] == "scored"}
+    scored = {
+        event["step"]: event.get("headline", event["miou"]) for event in read_events(run) if event["event"] == "scored"
+    }
     scores = [scored[step] for step in sorted(scored)]
     best = max(scores)
     if scores[-1] < best - NOTABLE:

@@ -2,14 +2,18 @@
 
     label file -- read: the values it stores -- lookup: the class of each value -- checks -- labels 0..k-1, 255
 
+In a mixture of data sets (`cgrseg.data.mixture`) the labels k, k+1, ... stand for sets of classes: a pixel is of one of
+them, and nobody said which.
+
 Axes: H W picture rows and columns, k classes, p pictures, v values that a label file may hold.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
@@ -21,7 +25,7 @@ from cgrseg.data.images import read_image, read_label_map, read_size
 from cgrseg.errors import DatasetError
 
 OUTSIDE = 254
-"""What a lookup gives for values that the data set does not define; so there are at most 254 classes."""
+"""What a lookup gives for values that the data set does not define; so there are at most 254 classes and sets."""
 
 UNLABELLED = 65_535
 """What a reader of shapes or colours gives where nothing is labelled; 16-bit label maps may hold it, too."""
@@ -37,6 +41,8 @@ class Pair:
     name: str
     image: Path
     labels: Path
+    source: str = ""
+    """Of a mixture, the data set that it is from."""
 
 
 Read = Callable[[Pair], LabelMap]
@@ -62,7 +68,7 @@ class Layout:
 class LabelledImages:
     """One split of a data set; pictures are read when asked for."""
 
-    kind: Kind
+    kind: Kind | Literal["mixture"]
     split: str
     classes: ClassTable
     pairs: tuple[Pair, ...]
@@ -70,6 +76,10 @@ class LabelledImages:
     read: Read = read_values
     expected: int | None = None
     """Number of pictures of the official release, where there is one."""
+    sets: tuple[tuple[int, ...], ...] = ()
+    """The label k + i stands for any of the classes `sets[i]`."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Of a mixture, the share of each source in what is drawn; they add up to 1."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -79,12 +89,19 @@ class LabelledImages:
         return read_image(self.pairs[index].image)
 
     def labels(self, index: int) -> UInt8[np.ndarray, "H W"]:
-        """The index-th label map: 0..k-1, and 255 where there is no label.
+        """The index-th label map: 0..k-1, from k on for sets of classes, and 255 where there is no label.
 
         Raises:
             DatasetError: it holds a value that the data set does not define, or its size is not the picture's.
         """
-        pair = self.pairs[index]
+        return self.labels_of(self.pairs[index])
+
+    def plain_labels(self, index: int) -> UInt8[np.ndarray, "H W"]:
+        """The index-th label map without sets: 0..k-1, and 255 where there is no label or several are allowed."""
+        return plain(self.labels(index), len(self.classes))
+
+    def labels_of(self, pair: Pair) -> UInt8[np.ndarray, "H W"]:
+        """The label map of a pair, as `labels` gives it."""
         raw, size = self.read(pair), read_size(pair.image)
         if raw.shape != size:
             theirs, ours = (f"{width} x {height}" for height, width in (raw.shape, size))
@@ -116,19 +133,38 @@ class LabelledImages:
             return tuple(threads.map(self.fingerprint, range(len(self))))
 
     def class_shares(self) -> Float64[np.ndarray, "k"]:
-        """Each class's share of the labelled pixels of all pictures."""
-        counts = self.class_counts().sum(axis=0)
-        if not counts.any():
+        """Each class's share of the pixels with one class, of all pictures; of a mixture, as its sources are drawn."""
+        counts, places = self._label_counts(), self.places_by_source()
+        shares = [self.shares.get(name, 1.0) / counts[places[name]].sum() for name in places]
+        sums = [counts[places[name], : len(self.classes)].sum(axis=0) for name in places]
+        if not np.any(sums):
             raise DatasetError(f"no pixel of the {len(self)} pictures of split {self.split!r} has a label")
-        return counts / counts.sum()
+        if len(sums) == 1:
+            return sums[0] / sums[0].sum()
+        total = sum((share * each for share, each in zip(shares, sums, strict=True)), np.zeros(len(self.classes)))
+        return total / total.sum()
 
     def class_counts(self) -> Int64[np.ndarray, "p k"]:
-        """The pixels of each class in each picture."""
+        """The pixels of each class in each picture, without those that may be one of several classes."""
+        return self._label_counts()[:, : len(self.classes)]
+
+    def places_by_source(self) -> dict[str, Int64[np.ndarray, "n"]]:
+        """The indices of each source's pictures; without a mixture, all of them under an empty name."""
+        names = np.array([pair.source for pair in self.pairs])
+        return {name: np.flatnonzero(names == name) for name in self.shares or ("",)}
+
+    def _label_counts(self) -> Int64[np.ndarray, "p 256"]:
         with ThreadPoolExecutor() as threads:
             return np.stack(list(threads.map(self._counts_of, range(len(self)))))
 
-    def _counts_of(self, index: int) -> Int64[np.ndarray, "k"]:
-        return np.bincount(self.labels(index).ravel(), minlength=256)[: len(self.classes)]
+    def _counts_of(self, index: int) -> Int64[np.ndarray, "256"]:
+        return np.bincount(self.labels(index).ravel(), minlength=256)
+
+
+def plain(labels: LabelMap, classes: int) -> LabelMap:
+    """A label map with sets of classes made into no label."""
+    ignore = IGNORE if labels.dtype.itemsize == 1 else UNLABELLED
+    return np.where(labels < classes, labels, labels.dtype.type(ignore))
 
 
 def published_layout(kind: Kind, pairs: tuple[Pair, ...], read: Read = read_values) -> Layout:

@@ -1,0 +1,234 @@
+"""Several data sets as one: what each calls its classes becomes common classes, sets of those, or no label.
+
+    data set of each source -- its class: one common class ------------- label 0..k-1 --+
+                            -- its class: any of several (a set) ------- label k, ... --+-- LabelledImages
+                            -- its class: ignore ----------------------- 255 -----------+
+
+A source that draws 20 objects and calls the rest background knows that a pixel of it is none of the 20, and no more:
+`background: rest` says so.
+"""
+
+import difflib
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from cgrseg.arrays import IGNORE, LabelMap
+from cgrseg.classes import ClassTable, named
+from cgrseg.config import DataConfig, SourceConfig
+from cgrseg.data.datasets import LabelledImages, Pair, open_dataset
+from cgrseg.data.datasets.folder import has_split
+from cgrseg.data.datasets.labelled import OUTSIDE, lookup_of
+from cgrseg.data.datasets.merging import DROP
+from cgrseg.errors import DatasetError, RecipeError
+
+REST, ANY = "rest", "*"
+"""Words of a source's `classes`: all common classes that no other of its classes is alone, and any class not listed."""
+LEAST_SHARE = 0.001
+"""Of all draws, what a source must come in."""
+
+Labels = tuple[int, ...]
+"""Common classes that a class of a source may be, in order; none is no label."""
+
+logger = logging.getLogger(__name__)
+
+
+def open_mixture(
+    sources: Mapping[str, SourceConfig], classes: ClassTable, paths: Mapping[str, Path], split: str
+) -> LabelledImages:
+    """One split of several data sets, with common classes; a name of an image is `source/its own name`.
+
+    Args:
+        sources: what each data set is, by name.
+        classes: the common classes.
+        paths: the folder of each source.
+        split: `train`, or `val`, which is the held-out images of a source that holds some out; or another split.
+
+    Raises:
+        DatasetError: something is missing, or there are too many classes and sets of classes.
+        RecipeError: a source says something about a class that is not there, or nothing about one that is.
+    """
+    opened = open_sources(sources, paths, split)
+    allowed = {
+        name: allowed_classes(dataset.classes.names, sources[name], classes.names, name)
+        for name, dataset in opened.items()
+    }
+    sets = tuple(dict.fromkeys(labels for each in allowed.values() for labels in each if len(labels) > 1))
+    if len(classes) + len(sets) > OUTSIDE:
+        raise DatasetError(
+            f"{len(classes)} common classes and {len(sets)} different lists of them in `sources` are more than "
+            f"{OUTSIDE} labels; write fewer lists"
+        )
+    parts = {name: _translated(opened[name], classes, allowed[name], sets) for name in opened}
+    pairs = [
+        replace(pair, name=f"{name}/{pair.name}", source=name) for name, part in parts.items() for pair in part.pairs
+    ]
+    reader = MixtureReader({name: replace(part, pairs=()) for name, part in parts.items()})
+    lookup = lookup_of(range(len(classes) + len(sets)))
+    shares = _normalised({name: sources[name].share for name in parts})
+    return LabelledImages("mixture", split, classes, tuple(pairs), lookup, reader, sets=sets, shares=shares)
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureReader:
+    """Reads each label file as its source does, into labels of the mixture."""
+
+    sources: Mapping[str, LabelledImages]
+
+    def __call__(self, pair: Pair) -> LabelMap:
+        return self.sources[pair.source].labels_of(pair)
+
+
+def open_sources(
+    sources: Mapping[str, SourceConfig], paths: Mapping[str, Path], split: str
+) -> dict[str, LabelledImages]:
+    """The split of each source that has it, with the source's own classes.
+
+    Raises:
+        DatasetError: a path is missing, belongs to no source, or no source has the split.
+    """
+    _require_paths(sources, paths)
+    opened = {}
+    for name, source in sources.items():
+        part = "holdout" if split == "val" and source.hold_out else split
+        if part == "val" and source.kind == "folder" and not has_split(paths[name], part):
+            logger.info("%s has no val, so nothing of it is scored; hold_out keeps some of its images for that", name)
+            continue
+        opened[name] = open_dataset(source.kind, paths[name], part, source.hold_out)
+    if not opened:
+        raise DatasetError(
+            f"no source has images to score on: {', '.join(sources)}; give one images/val, or a hold_out in `sources`"
+        )
+    return opened
+
+
+def common_classes(config: DataConfig) -> ClassTable:
+    """The common classes that a recipe names.
+
+    Raises:
+        RecipeError: there are none, one is there twice or has a name of another meaning, or a colour is missing.
+    """
+    names, colours = config.classes, config.colours
+    if not names:
+        raise RecipeError("data.classes is empty; list the common classes of the sources there, in order of label")
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise RecipeError(f"data.classes lists {twice!r} twice; each class has one label")
+    taken = next((name for name in names if name in (REST, ANY, DROP, "")), None)
+    if taken is not None:
+        raise RecipeError(f"data.classes: {taken!r} has a meaning of its own in `sources`; give the class another name")
+    if colours and len(colours) != len(names):
+        raise RecipeError(f"data.colours has {len(colours)} colours for {len(names)} classes; give one for each")
+    return ClassTable(names, colours) if colours else named(names)
+
+
+def allowed_classes(
+    own: tuple[str, ...], source: SourceConfig, common: tuple[str, ...], name: str
+) -> tuple[Labels, ...]:
+    """The common classes that each of a source's own classes may be; none where it has no label.
+
+    Raises:
+        RecipeError: a name is unknown, a class is left out, or `rest` is nothing.
+    """
+    where = f"sources: {name}: classes"
+    for key in source.classes:
+        if key != ANY and key not in own:
+            raise RecipeError(f"{where}: the data set has no class {key!r}; {_nearest(key, own)}")
+    entries = {each: _entries(each, source, common) for each in own}
+    _require_entries(entries, common, where)
+    alone = {wanted[0] for wanted in entries.values() if len(wanted) == 1}
+    rest = tuple(each for each in common if each not in alone)
+    if not rest and any(REST in wanted for wanted in entries.values()):
+        raise RecipeError(f"{where}: {REST!r} is nothing, since {name} has every common class; write {DROP!r}")
+    return tuple(_labels(wanted, rest, common) for wanted in entries.values())
+
+
+def _require_entries(entries: Mapping[str, tuple[str, ...]], common: tuple[str, ...], where: str) -> None:
+    missing = [own for own, wanted in entries.items() if not wanted]
+    if missing:
+        raise RecipeError(
+            f"{where}: nothing says what {', '.join(missing)} of the data set is in data.classes; list it, or all "
+            f"others under '{ANY}'; {_nearest(missing[0], common)}"
+        )
+    for own, wanted in entries.items():
+        unknown = next((entry for entry in wanted if entry not in (*common, REST, DROP)), None)
+        if unknown is not None:
+            raise RecipeError(f"{where}: {own}: data.classes has no {unknown!r}; {_nearest(unknown, common)}")
+        if DROP in wanted and len(wanted) > 1:
+            raise RecipeError(f"{where}: {own}: {DROP!r} stands alone; a class has no label or may be one of a list")
+
+
+def _entries(own: str, source: SourceConfig, common: tuple[str, ...]) -> tuple[str, ...]:
+    """What is written for a class, else its own name, else what is written for any."""
+    fallback = own if own in common else source.classes.get(ANY, ())
+    entry = source.classes.get(own, fallback)
+    return (entry,) if isinstance(entry, str) else entry
+
+
+def _labels(wanted: tuple[str, ...], rest: tuple[str, ...], common: tuple[str, ...]) -> Labels:
+    """What may be any class says nothing, so it is no label."""
+    names = {each for entry in wanted for each in (rest if entry == REST else (entry,))}
+    labels = tuple(label for label, each in enumerate(common) if each in names)
+    return () if len(labels) == len(common) > 1 else labels
+
+
+def _translated(
+    dataset: LabelledImages, classes: ClassTable, allowed: tuple[Labels, ...], sets: tuple[Labels, ...]
+) -> LabelledImages:
+    """A source with the labels of the mixture."""
+    codes = [
+        IGNORE if not labels else labels[0] if len(labels) == 1 else len(classes) + sets.index(labels)
+        for labels in allowed
+    ]
+    own, table = dataset.lookup, np.array(codes, np.uint8)
+    lookup = np.where(own < OUTSIDE, table[np.minimum(own, len(table) - 1)], own)
+    return replace(dataset, classes=classes, lookup=lookup, expected=None)
+
+
+def _normalised(shares: Mapping[str, float]) -> dict[str, float]:
+    total = sum(shares.values())
+    for name, share in shares.items():
+        if share <= 0 or share / total < LEAST_SHARE:
+            raise RecipeError(
+                f"sources: {name}: a share of {share:g} of {total:g} is under 1 image in {1 / LEAST_SHARE:,.0f}; "
+                "give it more, or take the source out"
+            )
+    return {name: share / total for name, share in shares.items()}
+
+
+def require_sources(sources: Collection[str], names: Iterable[str]) -> None:
+    """Refuse a name that is none of the sources.
+
+    Raises:
+        DatasetError: there is one.
+    """
+    for name in names:
+        if name not in sources:
+            raise DatasetError(f"the recipe has no source {name!r}; {_nearest(name, sources)}")
+
+
+def source_names(given: Sequence[tuple[str, Path]]) -> tuple[str, ...]:
+    """Names for data sets, each a kind and a folder: the kind, or the name of a folder of the kind `folder`."""
+    names = list[str]()
+    for kind, path in given:
+        name = path.resolve().name if kind == "folder" else kind
+        number = next(number for number in count(1) if (name if number == 1 else f"{name}-{number}") not in names)
+        names.append(name if number == 1 else f"{name}-{number}")
+    return tuple(names)
+
+
+def _require_paths(sources: Mapping[str, SourceConfig], paths: Mapping[str, Path]) -> None:
+    require_sources(sources, paths)
+    missing = [name for name in sources if name not in paths]
+    if missing:
+        raise DatasetError(f"nothing says where {', '.join(missing)} of the recipe's sources is; give its folder")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there is {', '.join(known)}"

@@ -1,0 +1,74 @@
+"""The images of a run: those to learn from and those to score on, of one data set or of several sources."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cgrseg.config import Recipe
+from cgrseg.data.check import require_sound
+from cgrseg.data.datasets import LabelledImages, open_dataset
+from cgrseg.data.mixture import common_classes, open_mixture, open_sources
+from cgrseg.errors import DatasetError, RecipeError
+
+Where = Path | Mapping[str, Path]
+"""The folder of a data set; or, for a recipe with sources, the folder of each by its name."""
+
+Splits = tuple[LabelledImages, LabelledImages]
+"""Images to learn from, and images to score on."""
+
+
+def open_splits(recipe: Recipe, data: Where) -> Splits:
+    """The images to learn from and those to score on: the held-out ones if the recipe holds any out, else `val`.
+
+    Raises:
+        DatasetError: something is missing.
+        RecipeError: the recipe has sources but one folder is given, or the other way round.
+    """
+    if recipe.sources:
+        paths, classes = _paths(recipe, data), common_classes(recipe.data)
+        return (
+            open_mixture(recipe.sources, classes, paths, "train"),
+            open_mixture(recipe.sources, classes, paths, "val"),
+        )
+    folder, kind, hold_out, merge = _folder(recipe, data), recipe.data.kind, recipe.data.hold_out, recipe.data.merge
+    scored = "holdout" if hold_out else "val"
+    pictures, held_out = (open_dataset(kind, folder, split, hold_out, merge=merge) for split in ("train", scored))
+    if pictures.classes.names != held_out.classes.names:
+        raise DatasetError(
+            f"{folder}: the classes of train and {scored} differ; write classes.txt there to settle them"
+        )
+    return pictures, held_out
+
+
+def require_sound_splits(recipe: Recipe, data: Where, splits: Splits) -> None:
+    """Look at a few pairs of each split, of each source with its own labels.
+
+    Raises:
+        DatasetError: something is wrong with them that would spoil the run.
+    """
+    if not recipe.sources:
+        require_sound(splits, _folder(recipe, data))
+        return
+    paths = _paths(recipe, data)
+    parts = [open_sources(recipe.sources, paths, split) for split in ("train", "val")]
+    for name, path in paths.items():
+        require_sound([part[name] for part in parts if name in part], path)
+
+
+def _paths(recipe: Recipe, data: Where) -> Mapping[str, Path]:
+    names = ", ".join(recipe.sources)
+    if isinstance(data, Path):
+        raise DatasetError(
+            f"the recipe has the sources {names}, and {data} is one folder; give that of each by its name"
+        )
+    for key in ("hold_out", "merge"):
+        if getattr(recipe.data, key):
+            raise RecipeError(f"data.{key} is for one data set; say it in `sources`, for each of {names}")
+    return data
+
+
+def _folder(recipe: Recipe, data: Where) -> Path:
+    if isinstance(data, Path):
+        if recipe.data.classes:
+            raise RecipeError("data.classes are the common classes of sources, but the recipe has no `sources`")
+        return data
+    raise DatasetError(f"the recipe has no sources, so there is none for {', '.join(data)}; give the one folder alone")
