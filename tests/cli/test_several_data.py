@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from planted import make_folder
 from training.tiny import draw_pictures
 
 MIXED = """
@@ -96,3 +97,23 @@ def test_a_mixture_takes_no_merge(run, recipe, folders, tmp_path):
 
     assert result.code == 2
     assert "--merge is for one data set" in result.err
+
+
+def test_several_data_sets_are_checked_each_and_as_one(run, tmp_path):
+    one, two = make_folder(tmp_path / "one"), make_folder(tmp_path / "two")
+
+    result = run("data", "check", "--data", f"folder={one}", "--data", f"folder={two}")
+
+    assert result.code == 0
+    assert f"folder {one}, pictures: train 6, val 3" in result.out
+    assert "2 sources as one" in result.out
+    assert "twice" in result.out
+
+
+def test_a_sheet_of_several_data_sets_has_images_of_each(run, tmp_path):
+    folders = [f"folder={make_folder(tmp_path / name)}" for name in ("one", "two")]
+
+    result = run("data", "show", "--data", folders[0], "--data", folders[1], "--count", "4", "-o", tmp_path / "s.png")
+
+    assert result.code == 0
+    assert (tmp_path / "s.png").stat().st_size > 10_000

@@ -22,25 +22,54 @@ EXAMPLES = 3
 FAULTY = 1
 
 
-@click.command("check", epilog="\b\nExample:\n  cgrseg data check --data folder=my-photos")
-@options.data
-@click.option("--split", "splits", help="Parts to look at and to compare.  [default: train, and val if there is one]")
-@options.as_json
-def check(data: options.DataPath, splits: str | None, json_file: Path | None) -> None:
-    """Look for what is wrong with pictures and labels. Each finding comes with the line that mends it."""
-    from cgrseg.data.check import check_dataset
+EXAMPLE = """\b
+Example:
+  cgrseg data check --data folder=my-photos
+  cgrseg data check --recipe mixture.yaml --data voc=path/to/VOC2012 --data mine=my-photos"""
 
+
+@click.command("check", epilog=EXAMPLE)
+@options.several_data
+@click.option("--split", "splits", help="Parts to look at and to compare.  [default: train, and val if there is one]")
+@click.option("--recipe", type=options.FILE, help="Recipe whose sources are checked, each and as one.")
+@options.as_json
+def check(data: options.DataPaths, splits: str | None, recipe: Path | None, json_file: Path | None) -> None:
+    """Look for what is wrong with pictures and labels. Each finding comes with the line that mends it.
+
+    Of several data sets, each is checked, and then what only shows when they become one.
+    """
     names = [name.strip() for name in splits.split(",") if name.strip()] if splits else None
-    with bar_of("pictures") as show, without_warnings():
-        report = check_dataset(data.kind, data.path, names, data.merge, show).as_tree()
+    report = checked(data, names, recipe)
     console = Console(
         width=min(WIDTH, Console().width) if sys.stdout.isatty() else WIDTH, highlight=False, markup=False
     )
-    tables = [part for table in (classes(report), findings(report)) if table.rows for part in (table, "")]
-    for part in (about(report), *tables, summary(report)):
+    parts = report["sources"].values() if "sources" in report else ()
+    for part in (*(part for each in parts for part in told(each)), *told(report)):
         console.print(part, soft_wrap=isinstance(part, str))
     options.write_json(json_file, report)
     sys.exit(FAULTY if report["errors"] else 0)
+
+
+def checked(data: options.DataPaths, splits: list[str] | None, recipe: Path | None) -> dict:
+    """The report on one data set, or on several and what they are as one, as plain values."""
+    from cgrseg.data.check import check_dataset
+    from cgrseg.data.check.sources import check_sources
+
+    with bar_of("pictures") as show, without_warnings():
+        mixture = options.mixture_of(data, recipe)
+        if mixture is None:
+            one = data.single()
+            return check_dataset(one.kind, one.path, splits, one.merge, show).as_tree()
+        if splits:
+            raise click.UsageError("--split is for one data set; of sources, train and what is scored are looked at")
+        return check_sources(*mixture, show).as_tree()
+
+
+def told(report: dict) -> Iterator[str | Table]:
+    """One report: what was looked at, classes, findings, and their numbers."""
+    uses = by_source(report) if "sources" in report else classes(report)
+    tables = [part for table in (uses, findings(report)) if table.rows for part in (table, "")]
+    yield from (about(report), *tables, summary(report), "")
 
 
 @contextmanager
@@ -72,6 +101,21 @@ def classes(report: dict) -> Table:
     return table
 
 
+def by_source(report: dict) -> Table:
+    """In how many pictures of each source each common class occurs, and its share of what all of them teach alone."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("class", overflow="fold")
+    table.add_column("pixels", justify="right", no_wrap=True)
+    for source in report["sources"]:
+        table.add_column(source, justify="right", overflow="fold")
+    total = sum(sum(use["pixels"].values()) for use in report["classes"]) or 1
+    for use in report["classes"]:
+        swatch = Text.assemble(("   ", "on rgb({},{},{})".format(*use["colour"])), f" {use['name']}")
+        cells = [_count(use, source) for source in report["sources"]]
+        table.add_row(swatch, _share(sum(use["pixels"].values()), total), *cells)
+    return table
+
+
 def _share(pixels: int, total: int) -> str:
     if not pixels:
         return "-"
@@ -100,6 +144,8 @@ def findings(report: dict) -> Table:
 
 def about(report: dict) -> str:
     """What was looked at, in one line."""
+    if "sources" in report:
+        return f"{len(report['sources'])} sources as one: the pictures of train that teach each class\n"
     pictures = ", ".join(f"{split} {count:,}" for split, count in report["pictures"].items()) or "none"
     return f"{report['data']} {report['path']}, pictures: {pictures}\n"
 

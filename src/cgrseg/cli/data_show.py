@@ -10,43 +10,53 @@ from cgrseg.cli import options
 if TYPE_CHECKING:
     from cgrseg.arrays import LabelMap
     from cgrseg.config import DataConfig
+    from cgrseg.data.datasets import LabelledImages
     from cgrseg.data.sheet import Sample
     from cgrseg.draw.sheet import Cell
 
 HEADS = ("Picture", "Labels", "As training sees it", "Labels as training sees them")
 
 
-@click.command("show", epilog="\b\nExample:\n  cgrseg data show --data folder=my-photos -o sheet.png")
-@options.data
+EXAMPLE = """\b
+Example:
+  cgrseg data show --data folder=my-photos -o sheet.png
+  cgrseg data show --recipe mixture.yaml --data voc=path/to/VOC2012 --data mine=my-photos"""
+
+
+@click.command("show", epilog=EXAMPLE)
+@options.several_data
 @click.option("--split", default="train", show_default=True, help="Part of the data set: train, val or test.")
 @click.option("--count", type=click.IntRange(1, 50), default=8, show_default=True, help="Pictures on the sheet.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which pictures, which crops.")
-@click.option("--recipe", type=options.FILE, help="Recipe whose settings of `data` the crops are made by.")
+@click.option("--recipe", type=options.FILE, help="Recipe whose settings of `data`, and sources, are shown.")
 @click.option("-o", "--output", type=options.FILE, default="sheet.png", show_default=True, help="The sheet.")
-def show(data: options.DataPath, split: str, count: int, seed: int, recipe: Path | None, output: Path) -> None:
+def show(data: options.DataPaths, split: str, count: int, seed: int, recipe: Path | None, output: Path) -> None:
     """Draw a contact sheet of pictures, their labels, and both as training sees them."""
-    import cgrseg
     from cgrseg.data.images import write_image
-    from cgrseg.data.sheet import areas, draw_samples
+    from cgrseg.data.sheet import areas, draw_samples, labels_shown
     from cgrseg.draw.sheet import contact_sheet
 
-    config = settings(data, recipe)
-    dataset = cgrseg.open_dataset(data.kind, data.path, split, merge=config.merge)
+    dataset, config = opened(data, recipe, split)
     samples = draw_samples(dataset, config, count, seed)
-    title = f"{data.kind} {split}: {len(samples)} of {len(dataset):,} pictures, {len(dataset.classes)} classes"
+    title = f"{dataset.kind} {split}: {len(samples)} of {len(dataset):,} pictures, {len(dataset.classes)} classes"
     rows = [cells(sample) for sample in samples]
-    write_image(output, contact_sheet(title, HEADS, rows, dataset.classes, areas(samples, dataset)))
+    write_image(output, contact_sheet(title, HEADS, rows, labels_shown(dataset), areas(samples, dataset)))
     click.echo(output)
 
 
-def settings(data: options.DataPath, recipe: Path | None) -> "DataConfig":
-    """The settings of `data` that training would have."""
+def opened(data: options.DataPaths, recipe: Path | None, split: str) -> "tuple[LabelledImages, DataConfig]":
+    """The split of one data set, or of all sources together, and the settings of `data` that training would have."""
     import cgrseg
     from cgrseg.config import DataConfig
+    from cgrseg.data.mixture import open_mixture
 
-    if recipe is None:
-        return DataConfig(kind=data.kind, merge=data.merge)
-    return cgrseg.read_recipe(recipe, data.overrides()).data
+    mixture = options.mixture_of(data, recipe)
+    if mixture is not None:
+        config = cgrseg.read_recipe(recipe).data if recipe else DataConfig()
+        return open_mixture(*mixture, split), config
+    one = data.single()
+    config = cgrseg.read_recipe(recipe, one.overrides()).data if recipe else DataConfig(kind=one.kind, merge=one.merge)
+    return cgrseg.open_dataset(one.kind, one.path, split, merge=config.merge), config
 
 
 def cells(sample: "Sample") -> "list[Cell]":

@@ -6,12 +6,16 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from cgrseg.config import Kind, Merge
 from cgrseg.recipes import read_merge
+
+if TYPE_CHECKING:
+    from cgrseg.classes import ClassTable
+    from cgrseg.config import SourceConfig
 
 HINT = "'-d' / '--data'"
 """How an error calls the option."""
@@ -91,6 +95,23 @@ class DataPaths:
     def _refuse_merge(self) -> None:
         if self.merge:
             raise click.UsageError("--merge is for one data set; sources say themselves what their classes are")
+
+
+def mixture_of(
+    data: DataPaths, recipe: Path | None
+) -> "tuple[Mapping[str, SourceConfig], ClassTable, dict[str, Path]] | None":
+    """Sources, common classes and folders, where a recipe has sources or there are several data sets; else none."""
+    import cgrseg
+    from cgrseg.classes import named
+    from cgrseg.data.mixture import common_classes, planned_sources
+
+    settings = cgrseg.read_recipe(recipe) if recipe else None
+    if settings is not None and settings.sources:
+        return settings.sources, common_classes(settings.data), data.by_source(settings.sources)
+    if len(data.given) < 2:
+        return None
+    sources, names = planned_sources(data.kinds())
+    return sources, named(names), data.by_source(sources)
 
 
 def kind_of(name: str) -> Kind:

@@ -19,11 +19,12 @@ import numpy as np
 
 from cgrseg.arrays import IGNORE, LabelMap
 from cgrseg.classes import ClassTable, named
-from cgrseg.config import DataConfig, SourceConfig
+from cgrseg.config import DataConfig, Kind, SourceConfig
 from cgrseg.data.datasets import LabelledImages, Pair, open_dataset
 from cgrseg.data.datasets.folder import has_split
 from cgrseg.data.datasets.labelled import OUTSIDE, lookup_of
 from cgrseg.data.datasets.merging import DROP
+from cgrseg.data.datasets.table import BACKGROUNDS
 from cgrseg.errors import DatasetError, RecipeError
 
 REST, ANY = "rest", "*"
@@ -219,6 +220,31 @@ def source_names(given: Sequence[tuple[str, Path]]) -> tuple[str, ...]:
         number = next(number for number in count(1) if (name if number == 1 else f"{name}-{number}") not in names)
         names.append(name if number == 1 else f"{name}-{number}")
     return tuple(names)
+
+
+def planned_sources(given: Sequence[tuple[Kind, Path]]) -> tuple[dict[str, SourceConfig], tuple[str, ...]]:
+    """The sources that data sets become where no recipe says more, by name, and their common classes."""
+    names = source_names(given)
+    opened = {name: open_dataset(kind, path, "train") for name, (kind, path) in zip(names, given, strict=True)}
+    classes, meanings = shared_classes({name: dataset.classes.names for name, dataset in opened.items()})
+    sources = {
+        name: SourceConfig(kind=kind, classes={own: (entry,) for own, entry in meanings[name].items()})
+        for name, (kind, _) in zip(names, given, strict=True)
+    }
+    return sources, classes
+
+
+def shared_classes(own: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], dict[str, dict[str, str]]]:
+    """The common classes of sources, and what a class of a source is where its name does not say it.
+
+    A background hides what other sources have classes for, so it becomes the rest.
+    """
+    meanings = {}
+    for name, names in own.items():
+        further = {each for other in own.values() for each in other if each not in BACKGROUNDS}.difference(names)
+        meanings[name] = {each: REST for each in names if each in BACKGROUNDS and further}
+    classes = dict.fromkeys(each for name, names in own.items() for each in names if each not in meanings[name])
+    return tuple(classes), meanings
 
 
 def _require_paths(sources: Mapping[str, SourceConfig], paths: Mapping[str, Path]) -> None:

@@ -4,14 +4,21 @@ Axes: H W rows and columns of the picture, H_new W_new of the crop.
 """
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from cgrseg.arrays import Image
+from cgrseg.classes import ClassTable
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.transforms import train_sample
+
+MOST_NAMED = 3
+"""Classes of a set that its name lists."""
+WHITE = 255
+"""What the mean colour of a set is made paler with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +34,36 @@ class Sample:
 
 
 def draw_samples(dataset: LabelledImages, config: DataConfig, count: int, seed: int) -> list[Sample]:
-    """Some pictures, drawn at random but shown in their order.
+    """Some pictures, drawn at random but shown in their order; of a mixture, as many of each source as can be.
 
     Raises:
         ImageError, DatasetError: one of them cannot be used; the message names the file.
     """
     rng = np.random.default_rng(seed)
-    places = np.sort(rng.choice(len(dataset), min(count, len(dataset)), replace=False))
+    places = sorted(_drawn(dataset, count, rng))
     return [_sample(dataset, config, int(place), np.random.default_rng((seed, int(place)))) for place in places]
+
+
+def _drawn(dataset: LabelledImages, count: int, rng: np.random.Generator) -> list[int]:
+    """Places of some pictures, from one source after the other."""
+    piles: dict[str, list[int]] = {}
+    for place in rng.permutation(len(dataset)).tolist():
+        piles.setdefault(dataset.pairs[place].source, []).append(place)
+    turns = [place for turn in zip_longest(*(piles[name] for name in sorted(piles))) for place in turn]
+    return [place for place in turns if place is not None][:count]
+
+
+def labels_shown(dataset: LabelledImages) -> ClassTable:
+    """The classes, and after them a name and a colour for each set of classes that labels stand for."""
+    names, colours = list(dataset.classes.names), list(dataset.classes.colours)
+    for labels in dataset.sets:
+        listed = [dataset.classes.names[label] for label in labels]
+        few = len(listed) <= MOST_NAMED
+        names.append(" or ".join(listed) if few else f"{' or '.join(listed[:2])} or {len(listed) - 2} more")
+        mixed = np.mean([dataset.classes.colours[label] for label in labels], axis=0)
+        red, green, blue = (int(value) for value in (mixed + WHITE) / 2)
+        colours.append((red, green, blue))
+    return ClassTable(tuple(names), tuple(colours))
 
 
 def _sample(dataset: LabelledImages, config: DataConfig, place: int, rng: np.random.Generator) -> Sample:
@@ -54,5 +83,5 @@ def areas(samples: list[Sample], dataset: LabelledImages) -> dict[str, float]:
     """The share of each class that occurs in the label maps of some samples, 0..1 of all their pixels."""
     counts = sum((np.bincount(sample.labels.ravel(), minlength=256) for sample in samples), np.zeros(256, np.int64))
     shares: Float64[np.ndarray, 256] = counts / counts.sum()
-    names = dataset.classes.names
+    names = labels_shown(dataset).names
     return {name: float(share) for name, share in zip(names, shares[: len(names)], strict=True) if share}

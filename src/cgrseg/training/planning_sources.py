@@ -15,8 +15,7 @@ from cgrseg.config import Kind
 from cgrseg.data.check import require_sound
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.datasets.folder import has_split
-from cgrseg.data.datasets.table import BACKGROUNDS
-from cgrseg.data.mixture import REST, source_names
+from cgrseg.data.mixture import shared_classes, source_names
 from cgrseg.recipes import override, parse_recipe
 from cgrseg.runtime import require_device
 from cgrseg.training.choices import CHOICES, Choice, Facts, choose_split
@@ -74,19 +73,6 @@ def names_held_out(dataset: LabelledImages, path: Path, show: Show | None = None
     if dataset.kind != "folder" or has_split(path, "val"):
         return ()
     return split_up(dataset, path, show).names
-
-
-def shared_classes(own: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], dict[str, dict[str, str]]]:
-    """The common classes of sources, and what a class of a source is where its name does not say it.
-
-    A background hides what other sources have classes for, so it becomes the rest.
-    """
-    meanings = {}
-    for name, names in own.items():
-        further = {each for other in own.values() for each in other if each not in BACKGROUNDS}.difference(names)
-        meanings[name] = {each: REST for each in names if each in BACKGROUNDS and further}
-    classes = dict.fromkeys(each for name, names in own.items() for each in names if each not in meanings[name])
-    return tuple(classes), meanings
 
 
 def shares_by_size(images: Mapping[str, int]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from cgrseg.data.check.value_rules import seen_values, value_findings
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.errors import DatasetError
 
-__all__ = ["ClassUse", "Finding", "Report", "Severity", "check_dataset", "require_sound"]
+__all__ = ["ClassUse", "Finding", "Report", "Severity", "check_dataset", "examined_report", "require_sound"]
 
 SAMPLE = 32
 """Pairs of a split that are looked at before a training run."""
@@ -50,6 +50,17 @@ def check_dataset(
     Raises:
         MissingExtra: the label files need a package that is not installed.
     """
+    return examined_report(kind, path, splits, merge, show)[0]
+
+
+def examined_report(
+    kind: Kind,
+    path: Path,
+    splits: Sequence[str] | None = None,
+    merge: Merge | None = None,
+    show: Show | None = None,
+) -> tuple[Report, tuple[Examined, ...]]:
+    """What `check_dataset` gives, and the facts about each pair that it rests on."""
     names, notes = (splits, []) if splits is not None else splits_to_check(kind, path)
     opened = {split: open_split(kind, path, split, merge) for split in names}
     findings = [finding for _, found in opened.values() for finding in found]
@@ -61,7 +72,7 @@ def check_dataset(
         pairs += examine(dataset, range(len(dataset)), (lambda n, done=done: show(done + n, total)) if show else None)
     pictures = {split: len(dataset) for split, dataset in datasets.items()}
     if not datasets:
-        return Report(kind, path, pictures, by_severity(findings), ())
+        return Report(kind, path, pictures, by_severity(findings), ()), ()
     first = next(iter(datasets.values()))
     findings += differing_classes({split: dataset.classes for split, dataset in datasets.items()}, path)
     findings += _file_findings(first, pairs, path)
@@ -69,7 +80,7 @@ def check_dataset(
     findings += class_findings(first, pairs, uses, path)
     findings += leaks(pairs, path, is_published=kind != "folder")
     findings += [finding for dataset in datasets.values() for finding in _part(dataset)]
-    return Report(kind, path, pictures, by_severity(findings), uses)
+    return Report(kind, path, pictures, by_severity(findings), uses), tuple(pairs)
 
 
 def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Path) -> list[Finding]:
