@@ -72,3 +72,14 @@ def imagenet_s0(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("imagenet") / "efficientformerv2_s0.safetensors"
     save_file(timm_weights("s0"), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def imagenet_lite(tmp_path_factory) -> Path:
+    """A file like that of the package with EfficientNet-Lite2, its numbers made by the rule of the reference values."""
+    import torch
+    from reference import lite_weights
+
+    path = tmp_path_factory.mktemp("imagenet") / "efficientnet-lite2.pth"
+    torch.save(lite_weights(), path)
+    return path

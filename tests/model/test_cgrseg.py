@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,10 +24,13 @@ def lively(config: ModelConfig, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
-@pytest.mark.parametrize("position", ["offsets", "official"])
+CONFIGS = [TINY, replace(TINY, position="official"), ModelConfig(size="lite", classes=3)]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=["offsets", "official", "lite"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 70), (33, 64), (40, 40), (97, 31), (128, 160)])
-def test_any_size_gives_logits_of_an_eighth_of_it_rounded_up(size, position):
-    model = lively(ModelConfig(size="s0", classes=3, position=position))
+def test_any_size_gives_logits_of_an_eighth_of_it_rounded_up(size, config):
+    model = lively(config)
 
     with torch.inference_mode():
         logits = model(normal_image(2, 3, *size))
@@ -35,8 +39,8 @@ def test_any_size_gives_logits_of_an_eighth_of_it_rounded_up(size, position):
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize(("size", "millions"), [("t", 9.36), ("b", 19.11), ("l", 35.68)])
-def test_the_sizes_have_the_parameters_of_the_paper(size, millions):
+@pytest.mark.parametrize(("size", "millions"), [("t", 9.36), ("b", 19.11), ("l", 35.68), ("lite", 10.67)])
+def test_the_sizes_have_the_parameters_that_the_table_of_sizes_tells(size, millions):
     with torch.device("meta"):
         model = build_model(ModelConfig(size=size, classes=150))
 
@@ -53,8 +57,9 @@ def test_pictures_of_a_batch_do_not_mix():
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
-def test_padding_is_what_the_caller_would_have_padded():
-    model, image = lively(TINY), normal_image(1, 3, 50, 70)
+@pytest.mark.parametrize("config", [TINY, ModelConfig(size="lite", classes=3)], ids=["s0", "lite"])
+def test_padding_is_what_the_caller_would_have_padded(config):
+    model, image = lively(config), normal_image(1, 3, 50, 70)
 
     with torch.inference_mode():
         padded = model(nn.functional.pad(image, (0, 26, 0, 14)))[..., :7, :9]
