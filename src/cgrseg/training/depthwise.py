@@ -16,6 +16,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 LARGE, SMALL = 5, 3
+"""Sides of the kernels."""
+INPUT, KERNEL = 0, 1
+"""Places of the gradients that PyTorch's backward pass gives."""
 
 
 class _Depthwise(torch.autograd.Function):
@@ -38,7 +41,7 @@ class _Depthwise(torch.autograd.Function):
         stride, padding = ctx.stride, ctx.padding  # type: ignore[attr-defined]
         of_input = None
         if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
-            of_input = _gradients(gradients[0], x, weight, stride, padding, (True, False))[0]
+            of_input = _gradient(INPUT, gradients[0], x, weight, stride, padding)
         return of_input, kernel_gradient(x, gradients[0], stride, padding), None, None
 
 
@@ -54,19 +57,17 @@ def kernel_gradient(
         parts = []
         for left in (0, SMALL):
             part = padded[:, :, top : top + rows, left : left + columns].contiguous()
-            parts.append(_gradients(gradient, part, kernel, stride, 0, (False, True))[1])
+            parts.append(_gradient(KERNEL, gradient, part, kernel, stride, 0))
         halves.append(torch.cat(parts, 3))
     return torch.cat(halves, 2)[:, :, :LARGE, :LARGE]
 
 
-def _gradients(
-    gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, wanted: tuple[bool, bool]
-) -> tuple[Tensor, Tensor]:
-    """Of input and kernel, as PyTorch works them out."""
-    of_input, of_weight, _ = torch.ops.aten.convolution_backward(
-        *(gradient, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], len(weight)), [*wanted, False]
-    )
-    return of_input, of_weight
+def _gradient(of: int, gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """The gradient of the input or of the kernel, as PyTorch computes it."""
+    wanted = [of == INPUT, of == KERNEL, False]
+    return torch.ops.aten.convolution_backward(
+        *(gradient, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], len(weight)), wanted
+    )[of]
 
 
 class QuickDepthwise(nn.Conv2d):
