@@ -55,6 +55,23 @@ def test_a_preset_sets_what_the_recipe_leaves_open():
     assert (model.layer_scale, model.rcm_scale) == (0.1, 0.5)
 
 
+def test_a_preset_leaves_out_what_says_nothing_to_a_network_without_attention():
+    recipe = recipe_of("model: {preset: from_scratch}", "model.size=lite")
+
+    assert recipe.model == ModelConfig(size="lite", rcm_scale=0.1)
+
+
+@pytest.mark.parametrize(
+    "setting", ["position: official", "trained_px: 224", "talk_bias: mean", "layer_scale: 0.1", "drop_path: 0.0"]
+)
+def test_settings_of_attention_are_refused_where_there_is_none(setting):
+    name, _, value = setting.partition(": ")
+
+    with pytest.raises(RecipeError, match=rf"model: {name}: '?{value}'? says nothing to size lite, which has neither"):
+        recipe_of(f"model: {{size: lite, {setting}}}")
+    assert recipe_of(f"model: {{size: s0, {setting}}}").model.size == "s0"
+
+
 def test_a_start_can_be_taken_out_or_replaced_by_an_override():
     text = "start: {backbone: owner/name.tag, attention_tables: zero}"
 
@@ -80,7 +97,7 @@ def test_overrides_win_over_the_file():
         ("train: {steps: 1.5}", "train: steps: 1.5 is not a whole number"),
         ("train: {steps: true}", "train: steps: True is not a whole number"),
         ("train: {lr: fast}", "train: lr: 'fast' is not a number"),
-        ("model: {size: x}", "model: size: 'x' is not one of 's0', 't', 'b', 'l'"),
+        ("model: {size: x}", "model: size: 'x' is not one of 's0', 't', 'b', 'l', 'lite'"),
         ("model: {preset: tiny}", "preset: 'tiny' is not one of paper, from_scratch"),
         ("data: {flip: yes}", "data: flip: True is not a number"),
         ("data: {merge: [a]}", r"data: merge: \['a'\] is not a mapping"),
@@ -93,6 +110,7 @@ def test_overrides_win_over_the_file():
         ("data: {crops_px: []}", r"data: crops_px: \[\] has 0 entries where some are needed"),
         ("data: {crops_px: 64}", "data: crops_px: 64 is not a list"),
         ("train: {steps: 0}", "train: steps: 0 is out of range; it is at least 1"),
+        ("train: {freeze_stages: 8}", "train: freeze_stages: 8 is out of range; it is 0 to 7"),
         ("train: {ema: 1.5}", "train: ema: 1.5 is out of range; it is 0 to 1"),
         ("train: {lr: .nan}", "train: lr: nan is out of range"),
         ("data: {crops_px: [[0, 32]]}", "data: crops_px: 0 is out of range; it is at least 1"),

@@ -63,6 +63,31 @@ def test_matrices_decay_and_nothing_else_does(model):
     assert still < groups[1, 0]
 
 
+@pytest.mark.parametrize("groups", ["paper", "matrices"])
+def test_the_backbone_learns_at_its_factor_of_what_the_groups_give_it(groups):
+    network = build_model(ModelConfig(size="lite", classes=3))
+    network.backbone.stem.requires_grad_(requires_grad=False)
+    plain, slow = (
+        {
+            id(parameter): (group["factor"], group["weight_decay"])
+            for group in parameter_groups(network, TrainConfig(groups=groups, backbone_lr_factor=factor))
+            for parameter in group["params"]
+        }
+        for factor in (1.0, 0.25)
+    )
+
+    ratios = {"backbone": set(), "decoder": set()}
+    for name, parameter in network.named_parameters():
+        if name.startswith("backbone.stem."):
+            assert id(parameter) not in slow
+            continue
+        (before, decay), (after, same_decay) = plain[id(parameter)], slow[id(parameter)]
+        ratios["backbone" if name.startswith("backbone.") else "decoder"].add(after / before)
+        assert decay == same_decay
+
+    assert ratios == {"backbone": {0.25}, "decoder": {1.0}}
+
+
 @pytest.mark.parametrize(
     ("step", "factor"),
     [

@@ -11,11 +11,13 @@ import torch
 from PIL import Image
 
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, StartConfig, TrainConfig
-from cgrseg.errors import CheckpointError, TrainingError
+from cgrseg.errors import CheckpointError, RecipeError, TrainingError
+from cgrseg.model import build_model
 from cgrseg.recipes import read_recipe
 from cgrseg.training import train
 from cgrseg.training.log import Started
-from cgrseg.weights import load_weights, read_info
+from cgrseg.training.start import freeze_first
+from cgrseg.weights import fill_backbone, load_weights, read_backbone, read_info
 
 RECIPE = Recipe(
     model=ModelConfig(size="s0", trained_px=224),
@@ -137,3 +139,47 @@ def test_weights_of_a_whole_network_win_and_it_is_said(run, recipe, pictures, tm
     assert torch.equal(
         load_weights(best)[0].state_dict()[SCALE], load_weights(run / "last.safetensors")[0].state_dict()[SCALE]
     )
+
+
+def lite(imagenet_lite, **settings: float) -> Recipe:
+    """A run of two steps from a backbone of size lite."""
+    steps = {"steps": 2, "eval_every": 2, "lr": 1e-2, **settings}
+    start = StartConfig(backbone=str(imagenet_lite))
+    return replace(RECIPE, model=ModelConfig(size="lite"), start=start, train=replace(RECIPE.train, **steps))
+
+
+@pytest.mark.slow
+def test_frozen_stages_keep_weights_and_statistics_while_the_others_learn(pictures, tmp_path, imagenet_lite):
+    before = build_model(ModelConfig(size="lite")).backbone
+    fill_backbone(before, read_backbone(imagenet_lite), "resampled")
+
+    train(lite(imagenet_lite, freeze_stages=2), pictures, tmp_path / "run")
+
+    after = load_weights(tmp_path / "run/last.safetensors")[0].backbone.state_dict()
+    moved = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after[name])}
+    assert moved == {name for name in after if not name.startswith(("stem.", "stages.0.", "stages.1."))}
+
+
+def test_random_weights_are_not_frozen():
+    recipe = replace(RECIPE, model=ModelConfig(size="lite"), train=replace(RECIPE.train, freeze_stages=2))
+
+    with pytest.raises(RecipeError, match=r"train.freeze_stages=2 would keep random weights; start from weights"):
+        freeze_first(build_model(recipe.model), recipe, init=None)
+
+
+def test_more_stages_than_there_are_cannot_be_frozen(recipe):
+    asked = replace(recipe, train=replace(recipe.train, freeze_stages=5))
+
+    with pytest.raises(RecipeError, match=r"train.freeze_stages is 5, but the backbone of size s0 has 4 stages"):
+        freeze_first(build_model(asked.model), asked, init=None)
+
+
+def test_freezing_stages_of_the_papers_backbone_takes_the_embeddings_between_them_along(recipe):
+    asked = replace(recipe, train=replace(recipe.train, freeze_stages=2))
+    network = build_model(asked.model)
+
+    freeze_first(network, asked, init=None)
+
+    frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    parts = tuple(f"backbone.{part}." for part in ("stem", "stages.0", "stages.1", "embeddings.0"))
+    assert frozen == {name for name, _ in network.named_parameters() if name.startswith(parts)}
