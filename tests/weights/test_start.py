@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from importlib import util
 
 import pytest
 import torch
@@ -12,9 +13,11 @@ from cgrseg.config import ModelConfig, StartConfig
 from cgrseg.errors import CheckpointError
 from cgrseg.model import build_model
 from cgrseg.weights import find_weights, start_backbone
+from cgrseg.weights.efficientnet import PACKAGE
 from cgrseg.weights.start import find_backbone
 
 CONFIG = ModelConfig(size="s0", classes=3, trained_px=224)
+LITE = ModelConfig(size="lite", classes=3)
 HUB = "timm/efficientformerv2_s0.snap_dist_in1k"
 
 
@@ -29,6 +32,13 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     return tmp_path / "hub"
+
+
+@pytest.fixture
+def without_package(monkeypatch):
+    """As if the extra `imagenet` were not installed."""
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == PACKAGE else find(name, *rest))
 
 
 def put(cache, file, published: str):
@@ -70,6 +80,41 @@ def test_a_blob_that_is_a_link_itself_is_compared_by_the_name_that_the_cache_gav
 def test_without_a_network_the_error_says_what_to_do(cache):
     with pytest.raises(CheckpointError, match=r"out of reach; where there is no network, download model.sa.*copy it"):
         find_backbone(HUB)
+
+
+def test_imagenet_is_the_installed_package_for_size_lite(cache):
+    pytest.importorskip(PACKAGE, reason="needs the extra [imagenet]")
+
+    done = start_backbone(build_model(LITE), LITE, StartConfig(backbone="imagenet"))
+
+    assert done.backbone == "imagenet"
+    assert done.sha256.startswith("9656183e")  # the name of its file says so, too
+
+
+def test_imagenet_is_the_hubs_backbone_for_the_other_sizes(cache, imagenet_s0, digest):
+    put(cache, imagenet_s0, digest)
+
+    assert start_backbone(build_model(CONFIG), CONFIG, StartConfig(backbone="imagenet")).sha256 == digest
+
+
+@pytest.mark.parametrize(
+    ("size", "repository", "advice"),
+    [
+        ("lite", "timm/tf_efficientnet_lite2.in1k", "pip install 'cgrseg[imagenet]' brings it; where"),
+        ("t", "timm/efficientformerv2_s1.snap_dist_in1k", "where"),
+    ],
+)
+def test_imagenet_without_package_and_network_is_one_sentence_with_the_ways_out(
+    size, repository, advice, cache, without_package
+):
+    with pytest.raises(CheckpointError) as caught:
+        find_backbone("imagenet", size)
+
+    assert str(caught.value) == (
+        f"{repository} is no local file, and model.safetensors of the hub repository of that name is not in the hub's "
+        f"cache, and the hub is out of reach; {advice} there is no network, download model.safetensors elsewhere, copy "
+        "it and add --set start.backbone=its/path, or --set start.backbone= to start at random"
+    )
 
 
 def test_a_hub_id_that_cannot_be_one_is_named_with_the_reason(cache):
@@ -124,6 +169,15 @@ def test_a_backbone_of_another_size_says_which_and_what_to_do(imagenet_s0):
         f"{imagenet_s0} is an EfficientFormerV2-S0, the backbone of size s0, but model.size is t; choose "
         "--set model.size=s0 or start from an EfficientFormerV2-S1 such as timm/efficientformerv2_s1.snap_dist_in1k"
     )
+
+
+def test_a_backbone_of_another_family_says_which_and_what_to_do(imagenet_s0, imagenet_lite):
+    for config, file, sentence in (
+        (LITE, imagenet_s0, "size s0, but model.size is lite; .* an EfficientNet-Lite2 such as timm/tf_efficientnet_l"),
+        (CONFIG, imagenet_lite, "is an EfficientNet-Lite2, the backbone of size lite, but model.size is s0; choose"),
+    ):
+        with pytest.raises(CheckpointError, match=sentence):
+            start_backbone(build_model(config), config, StartConfig(backbone=str(file)))
 
 
 def test_no_backbone_leaves_the_random_start():

