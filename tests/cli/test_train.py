@@ -48,6 +48,17 @@ def test_a_run_from_a_backbone_says_which_file_it_was(run, recipe, labelled, tmp
     assert f"SHA-256 {digest}), attention tables resampled" in "".join(trained.err.split("\n"))
 
 
+@pytest.mark.slow
+def test_a_backbone_without_attention_is_not_said_to_have_tables(run, recipe, labelled, tmp_path, imagenet_lite):
+    start = ("--set", f"start.backbone={imagenet_lite}", "--set", "model.size=lite")
+
+    trained = run("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run", *start)
+
+    assert trained.code == 0
+    assert "backbone from" in trained.err
+    assert "attention" not in trained.err
+
+
 def test_a_backbone_of_another_size_stops_the_run_before_it_leaves_a_folder(
     run, recipe, labelled, tmp_path, imagenet_s0
 ):

@@ -5,6 +5,7 @@ import time
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from cgrseg.cli.progress import live, say
+from cgrseg.config import WITHOUT_ATTENTION
 from cgrseg.training.log import Event, Scored, Scoring, Started, Stepped, Stopped, Warned
 
 SECONDS_BETWEEN_LINES = 30
@@ -56,7 +57,8 @@ class TrainingDisplay:
         say(f"{pictures}, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
         if event.start.backbone:
             file = f"{event.start.backbone} (SHA-256 {event.start.sha256})"
-            say(f"backbone from {file}, attention tables {event.start.attention_tables}", is_error=True)
+            tables = f", attention tables {event.start.attention_tables}"
+            say(f"backbone from {file}{'' if event.size in WITHOUT_ATTENTION else tables}", is_error=True)
         if event.drawn_anew:
             say(f"no weights to start from for {', '.join(event.drawn_anew)}: drawn anew", is_error=True)
 

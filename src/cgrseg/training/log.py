@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cgrseg.config import StartConfig, TrainConfig
+from cgrseg.config import ModelSize, StartConfig, TrainConfig
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.evaluation import Evaluation
 from cgrseg.files import replacing
@@ -28,6 +28,8 @@ class Started:
 
     step: int
     steps: int
+    size: ModelSize
+    """Of the network."""
     pictures: int
     classes: tuple[str, ...]
     drawn_anew: tuple[str, ...] = ()

@@ -191,6 +191,7 @@ def _started(
     return Started(
         step=state.progress.step,
         steps=recipe.train.steps,
+        size=recipe.model.size,
         pictures=len(pictures),
         classes=pictures.classes.names,
         drawn_anew=drawn_anew,
