@@ -14,13 +14,13 @@ from cgrseg.classes import published
 from cgrseg.cli import commands
 from cgrseg.deviations import PUBLISHED, compare_with_published
 from cgrseg.inspecting import complexity
-from cgrseg.weights.backbone import VERSIONS
+from cgrseg.weights.backbone import BACKBONES
 
 ROOT = Path(__file__).parents[1]
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+RECIPES = [file for file in sorted((ROOT / "recipes").glob("*.yaml")) if "\nsources:" not in file.read_text("utf-8")]
+"""Those of one data set."""
 PAGE = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
 TINY = (
-    "model.size=s0",
     "data.fit_px=[48, 96]",
     "data.crops_px=[[32, 64]]",
     "data.workers=0",
@@ -77,7 +77,7 @@ def test_the_page_lists_the_recipe_with_its_numbers(file):
 
     _, size, _, schedule, crop, expected, estimated = row_of(file)
 
-    assert size == recipe.model.size.upper()
+    assert size == recipe.model.size.capitalize()
     assert schedule == f"{recipe.train.steps:,} x {recipe.train.batch_size}"
     assert crop == ", ".join(f"{height} x {width}" for height, width in recipe.data.crops_px)
     assert re.findall(r"\d+\.\d", expected) == scores
@@ -88,8 +88,8 @@ def test_the_page_lists_the_recipe_with_its_numbers(file):
 def test_a_recipe_of_a_published_run_starts_from_the_backbone_of_its_size(file):
     recipe = cgrseg.read_recipe(file)
 
-    version = VERSIONS[recipe.model.size].lower()
-    assert recipe.start.backbone == f"timm/efficientformerv2_{version}.snap_dist_in1k"
+    family, version = BACKBONES[recipe.model.size].lower().split("-")
+    assert recipe.start.backbone == f"timm/{family}_{version}.snap_dist_in1k"
     assert recipe.start.attention_tables == "zero"
 
 
@@ -103,9 +103,13 @@ def test_a_recipe_of_a_published_run_differs_from_it_only_where_pictures_are_not
 
 @pytest.mark.slow
 @every_recipe
-def test_two_steps_of_the_recipe_give_weights(file, tmp_path, imagenet_s0):
-    start = () if file not in PUBLISHED_RUNS else (f"start.backbone={imagenet_s0}",)
-    recipe = cgrseg.read_recipe(file, (*TINY, *start))
+def test_two_steps_of_the_recipe_give_weights(file, tmp_path, imagenet_s0, imagenet_lite):
+    shipped = cgrseg.read_recipe(file)
+    is_lite = shipped.model.size == "lite"
+    network = ("model.size=lite" if is_lite else "model.size=s0",)
+    if shipped.start.backbone is not None:
+        network += (f"start.backbone={imagenet_lite if is_lite else imagenet_s0}",)
+    recipe = cgrseg.read_recipe(file, (*TINY, *network))
     data = tmp_path / "data"
     data.mkdir()
     DRAW[recipe.data.kind](data)
