@@ -91,8 +91,12 @@ class QuickDepthwise(nn.Conv2d):
 def quicken_depthwise(module: nn.Module) -> None:
     """Replace the 5x5 depthwise convolutions below `module`; their weights and names stay."""
     for name, child in module.named_children():
-        is_large = isinstance(child, nn.Conv2d) and child.kernel_size == (LARGE, LARGE) and child.bias is None
-        if is_large and child.groups == child.in_channels == child.out_channels:
+        if isinstance(child, nn.Conv2d) and _is_large_depthwise(child):
             module.add_module(name, QuickDepthwise(child))
         else:
             quicken_depthwise(child)
+
+
+def _is_large_depthwise(conv: nn.Conv2d) -> bool:
+    is_depthwise = conv.groups == conv.in_channels == conv.out_channels
+    return is_depthwise and conv.kernel_size == (LARGE, LARGE) and conv.bias is None

@@ -49,7 +49,7 @@ def freeze_first(network: CGRSeg, recipe: Recipe, *, init: str | Path | None) ->
     count = recipe.train.freeze_stages
     if not count:
         return
-    stages = len(network.backbone.get_submodule("stages"))
+    stages = len(list(network.backbone.get_submodule("stages").children()))
     if count > stages:
         raise RecipeError(
             f"train.freeze_stages is {count}, but the backbone of size {recipe.model.size} has {stages} stages"
