@@ -177,15 +177,15 @@ def test_no_weights_and_no_picture_are_mistakes(tmp_path):
 def test_a_whole_benchmark_becomes_json(photo):
     config = BenchmarkConfig(engines=("torch",), against=("plain",), image=photo, size=(64, 96), classes=5, repeats=2)
 
-    result = benchmark("cgrseg-s0", config)
+    result = benchmark("cgrseg-lite", config)
 
     tree = json.loads(json.dumps(result.as_tree()))
     own, plain = tree["contenders"]
-    assert [own["name"], plain["name"]] == ["cgrseg-s0", "plain"]
-    assert own["design"] == plain["design"] == "CGRSeg-S0"
+    assert [own["name"], plain["name"]] == ["cgrseg-lite", "plain"]
+    assert own["design"] == plain["design"] == "CGRSeg-Lite"
     assert own["input"] == plain["input"] == [512, 768]
     assert own["complexity"]["parameters"] == sum(
-        parameter.numel() for parameter in cgrseg.build_model(cgrseg.ModelConfig(size="s0", classes=5)).parameters()
+        parameter.numel() for parameter in cgrseg.build_model(cgrseg.ModelConfig(size="lite", classes=5)).parameters()
     )
     assert own["floor_ms"] == pytest.approx(1000 * own["complexity"]["macs"] / tree["fp32_macs_per_s"], rel=1e-3)
     assert list(own["stages"]) == list(STAGES)

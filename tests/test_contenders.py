@@ -14,6 +14,7 @@ from cgrseg.peers import Plain
 from cgrseg.prediction import Segmenter
 
 S0 = Entry(name="cgrseg-s0", engine="torch", threads=1, classes=5)
+LITE = Entry(name="cgrseg-lite", engine="torch", threads=1, classes=5)
 MIB = 1 << 20
 
 
@@ -41,13 +42,14 @@ def test_a_quantized_file_is_told_from_a_whole_one():
     assert Own(Segmenter(small, colour_info())).precision == "int8"
 
 
-def test_a_network_without_weights_is_the_same_in_every_process():
+@pytest.mark.parametrize(("entry", "design"), [(S0, "CGRSeg-S0"), (LITE, "CGRSeg-Lite")], ids=["s0", "lite"])
+def test_a_network_without_weights_is_the_same_in_every_process(entry, design):
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
-    one, two = (S0.open() for _ in range(2))
+    one, two = (entry.open() for _ in range(2))
 
     assert one.info.model.classes == 5
-    assert one.design == "CGRSeg-S0"
+    assert one.design == design
     assert one.engine == "torch"
     assert (one.network(one.prepare(image)) == two.network(two.prepare(image))).all()
 

@@ -1,11 +1,12 @@
 """The comparison with what was published."""
 
 from dataclasses import fields
+from typing import get_args
 
 import pytest
 
-from cgrseg.config import Recipe
-from cgrseg.deviations import ALWAYS, DROP_PATH, INDIFFERENT, PUBLISHED, REMARKS, compare_with_published
+from cgrseg.config import ModelSize, Recipe
+from cgrseg.deviations import ALWAYS, DROP_PATH, INDIFFERENT, OTHER_NETWORKS, PUBLISHED, REMARKS, compare_with_published
 from cgrseg.model.variants import DROP_PATHS
 from cgrseg.recipes import parse_recipe
 
@@ -55,7 +56,7 @@ def test_what_no_setting_can_change_is_always_told():
         ("train.class_weights=log", "train.class_weights: log instead of none"),
         ("inference.short_px=640", "inference.short_px: 640 instead of 512"),
         ("model.drop_path=0.1", "model.drop_path: 0.1 instead of 0"),
-        ("model.size=s0", "model.size: s0 instead of t, b or l"),
+        ("model.size=s0", "model.size: s0 instead of t, b or l; the paper has no network with this backbone"),
         ("data.kind=camvid", "data.kind: camvid instead of ade20k, cocostuff10k, pascalcontext59 or cityscapes; comp"),
     ],
 )
@@ -63,6 +64,21 @@ def test_each_other_setting_is_told_with_both_values(override, sentence):
     first, *_ = found(override)
 
     assert first.startswith(sentence)
+
+
+def test_of_a_network_without_attention_the_backbone_is_told_and_no_setting_of_attention():
+    lite = {"model": {"size": "lite"}, "start": {"backbone": "imagenet"}}
+
+    given, plain, helped = (
+        [str(deviation) for deviation in compare_with_published(parse_recipe(lite, "lite", overrides)).settings]
+        for overrides in (("data.kind=ade20k",), ("start.backbone=",), ("start.backbone=", "model.preset=from_scratch"))
+    )
+
+    (told,) = given
+    assert told.startswith("model.size: lite instead of t, b or l; its backbone is EfficientNet-Lite2, not the paper's")
+    assert plain[2].endswith("ImageNet-1k; without it choose --set model.preset=from_scratch")
+    assert helped[2].endswith("a backbone trained on ImageNet-1k")
+    assert helped[3:] == ["model.rcm_scale: 0.1 instead of 1e-06; a larger start lets a decoder learn sooner"]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +124,7 @@ def test_the_tables_name_settings_that_exist():
     assert known >= set(REMARKS)
     assert known >= INDIFFERENT
     assert not INDIFFERENT & set(REMARKS)
+    assert OTHER_NETWORKS.keys() | DROP_PATH.keys() == set(get_args(ModelSize))
 
 
 def test_the_drop_paths_are_those_of_the_sizes():

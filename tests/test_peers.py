@@ -45,6 +45,18 @@ def test_plain_labels_are_the_exact_ones_where_it_resizes_once():
     assert (plain.label(logits, (64, 128)) == label_map(logits, (64, 128))).all()
 
 
+def test_plain_of_a_network_without_attention_is_that_network(picture):
+    plain = open_peer("plain", ModelConfig(size="lite", classes=5), SMALL)
+
+    prepared, logits, labels = stages(plain, picture)
+
+    with torch.inference_mode():
+        expected = seeded(ModelConfig(size="lite", classes=5))(torch.from_numpy(prepared)[None])[0].numpy()
+    assert (logits == expected).all()
+    assert labels.shape == (48, 75)
+    assert plain.design == "CGRSeg-Lite"
+
+
 def test_plain_has_the_attention_bias_of_the_authors():
     plain = open_peer("plain", ModelConfig(size="s0", classes=5), SMALL)
 

@@ -147,7 +147,7 @@ def benchmark(
     """Measure weights: parameters, multiply-adds, time of each stage, memory.
 
     Args:
-        weights: one or several of what `load` takes, or `cgrseg-t`, `cgrseg-b`, `cgrseg-l`: networks of random weights.
+        weights: one or several of what `load` takes, or `cgrseg-t`, `-b`, `-l` or `-lite`: networks of random weights.
         config: what else is measured, and how.
         on_progress: called before each step with what it is, how many are done and how many there are.
 

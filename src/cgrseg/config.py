@@ -97,6 +97,12 @@ ATTENTION_ONLY = frozenset({"position", "trained_px", "talk_bias", "layer_scale"
 WITHOUT_ATTENTION: frozenset[ModelSize] = frozenset({"lite"})
 """Sizes whose backbone is such a one."""
 
+
+def idle_settings(size: object) -> frozenset[str]:
+    """Settings of `model` that say nothing to a network of this size."""
+    return ATTENTION_ONLY if size in WITHOUT_ATTENTION else frozenset()
+
+
 PRESETS = {
     "paper": {},
     "from_scratch": {"layer_scale": 0.1, "rcm_scale": 0.1, "talk_bias": "mean"},

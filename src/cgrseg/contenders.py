@@ -72,7 +72,7 @@ class Own:
 
     def __init__(self, segmenter: Segmenter) -> None:
         self.segmenter, self.info, self.engine = segmenter, segmenter.info, segmenter.engine.name
-        self.design = f"CGRSeg-{self.info.model.size.upper()}"
+        self.design = f"CGRSeg-{self.info.model.size.capitalize()}"
         self.precision = "int8" if INT8 in getattr(segmenter.engine, "metadata", {}) else "fp32"
 
     def build(self) -> nn.Module:

@@ -10,7 +10,17 @@ sets, and for Cityscapes, the published recipe is the paper's with mmsegmentatio
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from cgrseg.config import DataConfig, InferenceConfig, Kind, ModelConfig, ModelSize, Recipe, StartConfig, TrainConfig
+from cgrseg.config import (
+    DataConfig,
+    InferenceConfig,
+    Kind,
+    ModelConfig,
+    ModelSize,
+    Recipe,
+    StartConfig,
+    TrainConfig,
+    idle_settings,
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,12 @@ PUBLISHED: dict[Kind, tuple[str, Recipe]] = {
 
 DROP_PATH: dict[ModelSize, float] = {"t": 0.0, "b": 0.02, "l": 0.1}
 """The paper's sizes and their drop path."""
+
+OTHER_NETWORKS: dict[ModelSize, str] = {
+    "s0": "the paper has no network with this backbone",
+    "lite": "its backbone is EfficientNet-Lite2, not the paper's EfficientFormerV2, so the paper has no score for it",
+}
+"""What tells the other sizes from the paper's."""
 
 INDIFFERENT = frozenset(
     {
@@ -153,10 +169,18 @@ def compare_with_published(recipe: Recipe) -> Comparison:
         settings.append(Deviation("sources", ", ".join(recipe.sources), "one data set", "the mIoU cannot be compared"))
     for section in ("model", "start", "data", "train", "inference"):
         settings += _differences(section, getattr(recipe, section), getattr(published, section))
-    idle = (
-        "start.attention_tables" if recipe.start.backbone is None else "model.layer_scale"
-    )  # a file brings its scales
-    return Comparison(source, tuple(deviation for deviation in settings if deviation.about != idle), ALWAYS)
+    idle = _idle(recipe)
+    return Comparison(source, tuple(deviation for deviation in settings if deviation.about not in idle), ALWAYS)
+
+
+def _idle(recipe: Recipe) -> set[str]:
+    """Settings that say nothing to this recipe's network and start."""
+    idle = {f"model.{name}" for name in idle_settings(recipe.model.size)}
+    if idle or recipe.start.backbone is None:
+        idle.add("start.attention_tables")
+    if recipe.start.backbone is not None:
+        idle.add("model.layer_scale")  # the file brings its own
+    return idle
 
 
 def _choices(recipe: Recipe) -> list[Deviation]:
@@ -165,11 +189,13 @@ def _choices(recipe: Recipe) -> list[Deviation]:
     if recipe.data.kind not in PUBLISHED:
         found.append(Deviation("data.kind", recipe.data.kind, _listed(PUBLISHED), "compared as if it were ade20k"))
     if size not in DROP_PATH:
-        found.append(Deviation("model.size", size, _listed(DROP_PATH)))
+        found.append(Deviation("model.size", size, _listed(DROP_PATH), OTHER_NETWORKS[size]))
     if rate is not None and rate != DROP_PATH.get(size, 0.0):
         found.append(Deviation("model.drop_path", f"{rate:g}", f"{DROP_PATH.get(size, 0.0):g}"))
     if recipe.start.backbone is None:
-        remark = "" if recipe.model.layer_scale > MODEL.layer_scale else WITHOUT_BACKBONE
+        ours, theirs = recipe.model, MODEL
+        is_helped = ours.rcm_scale > theirs.rcm_scale if idle_settings(size) else ours.layer_scale > theirs.layer_scale
+        remark = "" if is_helped else WITHOUT_BACKBONE
         found.append(Deviation("start.backbone", "none (random weights, or those of --init)", IMAGENET, remark))
     return found
 

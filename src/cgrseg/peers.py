@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from cgrseg.arrays import Image, LabelMap, Size
 from cgrseg.classes import named
-from cgrseg.config import InferenceConfig, ModelConfig
+from cgrseg.config import WITHOUT_ATTENTION, InferenceConfig, ModelConfig
 from cgrseg.data.transforms import fit_size
 from cgrseg.errors import CGRSegError, MissingExtra
 from cgrseg.inference import prepare
@@ -61,13 +61,13 @@ def at_once() -> Iterator[None]:
 
 
 class Plain:
-    """The network with the authors' attention bias, and the label map as everybody computes it."""
+    """The network, its attention bias (if it has one) as the authors', and the label map as everybody computes it."""
 
     engine, precision = "torch", "fp32"
 
     def __init__(self, info: WeightsInfo) -> None:
         self.info, self.model = info, seeded(info.model)
-        self.design = f"CGRSeg-{info.model.size.upper()}"
+        self.design = f"CGRSeg-{info.model.size.capitalize()}"
 
     def build(self) -> nn.Module:
         return build_model(self.info.model)
@@ -131,7 +131,8 @@ def open_peer(name: str, model: ModelConfig, inference: InferenceConfig) -> Plai
     """
     if name not in PEERS:
         raise CGRSegError(f"no peer {name!r} to compare with; the peers are {', '.join(PEERS)}")
-    info = random_info(ModelConfig(size=model.size, classes=model.classes, position="official"), inference)
+    position = "offsets" if model.size in WITHOUT_ATTENTION else "official"
+    info = random_info(ModelConfig(size=model.size, classes=model.classes, position=position), inference)
     return Plain(info) if name == "plain" else SegFormer(info, SEGFORMERS[name])
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar
 
 import yaml
 
-from cgrseg.config import ATTENTION_ONLY, PRESETS, WITHOUT_ATTENTION, Merge, ModelConfig, Recipe, Within
+from cgrseg.config import PRESETS, Merge, ModelConfig, Recipe, Within, idle_settings
 from cgrseg.errors import RecipeError, reason
 
 if typing.TYPE_CHECKING:
@@ -103,11 +103,10 @@ def parse(kind: type[Settings], tree: object, where: str) -> Settings:
 
 def _refuse_attention(model: ModelConfig, where: str) -> None:
     """Refuse settings that say nothing to a backbone without attention."""
-    if model.size not in WITHOUT_ATTENTION:
-        return
+    idle = idle_settings(model.size)
     for entry in dataclasses.fields(model):
         value = getattr(model, entry.name)
-        if entry.name in ATTENTION_ONLY and value != entry.default:
+        if entry.name in idle and value != entry.default:
             raise RecipeError(
                 f"{where}: {entry.name}: {value!r} says nothing to size {model.size}, which has neither attention nor "
                 "LayerScale; leave it out"
@@ -123,7 +122,7 @@ def _with_preset(tree: dict, where: str) -> dict:
     preset = tree["preset"]
     if preset not in PRESETS:
         raise RecipeError(f"{where}: preset: {preset!r} is not one of {', '.join(PRESETS)}")
-    idle = ATTENTION_ONLY if tree.get("size") in WITHOUT_ATTENTION else frozenset[str]()
+    idle = idle_settings(tree.get("size"))
     chosen = {key: value for key, value in PRESETS[preset].items() if key not in idle}
     return chosen | {key: value for key, value in tree.items() if key != "preset"}
 

@@ -2,6 +2,11 @@ import json
 
 import yaml
 
+from cgrseg.classes import named
+from cgrseg.config import ModelConfig
+from cgrseg.model import build_model
+from cgrseg.weights import WeightsInfo, save_weights
+
 
 def test_info_says_what_the_file_holds(run, weights):
     result = run("info", weights)
@@ -20,6 +25,17 @@ def test_info_writes_the_same_as_json(run, weights, tmp_path):
     assert told["model"]["classes"] == 3
     assert told["classes"]["names"] == ["sky", "road", "car"]
     assert told["inference"] == {"short_px": 64, "long_px": 2048}
+
+
+def test_info_of_a_network_without_attention_tells_no_setting_of_attention(run, tmp_path):
+    config = ModelConfig(size="lite", classes=3)
+    file = tmp_path / "lite.safetensors"
+    save_weights(file, build_model(config), WeightsInfo(model=config, classes=named(("a", "b", "c"))))
+
+    told = yaml.safe_load(run("info", file).out)
+
+    assert told["model"] == {"size": "lite", "classes": 3, "batch_norm": "trained", "rcm_scale": 1e-6}
+    assert told["parameters"] == "10,649,932"
 
 
 def test_a_missing_file_names_the_bundled_weights(run):

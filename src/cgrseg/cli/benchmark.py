@@ -30,7 +30,7 @@ WIDTH = 100
 @click.option("--plot", "plot_file", type=options.FILE, help="Draw accuracy against time: .png, .svg or .pdf.")
 @click.pass_obj
 def benchmark(settings: dict, weights: tuple[str, ...], json_file: Path | None, plot_file: Path | None) -> None:
-    """Measure WEIGHTS. Time of each stage, memory, multiply-adds; cgrseg-t, -b and -l are networks without weights."""
+    """Measure WEIGHTS. Time of each stage, memory, multiply-adds; cgrseg-t, -b, -l, -lite are networks without any."""
     import cgrseg
     from cgrseg.plotting import plot_report, require_matplotlib
 

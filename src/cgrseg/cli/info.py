@@ -6,7 +6,7 @@ import click
 import yaml
 
 from cgrseg.cli import options
-from cgrseg.config import ModelConfig
+from cgrseg.config import ModelConfig, idle_settings
 from cgrseg.recipes import as_tree
 
 
@@ -36,11 +36,12 @@ def count_parameters(config: ModelConfig) -> int:
 
 def describe(report: dict) -> str:
     """The report for people: YAML, with what is long counted instead of listed."""
+    idle = idle_settings(report["model"]["size"])
     trained = {"steps": report["step"], "pictures": len(report["trained_on"]), "recipe": report["recipe"]}
     tree = {
         "weights": report["weights"],
         "parameters": f"{report['parameters']:,}",
-        "model": report["model"],
+        "model": {key: value for key, value in report["model"].items() if key not in idle},
         "inference": report["inference"],
         "classes": report["classes"]["names"],
         "scores": report["scores"],

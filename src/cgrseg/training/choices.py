@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from cgrseg.config import ATTENTION_ONLY, PRESETS, WITHOUT_ATTENTION, HoldOut, ModelSize, Recipe
+from cgrseg.config import PRESETS, WITHOUT_ATTENTION, HoldOut, ModelSize, Recipe, idle_settings
 from cgrseg.data.splitting import Split
 from cgrseg.recipes import as_option, as_tree
 from cgrseg.weights import WeightsInfo
@@ -130,7 +130,7 @@ def choose_start(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
     if not facts.no_imagenet:
         network = {"model.size": facts.size, "model.rcm_scale": RCM_SCALE, "start.backbone": "imagenet"}
         return Choice(network, "a backbone that knows ImageNet learns more from few pictures than any other start")
-    idle = ATTENTION_ONLY if facts.size in WITHOUT_ATTENTION else frozenset[str]()
+    idle = idle_settings(facts.size)
     preset = {f"model.{key}": value for key, value in PRESETS["from_scratch"].items() if key not in idle}
     lost = f"from scratch, which costs much (109 photos of scenes reached 24 % mIoU instead of 35): {facts.no_imagenet}"
     return Choice({"model.size": facts.size, **preset}, lost)
