@@ -90,6 +90,15 @@ def fill(key: str, shape: tuple[int, ...], strength: float = 1.0) -> np.ndarray:
     return values * np.float32(np.sqrt(2 / np.prod(shape[1:])) * 0.7)
 
 
+def fill_lite(model: nn.Module) -> nn.Module:
+    """A network of size lite with values by the rule, under our names, and logits that depend on the picture."""
+    for name, tensor in model.state_dict().items():
+        tensor.copy_(torch.from_numpy(fill(name, tuple(tensor.shape))))
+        if name.startswith("backbone.") and name.endswith("norm.weight"):
+            tensor.mul_(1.2)  # by the rule alone little of the picture is left after so many blocks
+    return model.eval()
+
+
 def normal_image(*shape: int) -> Tensor:
     """The input of that shape, (b, 3, H, W)."""
     return torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))

@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from colour_engine import ColourEngine, colour_info
 from PIL import Image
+from reference import fill_lite
 from starlette.testclient import TestClient
+from torch import nn
 
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig
@@ -80,13 +82,23 @@ def png(picture: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def save_tiny(path: Path, seed: int = 0) -> Path:
+def save_tiny(path: Path) -> Path:
     """A weights file of the smallest network, random, for three classes."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     config = ModelConfig(size="s0", classes=3, layer_scale=0.1, rcm_scale=0.1)
+    return save_for_three_classes(path, build_model(config), config)
+
+
+def save_lite(path: Path) -> Path:
+    """The same of size lite."""
+    config = ModelConfig(size="lite", classes=3)
+    return save_for_three_classes(path, fill_lite(build_model(config)), config)
+
+
+def save_for_three_classes(path: Path, model: nn.Module, config: ModelConfig) -> Path:
     inference = InferenceConfig(short_px=64, long_px=128)
     info = WeightsInfo(model=config, classes=named(("sky", "road", "car")), inference=inference)
-    save_weights(path, build_model(config).eval(), info)
+    save_weights(path, model.eval(), info)
     return path
 
 

@@ -5,16 +5,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from reference import fill_lite
 
 from cgrseg.classes import named
 from cgrseg.config import ModelConfig
 from cgrseg.model import build_model
 from cgrseg.weights import WeightsInfo, save_weights
 
+CLASSES = named(("a", "b", "c", "d", "e"))
 
-@pytest.fixture(scope="session", params=["sum", "mean"])
+
+@pytest.fixture(scope="session", params=["sum", "mean", "lite"])
 def small_weights(request, tmp_path_factory) -> Path:
-    """A weights file of the smallest network, its norms and tables far from where they start."""
+    """A weights file of the smallest network (its attention by sums or means) or of size lite, far from its start."""
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    if request.param == "lite":
+        config = ModelConfig(size="lite", classes=5)
+        save_weights(path, fill_lite(build_model(config)), WeightsInfo(model=config, classes=CLASSES))
+        return path
     torch.manual_seed(0)
     config = ModelConfig(size="s0", classes=5, layer_scale=0.1, rcm_scale=0.1, talk_bias=request.param)
     model = build_model(config)
@@ -23,8 +31,7 @@ def small_weights(request, tmp_path_factory) -> Path:
             tensor.uniform_(0.5, 1.5)
         elif name.endswith(("running_mean", "table", "bias")):
             tensor.normal_(std=0.1)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_weights(path, model, WeightsInfo(model=config, classes=named(("a", "b", "c", "d", "e"))))
+    save_weights(path, model, WeightsInfo(model=config, classes=CLASSES))
     return path
 
 

@@ -55,16 +55,19 @@ def test_a_program_of_pytorchs_exporter_needs_nothing_of_ours(small_weights, tmp
     write = "import sys, cgrseg; cgrseg.export(sys.argv[1], 'torch', __import__('pathlib').Path(sys.argv[2]))"
     run = (
         "import sys, torch, numpy; sys.modules['cgrseg'] = None; program = torch.export.load(sys.argv[1]).module();"
-        "numpy.save(sys.argv[3], program(torch.from_numpy(numpy.load(sys.argv[2]))).detach().numpy())"
+        "given = numpy.load(sys.argv[2]); run = lambda x: program(torch.from_numpy(x)).detach().numpy();"
+        "numpy.savez(sys.argv[3], **{name: run(given[name]) for name in given})"
     )
-    program, given, result = tmp_path / "small.pt2", tmp_path / "given.npy", tmp_path / "result.npy"
-    np.save(given, sizes[2])
+    program, given, result = tmp_path / "small.pt2", tmp_path / "given.npz", tmp_path / "result.npz"
+    pictures = {"one": sizes[2], "several": np.stack([sizes[2][0, :, :77, :91], sizes[2][0, :, -77:, -91:]])}
+    np.savez(given, **pictures)
 
     subprocess.run([sys.executable, "-W", "ignore", "-c", write, small_weights, program], check=True)
     subprocess.run([sys.executable, "-W", "ignore", "-c", run, program, given, result], check=True)
 
-    expected = as_read(cgrseg.load(small_weights), sizes[2])
-    np.testing.assert_allclose(np.load(result), expected, atol=1e-4 * np.abs(expected).max())
+    for name, images in pictures.items():
+        expected = as_read(cgrseg.load(small_weights), images)
+        np.testing.assert_allclose(np.load(result)[name], expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_the_torch_engine_folds_until_the_network_itself_is_asked_for(small_weights, sizes):

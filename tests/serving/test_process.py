@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
-from served import png, save_tiny, serving, wait_until
+from served import png, save_lite, save_tiny, serving, wait_until
 
 import cgrseg
 
@@ -78,10 +78,11 @@ def test_new_weights_take_the_place_of_the_old_as_a_whole(photo, tmp_path):
         served.process.send_signal(signal.SIGHUP)
         wait_until(lambda: any("tiny failed" in line for line in served.lines))
         kept = labels_of(served, photo)
-        save_tiny(file, seed=1)
+        save_lite(file)
         served.process.send_signal(signal.SIGHUP)
         wait_until(lambda: sum("tiny is ready" in line for line in served.lines) == 2)
 
+        assert json.loads(served.ask("GET", "/v1/models")[2])["models"][0]["size"] == "lite"
         assert kept == before
         assert labels_of(served, photo) == cgrseg.load(file)(photo).save(tmp_path).read_bytes() != before
 
