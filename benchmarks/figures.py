@@ -1,17 +1,20 @@
-"""The figures that this project promises, in one interleaved run: every engine beside the plain pipeline.
+"""The figures that this project promises, in one interleaved run: every engine beside the plain pipeline of size T.
 
-    OMP_NUM_THREADS=1 python benchmarks/figures.py [--repeats 15] [--json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/figures.py [--sizes t lite] [--weights FILE] [--classes 150] [--repeats 15]
+        [--large 8192] [--json FILE]
 
-A picture of 683 x 512, already decoded; CGRSeg-T for 150 classes with the reference weights of the tests (those that
-the authors' modules were run with); one thread. Each round gives each contender one pass:
+A picture of 683 x 512, already decoded; one thread. T has the reference weights of the tests (those that the authors'
+modules were run with), lite weights by the same rule; `--weights` puts trained ones in the place of those of its size.
+All have the same number of classes: those of the weights, or 150. Each round gives each contender one pass:
 
-    plain           benchmarks/plain.py
-    torch           folded, attention by blocks; label map by the fused kernel
+    plain           benchmarks/plain.py with size T, whatever the others are
+    torch           folded, attention (if any) by blocks; label map by the fused kernel
     onnx            the same network in ONNX Runtime
     openvino        in OpenVINO
     openvino int8   its convolutions in 8-bit integers, calibrated on parts of the photo; the rest in bf16 where it can
 
-then OpenVINO alone at 512 x 512 and 2048 x 1024, and with two threads where there are two cores.
+then OpenVINO alone, in floats and in INT8: 512 x 512 and 2048 x 1024 by turns, and memory, of the picture above and of
+one of 8192 x 8192 by windows, each in a process of its own (benchmarks/large.py; `--large 0` leaves that one out).
 """
 
 import argparse
@@ -21,7 +24,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -33,20 +35,31 @@ from torch.nn import functional as F
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
 
 import plain
-from reference import official_weights
+from large import in_own_process
+from reference import fill_lite, official_weights
 
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig
 from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise
-from cgrseg.inspecting import machine, matrix_rate
+from cgrseg.inspecting import complexity, machine, matrix_rate
 from cgrseg.labeling import label_map
 from cgrseg.model import CGRSeg, attention, build_model
 from cgrseg.quantization import quantize
 from cgrseg.runtime import Engine, graph_of, open_engine
 from cgrseg.runtime.openvino import INT8, PLACE, OpenVINOEngine
+from cgrseg.weights import open_weights
 from cgrseg.weights.official import official_name
 
 PICTURE = (512, 683)
+SIZES = ("t", "lite")
+CLASSES = 150
+"""Of ADE20K, and of the reference weights."""
+PLAIN = "plain t"
+WARM_UP = 2
+"""Rounds that are not counted."""
+WINDOW = 1024
+"""Side of what the network sees at a time of a picture that is too large."""
+CORES = len(os.sched_getaffinity(0))
 
 
 @dataclass
@@ -58,17 +71,53 @@ class Times:
     total: list[float] = field(default_factory=list)
 
 
-def reference_model(position: str) -> CGRSeg:
-    """CGRSeg-T with the reference weights."""
-    model = build_model(ModelConfig(size="t", classes=150, position=position))
-    tensors = official_weights("t")
-    state = model.state_dict()
-    model.load_state_dict({name: tensors[official_name(name)].reshape(state[name].shape) for name in state})
+@dataclass(frozen=True)
+class Network:
+    """One size with its weights, on every engine."""
+
+    size: str
+    weights: str
+    """Where they are from, and their number of classes."""
+    model: CGRSeg
+    engines: dict[str, Engine]
+    files: dict[str, Path]
+    """Its graphs for OpenVINO, in floats and in INT8."""
+    macs: int
+    """Multiply-adds for the picture."""
+
+
+def reference_model(size: str, classes: int, position: str = "offsets") -> CGRSeg:
+    """A network with weights by the rule of the reference values; those of T are the stored ones."""
+    if size == "lite":
+        return fill_lite(build_model(ModelConfig(size="lite", classes=classes)))
+    model = build_model(ModelConfig(size="t", classes=classes, position=position))
+    tensors, state = official_weights("t"), model.state_dict()
+    for name, own in state.items():
+        given = tensors[official_name(name)]
+        state[name] = (given[:classes] if name.startswith("head.classifier.") else given).reshape(own.shape)
+    model.load_state_dict(state)
     return model.eval()
 
 
-def quantized(model: CGRSeg, image: np.ndarray, folder: Path) -> Engine:
-    """The network with its convolutions in INT8."""
+def open_network(size: str, classes: int, trained: Path | None, image: np.ndarray, folder: Path) -> Network:
+    """A size on every engine."""
+    model = reference_model(size, classes) if trained is None else open_weights(trained)[0]
+    engines = {name: open_engine(model, engine=name, threads=1) for name in ("torch", "onnx", "openvino")}
+    files = {"openvino": graph_of(model), "openvino int8": quantized(model, image, folder / f"{size}-int8.xml")}
+    engines["openvino int8"] = OpenVINOEngine(files["openvino int8"], threads=1)
+    macs = macs_of(size, model.head.classifier.out_channels)
+    weights = f"{'reference' if trained is None else trained.name}, {model.head.classifier.out_channels} classes"
+    return Network(size, weights, model, engines, files, macs)
+
+
+def macs_of(size: str, classes: int) -> int:
+    """Multiply-adds for the picture, padded as networks pad it."""
+    padded = (PICTURE[0], -(-PICTURE[1] // 32) * 32)
+    return complexity(lambda: build_model(ModelConfig(size=size, classes=classes)), padded).macs
+
+
+def quantized(model: CGRSeg, image: np.ndarray, path: Path) -> Path:
+    """The network with its convolutions in INT8, as a file."""
     import openvino
 
     sides = [(256, 320), (400, 512), (512, 683), (320, 448)]
@@ -76,8 +125,8 @@ def quantized(model: CGRSeg, image: np.ndarray, folder: Path) -> Engine:
     graph = quantize(graph_of(model), [prepared(part) for part in parts])
     graph.set_rt_info("{}", [PLACE, INT8])
     graph.set_rt_info("cgrseg", [PLACE, "format"])
-    openvino.save_model(graph, folder / "int8.xml", compress_to_fp16=False)
-    return OpenVINOEngine(folder / "int8.xml", threads=1)
+    openvino.save_model(graph, path, compress_to_fp16=False)
+    return path
 
 
 def prepared(image: np.ndarray) -> np.ndarray:
@@ -119,102 +168,124 @@ def exact_labels(model: CGRSeg, image: np.ndarray) -> np.ndarray:
     return full.argmax(0).numpy()
 
 
-def median_ms(work: Callable[[], object], repeats: int) -> float:
-    """Of some runs, after one that is not counted."""
-    work()
-    spent = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        spent.append(1000 * (time.perf_counter() - start))
-    return statistics.median(spent)
+def take_rounds(official: CGRSeg, networks: list[Network], image: np.ndarray, repeats: int) -> dict:
+    """Passes of all contenders by turns, every second round backwards, and matrix products in between."""
+    contenders = {f"{own.size} {name}": (own, engine) for own in networks for name, engine in own.engines.items()}
+    rates, labels = [], {}
+    for number in range(WARM_UP + repeats):
+        if number in (0, WARM_UP):
+            times = {name: Times() for name in (PLAIN, *contenders)}
+        for name in times if number % 2 == 0 else reversed(times):
+            if name == PLAIN:
+                plain_pass(official, image, times[name])
+            else:
+                labels[name] = one_pass(contenders[name][1], image, times[name])
+        rates.append(matrix_rate(2))
+    exact = {own.size: exact_labels(own.model, image) for own in networks}
+    rows = {PLAIN: row(times[PLAIN], times[PLAIN], macs_of("t", official.head.classifier.out_channels) / max(rates))}
+    for name, (own, _) in contenders.items():
+        equal = float((labels[name] == exact[own.size]).mean())
+        rows[name] = row(times[name], times[PLAIN], own.macs / max(rates)) | {"equal labels": equal}
+    return {"GFLOP/s": 2 * max(rates) / 1e9, "contenders": rows}
 
 
-def sizes_and_threads(model: CGRSeg, repeats: int) -> dict[str, float]:
-    """OpenVINO's network at two sizes, and on two threads beside the matrix product on two."""
-    random = np.random.default_rng(0)
-    small, large = (random.standard_normal((1, 3, *side)).astype(np.float32) for side in ((512, 512), (1024, 2048)))
-    one = open_engine(model, engine="openvino", threads=1)
-    figures = {
-        "ms at 512 x 512": median_ms(lambda: one(small), repeats),
-        "ms at 2048 x 1024": median_ms(lambda: one(large), max(3, repeats // 4)),
+def row(spent: Times, by_plain: Times, floor: float) -> dict[str, float]:
+    """Medians, and the ratio to plain within rounds; the floor is in seconds."""
+    return {
+        "network ms": statistics.median(spent.network),
+        "floor ms": 1000 * floor,
+        "after ms": statistics.median(spent.after),
+        "total ms": statistics.median(spent.total),
+        "plain / this": statistics.median(whole / own for whole, own in zip(by_plain.total, spent.total, strict=True)),
     }
-    figures["2048 x 1024 in units of 8 x 512 x 512"] = figures["ms at 2048 x 1024"] / 8 / figures["ms at 512 x 512"]
-    if len(os.sched_getaffinity(0)) > 1:
-        two = open_engine(model, engine="openvino", threads=2)
-        gains, products = [], []
-        for _ in range(5):
-            gains.append(median_ms(lambda: one(small), 3) / median_ms(lambda: two(small), 3))
-            products.append(product_gain())
-        figures["network: two threads against one"] = statistics.median(gains)
-        figures["matrix product: two threads against one"] = statistics.median(products)
-    return figures
 
 
-def product_gain() -> float:
-    """How much faster a matrix product is on two threads."""
-    rates = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        rates.append(matrix_rate(5))
+def alone(network: Network, repeats: int, large: int) -> dict[str, dict[str, float]]:
+    """OpenVINO's network at two sizes by turns, and what one picture needs in a process of its own."""
+    random = np.random.default_rng(0)
+    small, wide = (random.standard_normal((1, 3, *side)).astype(np.float32) for side in ((512, 512), (1024, 2048)))
+    told = {}
+    for name, file in network.files.items():
+        engine = network.engines[name]
+        pairs = [(timed(engine, small), timed(engine, wide)) for _ in range(1 + max(3, repeats // 4))][1:]
+        told[f"{network.size} {name}"] = {
+            "512 x 512, ms": statistics.median(one for one, _ in pairs),
+            "2048 x 1024, ms": statistics.median(other for _, other in pairs),
+            "2048 x 1024 in units of 8 x 512 x 512": statistics.median(other / 8 / one for one, other in pairs),
+            **{f"683 x 512, {key}": value for key, value in in_own_process(file, PICTURE).items() if "MiB" in key},
+        }
+        if large:
+            by_windows = in_own_process(file, (large, large), window=WINDOW)
+            told[f"{network.size} {name}"] |= {f"{large} x {large}, {key}": value for key, value in by_windows.items()}
+    return told
+
+
+def timed(engine: Engine, x: np.ndarray) -> float:
+    """Milliseconds of one pass."""
+    start = time.perf_counter()
+    engine(x)
+    return 1000 * (time.perf_counter() - start)
+
+
+def two_threads(network: Network) -> dict[str, float]:
+    """How much faster the network and a matrix product are on two threads, by turns."""
+    x = np.random.default_rng(0).standard_normal((1, 3, 512, 512)).astype(np.float32)
+    one, two = (open_engine(network.model, engine="openvino", threads=threads) for threads in (1, 2))
+    gains, products = [], []
+    for _ in range(6):
+        gains.append(timed(one, x) / timed(two, x))
+        rates = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            rates.append(matrix_rate(5))
+        products.append(rates[1] / rates[0])
     torch.set_num_threads(1)
-    return rates[1] / rates[0]
+    return {"network": statistics.median(gains[1:]), "matrix product": statistics.median(products[1:])}
+
+
+def show(report: dict) -> None:
+    """Print the report."""
+    sources = "; ".join(f"{name}: {weights}" for name, weights in report["weights"].items())
+    print(f"weights of {sources}; fp32 matrix product {report['GFLOP/s']:.0f} GFLOP/s")
+    print(f"{'':20} {'network':>8} {'floor':>8} {'after':>8} {'total':>8} {'plain /':>8} {'equal labels':>13}")
+    for name, told in report["contenders"].items():
+        equal = f"{100 * told['equal labels']:.4f} %" if "equal labels" in told else ""
+        times = " ".join(f"{told[key]:8.1f}" for key in ("network ms", "floor ms", "after ms", "total ms"))
+        print(f"{name:20} {times} {told['plain / this']:8.2f} {equal:>13}")
+    for name, told in report["alone"].items():
+        print(f"{name}: " + "; ".join(f"{key} {value:.4g}" for key, value in told.items()))
+    for size, told in report["two threads against one"].items():
+        print(f"{size}, two threads against one: " + ", ".join(f"{key} {value:.2f} x" for key, value in told.items()))
 
 
 def main() -> None:
     """Measure everything and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", default=["t"], choices=SIZES)
+    parser.add_argument("--weights", type=Path, help="trained weights, in the place of those of their size")
+    parser.add_argument("--classes", type=int, help="of all networks but trained ones (default: as they, or 150)")
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--large", type=int, default=8192, help="side of the large picture; 0 leaves it out")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    trained = open_weights(options.weights)[1].model if options.weights else None
+    if trained is not None and trained.size not in options.sizes:
+        parser.error(f"{options.weights} has size {trained.size}; add it to --sizes")
+    classes = options.classes or (trained.classes if trained else CLASSES)
     image = resize_image(read_image(Path(str(resources.files("cgrseg") / "assets/street.jpg"))), PICTURE)
-    model, official = reference_model("offsets"), reference_model("official")
     with tempfile.TemporaryDirectory() as folder:
-        engines = {name: open_engine(model, engine=name, threads=1) for name in ("torch", "onnx", "openvino")}
-        engines["openvino int8"] = quantized(model, image, Path(folder))
-        times = {name: Times() for name in ("plain", *engines)}
-        rates = []
-        for round_number in range(options.repeats + 2):
-            if round_number == 2:  # the first two are warm-up
-                times = {name: Times() for name in times}
-            plain_pass(official, image, times["plain"])
-            labels = {name: one_pass(engine, image, times[name]) for name, engine in engines.items()}
-            rates.append(matrix_rate(2))
-    report = table(times, labels, exact_labels(model, image), max(rates))
-    report["openvino alone"] = sizes_and_threads(model, options.repeats)
+        files = {trained.size: options.weights} if trained else {}
+        networks = [open_network(size, classes, files.get(size), image, Path(folder)) for size in options.sizes]
+        report = {"weights": {PLAIN: f"reference, {classes} classes", **{own.size: own.weights for own in networks}}}
+        report |= take_rounds(reference_model("t", classes, "official"), networks, image, options.repeats)
+        report["alone"] = {}
+        for network in networks:
+            report["alone"] |= alone(network, options.repeats, options.large)
+        report["two threads against one"] = {own.size: two_threads(own) for own in networks if CORES > 1}
     show(report)
     if options.json:
         options.json.write_text(json.dumps({"machine": vars(machine()), **report}, indent=2, default=str) + "\n")
-
-
-def table(times: dict[str, Times], labels: dict[str, np.ndarray], exact: np.ndarray, rate: float) -> dict:
-    """Medians, ratios within rounds, and equal labels."""
-    macs = 6.50e9  # of the padded picture, 704 x 512; benchmarks/plain.py counts them
-    rows = {}
-    for name, spent in times.items():
-        ratios = [whole / own for whole, own in zip(times["plain"].total, spent.total, strict=True)]
-        rows[name] = {
-            "network ms": statistics.median(spent.network),
-            "network / floor": statistics.median(spent.network) / (1000 * macs / rate),
-            "after ms": statistics.median(spent.after),
-            "total ms": statistics.median(spent.total),
-            "plain / this": statistics.median(ratios),
-            "equal labels": float((labels[name] == exact).mean()) if name in labels else None,
-        }
-    return {"GFLOP/s": 2 * rate / 1e9, "floor ms": 1000 * macs / rate, "contenders": rows}
-
-
-def show(report: dict) -> None:
-    """Print the report."""
-    print(f"fp32 matrix product {report['GFLOP/s']:.0f} GFLOP/s; the network's floor is {report['floor ms']:.0f} ms")
-    print(f"{'':14} {'network':>8} {'/ floor':>8} {'after':>8} {'total':>8} {'plain /':>8} {'equal labels':>13}")
-    for name, row in report["contenders"].items():
-        equal = "" if row["equal labels"] is None else f"{100 * row['equal labels']:.4f} %"
-        times = f"{row['network ms']:8.1f} {row['network / floor']:8.2f} {row['after ms']:8.1f} {row['total ms']:8.1f}"
-        print(f"{name:14} {times} {row['plain / this']:8.2f} {equal:>13}")
-    for name, value in report["openvino alone"].items():
-        print(f"openvino, {name}: {value:.3g}")
 
 
 if __name__ == "__main__":

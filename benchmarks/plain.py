@@ -94,7 +94,7 @@ def main() -> None:
 
 def print_table(rows: list[dict[str, float]], rate: float, macs: float, options: argparse.Namespace) -> None:
     """Medians and quartiles, and the network's floor."""
-    network = f"CGRSeg-{options.size.upper()}, 150 classes, {PICTURE[1]} x {PICTURE[0]}"
+    network = f"CGRSeg-{options.size.capitalize()}, 150 classes, {PICTURE[1]} x {PICTURE[0]}"
     print(f"{network}, {options.threads} thread(s), PyTorch {torch.__version__}")
     print(f"median of {len(rows)} (quartiles), ms")
     totals = [sum(row.values()) for row in rows]
