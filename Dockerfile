@@ -34,4 +34,4 @@ EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080, timeout=4); c.request('GET', '/v2/health/live'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["cgrseg", "serve", "--host", "0.0.0.0", "--port", "8080"]
-CMD ["cgrseg-t-camvid"]
+CMD ["cgrseg-lite-everyday"]

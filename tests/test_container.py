@@ -21,6 +21,7 @@ from PIL import Image
 
 import cgrseg
 from cgrseg.cli import commands
+from cgrseg.config import DEFAULT_WEIGHTS
 from cgrseg.serving.app import build_app
 from cgrseg.serving.server import SPARE_SECONDS
 from cgrseg.serving.settings import ServeConfig
@@ -58,7 +59,7 @@ def test_the_command_of_each_example_is_one_that_the_service_knows(name):
     given = settings(COMMANDS[name])
 
     assert (given["host"], str(given["port"])) == ("0.0.0.0", FINAL.one("EXPOSE")[0])
-    assert given["weights"] == ("cgrseg-t-camvid",)
+    assert given["weights"] == (DEFAULT_WEIGHTS,)
 
 
 def test_the_image_runs_as_nobody_who_matters():

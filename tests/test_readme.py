@@ -42,7 +42,7 @@ def desk(tmp_path, monkeypatch, photo) -> Path:
     (tmp_path / "my-photos/annotations/val").mkdir(parents=True)
     (tmp_path / "my-photos/classes.txt").write_text("\n".join(published("camvid").names), encoding="utf-8")
     Image.fromarray(np.full((720, 1280), 3, np.uint8)).save(tmp_path / "my-photos/annotations/val/one.png")
-    for folder in ("CamVid", "ADEChallengeData2016"):
+    for folder in ("CamVid", "ADEChallengeData2016", "VOC2012"):
         (tmp_path / "path/to" / folder).mkdir(parents=True)
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     return tmp_path

@@ -1,6 +1,6 @@
 """Efficient semantic segmentation: from a picture to a map of labels.
 
-    segmenter = cgrseg.load("cgrseg-t-camvid")
+    segmenter = cgrseg.load("cgrseg-lite-everyday")
     result = segmenter("street.jpg")
     result.labels
 

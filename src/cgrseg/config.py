@@ -34,6 +34,9 @@ TalkBias = Literal["sum", "mean"]
 AttentionTables = Literal["resampled", "zero"]
 """What becomes of the attention tables of a backbone that a network starts from."""
 
+DEFAULT_WEIGHTS = "cgrseg-lite-everyday"
+"""The bundled weights that are taken where a user names none."""
+
 HoldOut = str | tuple[str, ...]
 """Pictures of `train` that are scored and not learnt: by the beginning of their names, or by their names."""
 

@@ -10,7 +10,7 @@ from cgrseg.config import ModelConfig, idle_settings
 from cgrseg.recipes import as_tree
 
 
-@click.command(epilog="\b\nExample:\n  cgrseg info cgrseg-t-camvid")
+@click.command(epilog="\b\nExample:\n  cgrseg info cgrseg-lite-everyday")
 @click.argument("weights")
 @options.as_json
 def info(weights: str, json_file: Path | None) -> None:

@@ -12,6 +12,7 @@ import click
 
 from cgrseg.cli import options
 from cgrseg.cli.progress import bar, say
+from cgrseg.config import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
     from cgrseg.inference import ProtocolName
@@ -25,7 +26,7 @@ MOST_SAVERS = 4
 
 @click.command(epilog="\b\nExample:\n  cgrseg predict photos/ -o out/")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@click.option("-w", "--weights", default="cgrseg-t-camvid", show_default=True, help="Bundled name, file or hub id.")
+@click.option("-w", "--weights", default=DEFAULT_WEIGHTS, show_default=True, help="Bundled name, file or hub id.")
 @click.option("-o", "--output", type=options.FOLDER, default="out", show_default=True, help="Folder for the results.")
 @options.protocol
 @options.engine

@@ -13,7 +13,7 @@ from cgrseg.cli.train_verdict import tell_verdict
 
 EXAMPLE = """\b
 Example:
-  cgrseg train --init cgrseg-t-camvid --data folder=my-photos
+  cgrseg train --data folder=my-photos
   cgrseg train recipes/cgrseg-t-camvid.yaml --data camvid=path/to/CamVid
   cgrseg train mixed.yaml --data voc=path/to/VOC --data mine=my-photos"""
 

@@ -21,7 +21,7 @@ def load(
     """A segmenter from weights, or from what `cgrseg export` made of them.
 
     Args:
-        source: a bundled name such as `cgrseg-t-camvid`, a `.safetensors` file, an authors' `.pth` file or a hub id; or
+        source: a bundled name such as `cgrseg-lite-everyday`, a `.safetensors` file, an authors' `.pth` file or a hub id; or
             an exported `.onnx` or `.xml` file.
         engine: what runs the network; `auto` takes the fastest that is installed.
         device: `cpu`, `cuda` or `cuda:1`.

@@ -36,7 +36,7 @@ BODY: dict[str, Any] = {
 }
 SENTENCE = {"schema": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}}
 EXAMPLE = {
-    "model": "cgrseg-t-camvid",
+    "model": "cgrseg-lite-everyday",
     "height": 720,
     "width": 1280,
     "confidence": 0.93,
