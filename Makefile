@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints-cpu.txt
 SETTINGS := pyproject.toml constraints-cpu.txt
-PHOTO := src/cgrseg/assets/street.jpg
+PHOTOS := src/cgrseg/assets/street.jpg src/cgrseg/assets/cat.jpg
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick lint format clean
@@ -14,9 +14,9 @@ PHOTO := src/cgrseg/assets/street.jpg
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/core ## segment the bundled street photo; the results go to out/
-	@$(BIN)/cgrseg predict $(PHOTO) --output out
-	@echo "label map, overlay with legend and areas: $$(ls out/street* | tr '\n' ' ')"
+demo: $(VENV)/core ## segment the bundled photos; the results go to out/
+	@$(BIN)/cgrseg predict $(PHOTOS) --output out
+	@echo "label map, overlay with legend and areas: $$(ls out/street* out/cat* | tr '\n' ' ')"
 
 test: $(VENV)/dev ## run every test
 	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --quiet

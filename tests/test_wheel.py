@@ -43,7 +43,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
 
     own = [name for name in names if ".dist-info/" not in name]
     assert all(name.startswith("cgrseg/") for name in own)
-    assert {"cgrseg/py.typed", "cgrseg/assets/camvid.json", "cgrseg/assets/street.jpg"} <= set(own)
+    assert {"cgrseg/py.typed", "cgrseg/assets/camvid.json", "cgrseg/assets/street.jpg", "cgrseg/assets/cat.jpg"} <= set(
+        own
+    )
     assert {f"cgrseg/assets/report/report.{end}" for end in ("html", "css")} <= set(own)
     assert {f"cgrseg/assets/report/{script}.js" for script in SCRIPTS} <= set(own)
     assert {f"cgrseg/serving/page/{file.name}" for file in (ROOT / "src/cgrseg/serving/page").iterdir()} <= set(own)

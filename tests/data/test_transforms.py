@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cgrseg.config import DataConfig
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from cgrseg.data import transforms
 from cgrseg.data.transforms import (
     fit_size,

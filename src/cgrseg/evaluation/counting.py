@@ -50,18 +50,7 @@ def evaluate(
         DatasetError: the data set has other classes than the model.
     """
     require_same_classes(segmenter.classes, dataset)
-    classes, sets = len(dataset.classes), dataset.sets
-
-    def count(truth: LabelMap, answer: Segmentation) -> Count:
-        allowed = allowed_counts(truth, answer.labels, classes, sets)
-        truth = plain(truth, classes) if sets else truth
-        return Count(
-            allowed=allowed,
-            matrix=confusion(truth, answer.labels, classes),
-            edges=boundary_areas(truth, answer.labels, classes) if boundary else np.zeros((2, classes), np.int64),
-            reliability=reliability(truth, answer.labels, answer.confidence) if calibration else NOTHING,
-        )
-
+    count = _counting(dataset, boundary=boundary, calibration=calibration)
     tally = _Tally(dataset)
     for index, counted in enumerate(pass_over(segmenter, dataset, count, workers=workers, batch=batch)):
         tally.add(index, counted)
@@ -91,6 +80,25 @@ class Count:
     matrix: Int64[np.ndarray, "k k"]
     edges: Int64[np.ndarray, "2 k"]
     reliability: Reliability
+
+
+def _counting(
+    dataset: LabelledImages, *, boundary: bool, calibration: bool
+) -> Callable[[LabelMap, Segmentation], Count]:
+    """What counts one picture of a data set; labels that allow several classes count for pixel accuracy alone."""
+    classes, sets = len(dataset.classes), dataset.sets
+
+    def count(truth: LabelMap, answer: Segmentation) -> Count:
+        allowed = allowed_counts(truth, answer.labels, classes, sets)
+        truth = plain(truth, classes) if sets else truth
+        return Count(
+            allowed=allowed,
+            matrix=confusion(truth, answer.labels, classes),
+            edges=boundary_areas(truth, answer.labels, classes) if boundary else np.zeros((2, classes), np.int64),
+            reliability=reliability(truth, answer.labels, answer.confidence) if calibration else NOTHING,
+        )
+
+    return count
 
 
 class _Tally:

@@ -21,8 +21,8 @@ def load(
     """A segmenter from weights, or from what `cgrseg export` made of them.
 
     Args:
-        source: a bundled name such as `cgrseg-lite-everyday`, a `.safetensors` file, an authors' `.pth` file or a hub id; or
-            an exported `.onnx` or `.xml` file.
+        source: a bundled name such as `cgrseg-lite-everyday`, a `.safetensors` file, an authors' `.pth` file or a hub
+            id; or an exported `.onnx` or `.xml` file.
         engine: what runs the network; `auto` takes the fastest that is installed.
         device: `cpu`, `cuda` or `cuda:1`.
         threads: of a CPU; as many as the engine likes unless given.
