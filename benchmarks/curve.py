@@ -49,13 +49,12 @@ def draw(rows: list[dict], path: Path) -> None:
     figure, (above, below) = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")
     above.plot([row["step"] for row in losses], [row["loss"] for row in losses], color="#30638e", linewidth=1.2)
     above.set_ylabel(f"training loss (mean of {EVERY} steps)")
-    below.plot([row["step"] for row in scores], [100 * row["miou"] for row in scores], "o-", color="#d1495b", ms=3)
-    below.set_ylabel(f"mIoU on {scores[0]['split']} (%)")
+    values = [100 * (row.get("headline") or row["miou"]) for row in scores]
+    below.plot([row["step"] for row in scores], values, "o-", color="#d1495b", ms=3)
+    mean = " (mean of the sources)" if scores[-1].get("by_source") else ""
+    below.set_ylabel(f"mIoU on {scores[0]['split']}{mean}, %")
     below.set_xlabel("optimizer steps")
-    last = scores[-1]
-    below.annotate(
-        f"{100 * last['miou']:.1f}", (last["step"], 100 * last["miou"]), xytext=(0, 6), textcoords="offset points"
-    )
+    below.annotate(f"{values[-1]:.1f}", (scores[-1]["step"], values[-1]), xytext=(0, 6), textcoords="offset points")
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
