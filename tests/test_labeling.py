@@ -161,6 +161,15 @@ def test_confidence_stays_exact_far_from_zero(path):
     assert np.abs(confidence - top_probability(logits, (40, 41))).max() <= 1e-5
 
 
+def test_confidence_stays_exact_where_some_rows_are_steep_and_others_are_not(path):
+    logits = np.random.default_rng(0).standard_normal((20, 6, 4)).astype(np.float32)
+    logits[:, 2:4] *= 100
+
+    confidence = confidence_map(logits, (90, 60), threads=2)
+
+    assert np.abs(confidence - top_probability(logits, (90, 60))).max() <= 1e-5
+
+
 @pytest.mark.parametrize("size", [(512, 683), (64, 85), (37, 50)])
 def test_places_are_those_of_interpolate(path, size):
     logits = torch.randn(20, 64, 85, generator=torch.manual_seed(0))

@@ -12,9 +12,22 @@ def compiled(function: Callable) -> Callable:
     Products and sums are not fused: a line must have the same value wherever it is evaluated, or ties would break.
     """
     try:
-        return njit(cache=True, nogil=True, error_model="numpy")(function)
+        return _compiled(function, cache=True)
     except RuntimeError:  # numba found no such folder
-        return njit(nogil=True, error_model="numpy")(function)
+        return _compiled(function)
+
+
+def part(function: Callable) -> Callable:
+    """A function for compiled functions of the same file only: without an entry point for Python, it compiles faster.
+
+    It is kept inside its callers. The same file, because numba looks for changes nowhere else.
+    """
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def _compiled(function: Callable, **options: bool) -> Callable:
+    # type: ignore below: numba's type hints leave out some of the options that it documents
+    return njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)  # type: ignore[call-overload]
 
 
 def is_kept(function: Callable) -> bool:

@@ -91,7 +91,9 @@ def confidence_map(logits: Logits, size: Size, extent: Size | None = None, *, th
     pitch = np.array([rows.pitch, columns.pitch], np.float32)
 
     def weigh(picture: np.ndarray, band: slice, confidence: np.ndarray) -> None:
-        weigh_rows(picture, rows.cell[band], rows.share[band], firsts, columns.share, pitch, confidence)
+        places = picture, rows.cell[band], rows.share[band], firsts, columns.share
+        if weigh_rows(*places, pitch, confidence):
+            _steep_kernel()(*places, confidence)
 
     return _by_kernel(logits, weigh, np.empty((*logits.shape[:-3], *size), np.float32), rows.bands(threads))
 
@@ -147,13 +149,20 @@ def _label_kernel() -> Callable[..., None]:
 
 
 @cache
-def _confidence_kernel() -> Callable[..., None]:
+def _confidence_kernel() -> Callable[..., int]:
     from cgrseg.labeling.softmax import weigh_rows
 
     return _announced(weigh_rows, "confidence")
 
 
-def _announced(kernel: Callable[..., None], what: str) -> Callable[..., None]:
+@cache
+def _steep_kernel() -> Callable[..., None]:
+    from cgrseg.labeling.softmax import weigh_steep_rows
+
+    return _announced(weigh_steep_rows, "steep confidence")
+
+
+def _announced(kernel: Callable, what: str) -> Callable:
     """A compiled function, after saying so where this machine has none yet."""
     from cgrseg.labeling.compiling import is_kept
 

@@ -7,7 +7,7 @@
 Between four grid points the height of a class is bilinear, so its weight is a geometric progression along every row of
 pixels and down every column: four powers serve up to 64 pixels. Every class counts: those of a trained network lie too
 close together to leave any out. Where heights differ so much that a weight is rounded to nothing on the way, the powers
-are taken pixel by pixel against the pixel's own winner.
+are taken pixel by pixel against the pixel's own winner, by a function of its own: few pictures need it.
 
 Axes: k classes, h w grid rows and columns, m columns of a grid whose edges are repeated once, wide the cells between
 those filled up to whole registers, r n rows and columns of pixels, i j those of a patch.
@@ -18,7 +18,7 @@ from typing import no_type_check
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from cgrseg.labeling.compiling import compiled  # and no compiled code of another file: the cache would miss its changes
+from cgrseg.labeling.compiling import compiled, part
 
 LANES = 16
 """Numbers in the widest vector register."""
@@ -46,86 +46,108 @@ def weigh_rows(
     share: Float32[np.ndarray, " n"],
     pitch: Float32[np.ndarray, " 2"],
     confidence: Float32[np.ndarray, "r n"],
-) -> None:
-    """Fill `confidence`.
+) -> int:
+    """Fill `confidence`; rows of pixels that are too steep only begin with a 0 then. How many these are.
 
     A pixel lies `row_share` of the way from row `row` to the next of the grid with its edges repeated, and `share` of
     the way between two columns; the pixels behind column x begin at `first[x]`, one every `pitch` of a cell.
     """
-    start = 0
+    classes, wide = logits.shape[0], -(-(first.size - 1) // LANES) * LANES
+    above, below = np.zeros((classes, wide + 1), np.float32), np.zeros((classes, wide + 1), np.float32)
+    steps, place = np.zeros((5, wide), np.float32), np.zeros((1, wide), np.float32)
+    longest, start, steep = most_pixels(first), 0, 0
+    along = even_part(longest)
+    patches = -(-longest // along)
     for stop in range(1, row.size + 1):
-        if stop == row.size or row[stop] != row[start]:
-            band = slice(start, stop)
-            above, below = heights(logits, row[start] - 1), heights(logits, row[start])
-            if min(lowest(above), lowest(below)) < STEEP:
-                weigh_steep(above, below, row_share[band], first, share, confidence[band])
-            else:
-                weigh_band(above, below, row_share[band], first, share, pitch, confidence[band])
-            start = stop
+        if stop < row.size and row[stop] == row[start]:
+            continue
+        bottom, down = np.int64(row[start]), even_part(stop - start)
+        if min(find_heights(logits, bottom - 1, above, steps), find_heights(logits, bottom, below, steps)) < STEEP:
+            for y in range(start, stop):
+                confidence[y, 0] = 0
+            steep, start = steep + stop - start, stop
+        for patch in range(-(-(stop - start) // down) * patches):
+            y, j = start + patch // patches * down, patch % patches * along
+            shape = min(down, stop - y), min(along, longest - j), wide
+            total, best = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+            find_places(share, first, j, place[0])
+            for label in range(classes):
+                list_steps(above[label], below[label], row_share[y], place[0], pitch, steps)
+                add_weights(steps, total, best)
+            write(total, best, first, j, confidence[y:stop])
+        start = stop
+    return steep
 
 
 @compiled
 @no_type_check
-def heights(logits: Float32[np.ndarray, "k h w"], row: int) -> Float32[np.ndarray, "k wide+1"]:
-    """A grid row below its winners, in powers of 2, its edges repeated; rows beyond the grid are those at its edge."""
+def weigh_steep_rows(
+    logits: Float32[np.ndarray, "k h w"],
+    row: Int32[np.ndarray, " r"],
+    row_share: Float32[np.ndarray, " r"],
+    first: Int32[np.ndarray, " m"],
+    share: Float32[np.ndarray, " n"],
+    confidence: Float32[np.ndarray, "r n"],
+) -> None:
+    """Fill the rows of pixels that begin with a 0, whatever the heights."""
+    classes, wide = logits.shape[0], -(-(first.size - 1) // LANES) * LANES
+    above, below = np.zeros((classes, wide + 1), np.float32), np.zeros((classes, wide + 1), np.float32)
+    line, steps = np.empty(above.shape, np.float32), np.zeros((3, wide), np.float32)
+    total, best = np.empty((1, 1, wide), np.float32), np.ones((1, 1, wide), np.float32)
+    longest, bottom = most_pixels(first), np.int64(-1)
+    for y in range(row.size):
+        if confidence[y, 0] > 0:
+            continue
+        if row[y] != bottom:
+            bottom = np.int64(row[y])
+            find_heights(logits, bottom - 1, above, steps)
+            find_heights(logits, bottom, below, steps)
+        mix(above, below, row_share[y], line)
+        for j in range(longest):
+            find_places(share, first, j, steps[0])
+            sum_powers(line, steps[0], steps[1], total[0, 0])
+            write(total, best, first, j, confidence[y : y + 1])
+
+
+@part
+@no_type_check
+def find_heights(
+    logits: Float32[np.ndarray, "k h w"],
+    row: int,
+    line: Float32[np.ndarray, "k wide+1"],
+    scratch: Float32[np.ndarray, "_ wide"],
+) -> float:
+    """A grid row below its winners, in powers of 2, its edges repeated; the lowest of them.
+
+    Rows beyond the grid are those at its edge.
+    """
     width, row = logits.shape[2], min(max(row, 0), logits.shape[1] - 1)
-    line = np.zeros((logits.shape[0], -(-(width + 1) // LANES) * LANES + 1), np.float32)
-    best = logits[0, row].copy()
+    best, least = scratch[0], scratch[1]
+    for x in range(width):
+        best[x], least[x] = logits[0, row, x], 0
     for label in range(1, line.shape[0]):
         for x in range(width):
             best[x] = max(best[x], logits[label, row, x])
     for label in range(line.shape[0]):
         for x in range(width):
-            line[label, x + 1] = (logits[label, row, x] - best[x]) * LOG2_E
+            height = (logits[label, row, x] - best[x]) * LOG2_E
+            line[label, x + 1] = height
+            least[x] = min(least[x], height)
         line[label, 0], line[label, width + 1] = line[label, 1], line[label, width]
-    return line
+    lowest = np.float32(0)
+    for x in range(width):
+        lowest = min(lowest, least[x])
+    return lowest
 
 
-@compiled
-@no_type_check
-def lowest(line: Float32[np.ndarray, "k wide+1"]) -> float:
-    """The smallest height."""
-    least = np.float32(0)
-    for label in range(line.shape[0]):
-        for x in range(line.shape[1]):
-            least = min(least, line[label, x])
-    return least
-
-
-@compiled
-@no_type_check
-def weigh_band(
-    above: Float32[np.ndarray, "k wide+1"],
-    below: Float32[np.ndarray, "k wide+1"],
-    row_share: Float32[np.ndarray, " r"],
-    first: Int32[np.ndarray, " m"],
-    share: Float32[np.ndarray, " n"],
-    pitch: Float32[np.ndarray, " 2"],
-    confidence: Float32[np.ndarray, "r n"],
-) -> None:
-    """Fill the rows of pixels between two grid rows, in patches of equal size."""
-    longest, rows = most_pixels(first), row_share.size
-    down, along = even_part(rows), even_part(longest)
-    place, steps = np.zeros(above.shape[1] - 1, np.float32), np.empty((4, above.shape[1] - 1), np.float32)
-    for y in range(0, rows, down):
-        for j in range(0, longest, along):
-            patch = min(down, rows - y), min(along, longest - j)
-            total, best = np.zeros((*patch, place.size), np.float32), np.zeros((*patch, place.size), np.float32)
-            find_places(share, first, j, place)
-            for label in range(above.shape[0]):
-                list_steps(above[label], below[label], row_share[y], place, pitch, steps)
-                add_weights(steps, total, best)
-            write(total, best, first, j, confidence[y : y + down])
-
-
-@compiled
+@part
 @no_type_check
 def even_part(pixels: int) -> int:
     """The size of parts within reach that share so many pixels evenly."""
     return -(-pixels // -(-pixels // REACH))
 
 
-@compiled
+@part
 @no_type_check
 def list_steps(
     above: Float32[np.ndarray, " wide+1"],
@@ -133,10 +155,10 @@ def list_steps(
     row_share: float,
     place: Float32[np.ndarray, " wide"],
     pitch: Float32[np.ndarray, " 2"],
-    steps: Float32[np.ndarray, "4 wide"],
+    steps: Float32[np.ndarray, "5 wide"],
 ) -> None:
     """A class's weight at the first pixel of each patch; the factors per row and column, and from one to the next."""
-    down, along = pitch
+    down, along = pitch[0], pitch[1]
     for x in range(place.size):
         rise, twist = above[x + 1] - above[x], (below[x + 1] - below[x]) - (above[x + 1] - above[x])
         top, fall = above[x] + rise * place[x], (below[x] - above[x]) + twist * place[x]
@@ -146,13 +168,13 @@ def list_steps(
         steps[3, x] = power_of_2(twist * along * down)
 
 
-@compiled
+@part
 @no_type_check
 def add_weights(
-    steps: Float32[np.ndarray, "4 wide"], total: Float32[np.ndarray, "i j wide"], best: Float32[np.ndarray, "i j wide"]
+    steps: Float32[np.ndarray, "5 wide"], total: Float32[np.ndarray, "i j wide"], best: Float32[np.ndarray, "i j wide"]
 ) -> None:
     """Add what one class weighs at the pixels of all patches, and keep the largest weight; `steps` are used up."""
-    weight, down, along, twist = np.empty(steps.shape[1], np.float32), steps[1], steps[2], steps[3]
+    down, along, twist, weight = steps[1], steps[2], steps[3], steps[4]
     for j in range(total.shape[1]):
         for x in range(weight.size):
             weight[x] = steps[0, x]
@@ -166,7 +188,7 @@ def add_weights(
             down[x] *= twist[x]
 
 
-@compiled
+@part
 @no_type_check
 def write(
     total: Float32[np.ndarray, "i j wide"],
@@ -183,29 +205,7 @@ def write(
                 confidence[i, begin + j] = best[i, j, x] / total[i, j, x]
 
 
-@compiled
-@no_type_check
-def weigh_steep(
-    above: Float32[np.ndarray, "k wide+1"],
-    below: Float32[np.ndarray, "k wide+1"],
-    row_share: Float32[np.ndarray, " r"],
-    first: Int32[np.ndarray, " m"],
-    share: Float32[np.ndarray, " n"],
-    confidence: Float32[np.ndarray, "r n"],
-) -> None:
-    """Fill the rows of pixels between two grid rows, whatever the heights."""
-    place, height = np.zeros(above.shape[1] - 1, np.float32), np.empty(above.shape[1] - 1, np.float32)
-    line, total = np.empty(above.shape, np.float32), np.empty((1, 1, place.size), np.float32)
-    best = np.ones((1, 1, place.size), np.float32)
-    for y in range(row_share.size):
-        mix(above, below, row_share[y], line)
-        for j in range(most_pixels(first)):
-            find_places(share, first, j, place)
-            sum_powers(line, place, height, total[0, 0])
-            write(total, best, first, j, confidence[y : y + 1])
-
-
-@compiled
+@part
 @no_type_check
 def most_pixels(first: Int32[np.ndarray, " m"]) -> int:
     """The pixels of the widest cell."""
@@ -215,7 +215,7 @@ def most_pixels(first: Int32[np.ndarray, " m"]) -> int:
     return most
 
 
-@compiled
+@part
 @no_type_check
 def find_places(
     share: Float32[np.ndarray, " n"], first: Int32[np.ndarray, " m"], start: int, place: Float32[np.ndarray, " wide"]
@@ -225,7 +225,7 @@ def find_places(
         place[x] = share[min(first[x] + start, share.size - 1)]
 
 
-@compiled
+@part
 @no_type_check
 def mix(
     above: Float32[np.ndarray, "k wide+1"],
@@ -239,7 +239,7 @@ def mix(
             line[label, x] = above[label, x] * (ONE - share) + below[label, x] * share
 
 
-@compiled
+@part
 @no_type_check
 def sum_powers(
     line: Float32[np.ndarray, "k wide+1"],
@@ -259,7 +259,7 @@ def sum_powers(
             total[x] += power_of_2(here - height[x])
 
 
-@compiled
+@part
 @no_type_check
 def power_of_2(exponent: float) -> float:
     """2 to an exponent, within 3e-7 of it: by bits for the whole part, a polynomial for the rest."""
