@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from cgrseg.labeling import confidence_map, label_map, maps
+from cgrseg.labeling import confidence_map, label_map, maps, warmup
 from cgrseg.labeling.axis import place
 
 
@@ -279,8 +279,8 @@ def test_blocks_of_few_rows_give_the_same_map(monkeypatch):
 
 def test_the_first_call_on_a_machine_says_that_it_compiles(monkeypatch, caplog):
     monkeypatch.setattr("cgrseg.labeling.compiling.is_kept", lambda function: False)
-    maps._label_kernel.cache_clear()
-    maps._confidence_kernel.cache_clear()
+    for once in (maps._label_kernel, maps._confidence_kernel, warmup.announce):
+        once.cache_clear()
     caplog.set_level(logging.INFO)
 
     for _ in range(2):

@@ -44,9 +44,11 @@ def predict(
     """Write a label map for every picture of SOURCE. A file, a folder or a pattern; an overlay and areas come too."""
     import cgrseg
     from cgrseg.data.images import find_images
+    from cgrseg.labeling import warm_up
 
     started = time.perf_counter()
     total = sum(len(find_images(source)) for source in sources)
+    warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
     done = 0
     with bar("pictures", total) as show:

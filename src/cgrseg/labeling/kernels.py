@@ -155,7 +155,7 @@ def drop_losers(
             reached += highest >= floor[i]
         if reached:
             names[count] = label
-            for i in range(floor.size):
+            for i in range(floor.size if count < label else 0):
                 above[count, i], below[count, i] = above[label, i], below[label, i]
             count += 1
     return count

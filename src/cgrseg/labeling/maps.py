@@ -7,7 +7,6 @@ Axes: b batch, k classes, h w grid rows and columns, r rows of a band, H W pictu
 """
 
 import importlib.util
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -21,8 +20,7 @@ from torch import Tensor
 from cgrseg.arrays import IGNORE, Size
 from cgrseg.labeling import blocks
 from cgrseg.labeling.axis import place, place_evenly
-
-logger = logging.getLogger(__name__)
+from cgrseg.labeling.warmup import announce
 
 MOST_CLASSES = 512
 """Classes the kernels are made and tested for."""
@@ -145,27 +143,21 @@ def _by_kernel(logits: Logits, kernel: Kernel, maps: np.ndarray, bands: list[sli
 def _label_kernel() -> Callable[..., None]:
     from cgrseg.labeling.kernels import label_rows
 
-    return _announced(label_rows, "label map")
+    announce(label_rows, "label map")
+    return label_rows
 
 
 @cache
 def _confidence_kernel() -> Callable[..., int]:
     from cgrseg.labeling.softmax import weigh_rows
 
-    return _announced(weigh_rows, "confidence")
+    announce(weigh_rows, "confidence")
+    return weigh_rows
 
 
 @cache
 def _steep_kernel() -> Callable[..., None]:
     from cgrseg.labeling.softmax import weigh_steep_rows
 
-    return _announced(weigh_steep_rows, "steep confidence")
-
-
-def _announced(kernel: Callable, what: str) -> Callable:
-    """A compiled function, after saying so where this machine has none yet."""
-    from cgrseg.labeling.compiling import is_kept
-
-    if not is_kept(kernel):
-        logger.info("compiling the %s kernel; it takes some seconds, once on this machine", what)
-    return kernel
+    announce(weigh_steep_rows, "steep confidence")
+    return weigh_steep_rows
