@@ -41,6 +41,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cgrseg.benchmarking.baselines import open_peer
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, PRESETS, DataConfig, InferenceConfig, ModelConfig, TrainConfig
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.images import resize_image
@@ -49,7 +50,6 @@ from cgrseg.data.transforms import fit_size, normalise
 from cgrseg.metrics import confusion, scores
 from cgrseg.model import build_model
 from cgrseg.model.rcm import RCA, RCM
-from cgrseg.peers import open_peer
 from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights, segmentation_loss
 from cgrseg.training.optim import MovingAverage, parameter_groups, set_rate
 

@@ -29,8 +29,8 @@ def run(way: str, height: int, width: int) -> dict[str, float]:
     import plain
 
     from cgrseg import ModelConfig, build_model
-    from cgrseg.inspecting import forget_peak, peak_memory
-    from cgrseg.labeling import label_map
+    from cgrseg.labelmap import label_map
+    from cgrseg.machine import forget_peak, peak_memory
     from cgrseg.model import attention
     from cgrseg.runtime import open_engine
 

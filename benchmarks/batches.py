@@ -10,9 +10,9 @@ import argparse
 from pathlib import Path
 
 import cgrseg
-from cgrseg.arrays import LabelMap
-from cgrseg.evaluation.passing import pass_over
-from cgrseg.prediction import Segmentation
+from cgrseg.evaluation.evaluate import pass_over
+from cgrseg.predictor import Segmentation
+from cgrseg.types import LabelMap
 
 
 def take_labels(truth: LabelMap, answer: Segmentation) -> LabelMap:  # noqa: ARG001  one of many measures

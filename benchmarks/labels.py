@@ -28,7 +28,7 @@ import cgrseg
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
 from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise
-from cgrseg.labeling import confidence_map, label_map
+from cgrseg.labelmap import confidence_map, label_map
 
 PICTURE = (512, 683)
 """Height and width: ADE20K's usual size at the paper's short side of 512."""

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cgrseg.arrays import Size
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig
-from cgrseg.inference import Protocol
-from cgrseg.inspecting import forget_peak, peak_memory
-from cgrseg.prediction import Segmenter
+from cgrseg.machine import forget_peak, peak_memory
+from cgrseg.predictor import Segmenter
+from cgrseg.predictor.protocols import Protocol
 from cgrseg.runtime.openvino import OpenVINOEngine
+from cgrseg.types import Size
 from cgrseg.weights import WeightsInfo
 
 SMALL = 96

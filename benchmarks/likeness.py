@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from cgrseg.data.likeness import NEAR_BITS, groups
+from cgrseg.data.similarity import NEAR_BITS, groups
 
 FRAMES = 10
 """Of a scene."""

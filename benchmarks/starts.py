@@ -12,7 +12,7 @@ import statistics
 from pathlib import Path
 
 import cgrseg
-from cgrseg.training import plan
+from cgrseg.advisor import plan
 
 TRIALS = {
     "plan": (),

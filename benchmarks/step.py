@@ -23,12 +23,12 @@ from torch.nn import functional as F
 
 from cgrseg.config import PRESETS, ModelConfig, Recipe, TrainConfig
 from cgrseg.data.loader import Batch
-from cgrseg.inspecting import machine
+from cgrseg.machine import machine
 from cgrseg.model import build_model
+from cgrseg.training.distributed import World
 from cgrseg.training.losses import label_weights
-from cgrseg.training.starting import new_state
 from cgrseg.training.step import Stepper
-from cgrseg.training.world import World
+from cgrseg.training.train import new_state
 
 CLASSES = 11
 BASE = TrainConfig(steps=10_000, lr=1e-3, warmup_steps=0, groups="matrices", weight_decay=0.05, channels_last=False)

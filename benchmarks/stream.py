@@ -24,7 +24,7 @@ import torch
 import cgrseg
 from cgrseg.cli.predict import save_all
 from cgrseg.data.images import find_images, read_image
-from cgrseg.inference import prepare
+from cgrseg.predictor.views import prepare
 
 
 def ways(segmenter: cgrseg.Segmenter, paths: list[Path], output: Path) -> dict[str, Callable[[], object]]:

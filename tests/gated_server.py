@@ -9,9 +9,8 @@ sys.path.append(str(Path(__file__).parent))
 
 from colour_engine import ColourEngine, colour_info
 
-from cgrseg.prediction import Segmenter
-from cgrseg.serving.patience import PatientProtocol
-from cgrseg.serving.server import serve
+from cgrseg.predictor import Segmenter
+from cgrseg.serving.server import PatientProtocol, serve
 from cgrseg.serving.settings import ServeConfig
 
 folder = Path(sys.argv[1])

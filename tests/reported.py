@@ -11,7 +11,7 @@ from cgrseg.classes import ClassTable
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.images import write_image, write_palette_png
 from cgrseg.evaluation import Evaluation
-from cgrseg.prediction import Segmenter
+from cgrseg.predictor import Segmenter
 
 HEIGHT, WIDTH = 48, 64
 STRANGE = ClassTable(("<b>&\"red'", "</script><!--green", "blue ☃"), CLASSES.colours)

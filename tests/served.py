@@ -25,10 +25,10 @@ from torch import nn
 
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig
-from cgrseg.fetching import Fetcher
 from cgrseg.model import build_model
-from cgrseg.prediction import Segmenter
+from cgrseg.predictor import Segmenter
 from cgrseg.serving.app import build_app
+from cgrseg.serving.fetch import Fetcher
 from cgrseg.serving.settings import ServeConfig
 from cgrseg.weights import WeightsInfo, save_weights
 

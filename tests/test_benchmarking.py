@@ -20,11 +20,11 @@ from cgrseg.benchmarking import (
     take_rounds,
     timing,
 )
-from cgrseg.contenders import STAGES, Entry, Memory, Own
+from cgrseg.benchmarking.entries import STAGES, Entry, Memory, Own
 from cgrseg.data.images import read_image, write_image
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.inspecting import Complexity
-from cgrseg.prediction import Segmenter
+from cgrseg.machine import Complexity
+from cgrseg.predictor import Segmenter
 
 
 @pytest.fixture

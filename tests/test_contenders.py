@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from colour_engine import ColourEngine, colour_info, flag
 
-from cgrseg.contenders import STAGES, Entry, Own, memory_of, tell_memory, timed_pass
+from cgrseg.benchmarking.baselines import Plain
+from cgrseg.benchmarking.entries import STAGES, Entry, Own, memory_of, tell_memory, timed_pass
 from cgrseg.data.images import write_image
 from cgrseg.errors import CGRSegError, CheckpointError
-from cgrseg.peers import Plain
-from cgrseg.prediction import Segmenter
+from cgrseg.predictor import Segmenter
 
 S0 = Entry(name="cgrseg-s0", engine="torch", threads=1, classes=5)
 LITE = Entry(name="cgrseg-lite", engine="torch", threads=1, classes=5)

@@ -5,8 +5,16 @@ from typing import get_args
 
 import pytest
 
+from cgrseg.advisor.deviations import (
+    ALWAYS,
+    DROP_PATH,
+    INDIFFERENT,
+    OTHER_NETWORKS,
+    PUBLISHED,
+    REMARKS,
+    compare_with_published,
+)
 from cgrseg.config import ModelSize, Recipe
-from cgrseg.deviations import ALWAYS, DROP_PATH, INDIFFERENT, OTHER_NETWORKS, PUBLISHED, REMARKS, compare_with_published
 from cgrseg.model.variants import DROP_PATHS
 from cgrseg.recipes import parse_recipe
 

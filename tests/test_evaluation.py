@@ -8,7 +8,7 @@ from cgrseg.data.datasets import open_dataset
 from cgrseg.data.images import write_image, write_palette_png
 from cgrseg.errors import DatasetError
 from cgrseg.evaluation import compare, evaluate
-from cgrseg.prediction import Segmenter
+from cgrseg.predictor import Segmenter
 from cgrseg.weights import WeightsInfo
 
 CLASSES = named(("dark", "bright", "never"))

@@ -10,8 +10,8 @@ import pytest
 
 from cgrseg.cli import commands
 from cgrseg.evaluation import Comparison
+from cgrseg.metrics.bootstrap import DRAWS, LEVEL
 from cgrseg.metrics.calibration import BINS, Reliability
-from cgrseg.metrics.resampling import DRAWS, LEVEL
 
 PAGE = (Path(__file__).parents[1] / "docs/evaluation.md").read_text(encoding="utf-8")
 KEYS = set(re.findall(r"`([a-z_]+)`", PAGE))

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cgrseg import inspecting
+from cgrseg import machine as inspecting
 from cgrseg.config import ModelConfig
-from cgrseg.inspecting import complexity, forget_peak, machine, matrix_rate, peak_memory
+from cgrseg.machine import complexity, forget_peak, machine, matrix_rate, peak_memory
 from cgrseg.model import build_model
 
 MIB = 1 << 20
@@ -75,7 +75,7 @@ def test_counting_takes_no_memory_for_weights_or_pictures():
 
 PEAK = """
 import numpy
-from cgrseg.inspecting import forget_peak, peak_memory
+from cgrseg.machine import forget_peak, peak_memory
 held = forget_peak()
 block = numpy.ones(64 << 20, numpy.uint8)
 del block

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from cgrseg.labeling import confidence_map, label_map, maps, warmup
-from cgrseg.labeling.axis import place
+from cgrseg.labelmap import confidence_map, label_map, maps, warmup
+from cgrseg.labelmap.grid import place
 
 
 def upsampled(logits: np.ndarray, size: tuple[int, int], extent: tuple[int, int] | None = None) -> np.ndarray:
@@ -278,7 +278,7 @@ def test_blocks_of_few_rows_give_the_same_map(monkeypatch):
 
 
 def test_the_first_call_on_a_machine_says_that_it_compiles(monkeypatch, caplog):
-    monkeypatch.setattr("cgrseg.labeling.compiling.is_kept", lambda function: False)
+    monkeypatch.setattr("cgrseg.labelmap.compiling.is_kept", lambda function: False)
     for once in (maps._label_kernel, maps._confidence_kernel, warmup.announce):
         once.cache_clear()
     caplog.set_level(logging.INFO)

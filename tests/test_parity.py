@@ -5,8 +5,8 @@ import pytest
 from colour_engine import ColourEngine, colour_info, flag
 
 from cgrseg.errors import ExportError
-from cgrseg.parity import FACTORS, compare
-from cgrseg.prediction import Segmenter
+from cgrseg.exporting.parity import FACTORS, compare
+from cgrseg.predictor import Segmenter
 
 
 class Rotten(ColourEngine):

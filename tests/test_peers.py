@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from cgrseg.benchmarking.baselines import PEERS, SEGFORMERS, Plain, SegFormer, open_peer, random_info, seeded
 from cgrseg.config import InferenceConfig, ModelConfig
 from cgrseg.errors import CGRSegError, MissingExtra
-from cgrseg.labeling import label_map
-from cgrseg.peers import PEERS, SEGFORMERS, Plain, SegFormer, open_peer, random_info, seeded
+from cgrseg.labelmap import label_map
 
 SMALL = InferenceConfig(short_px=64, long_px=128)
 

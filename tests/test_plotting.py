@@ -5,8 +5,8 @@ from copy import deepcopy
 
 import pytest
 
+from cgrseg.benchmarking.plot import COLOURS, PUBLISHED, SIDES, conditions, draw_time, drawable, plot_report, way_of
 from cgrseg.errors import CGRSegError, MissingExtra
-from cgrseg.plotting import COLOURS, PUBLISHED, SIDES, conditions, draw_time, drawable, plot_report, way_of
 
 
 def contender(name: str, design: str, ms: float, engine: str = "torch", classes: int = 150) -> dict:

@@ -13,9 +13,10 @@ from colour_engine import CLASSES, ColourEngine, colour_info, flag
 from PIL import Image as Pillow
 
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.inference import Evidence
-from cgrseg.prediction import Failure, Segmentation, Segmenter, load, loading
-from cgrseg.streaming import AHEAD
+from cgrseg.predictor import Failure, Segmentation, Segmenter, load
+from cgrseg.predictor import segmenter as loading
+from cgrseg.predictor.pipeline import AHEAD
+from cgrseg.predictor.views import Evidence
 
 
 @pytest.fixture

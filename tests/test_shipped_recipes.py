@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from drawn import DRAW
 
 import cgrseg
+from cgrseg.advisor.deviations import PUBLISHED, compare_with_published
 from cgrseg.classes import published
 from cgrseg.cli import commands
-from cgrseg.deviations import PUBLISHED, compare_with_published
-from cgrseg.inspecting import complexity
+from cgrseg.machine import complexity
 from cgrseg.weights.backbone import BACKBONES
 
 ROOT = Path(__file__).parents[1]

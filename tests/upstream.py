@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import create_server, socket
 
-from cgrseg.fetching import Endpoint, Fetcher, is_public
+from cgrseg.serving.fetch import Endpoint, Fetcher, is_public
 
 HOST = "pictures.example"
 PUBLIC = "93.184.215.14"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cgrseg.evaluation import Evaluation, evaluate
     from cgrseg.exporting import export
     from cgrseg.model import build_model
-    from cgrseg.prediction import Failure, Segmentation, Segmenter, load
+    from cgrseg.predictor import Failure, Segmentation, Segmenter, load
     from cgrseg.recipes import read_recipe
     from cgrseg.training import train
 
@@ -47,16 +47,16 @@ _HOMES = {
     "BenchmarkConfig": "benchmarking",
     "CGRSegError": "errors",
     "Evaluation": "evaluation",
-    "Failure": "prediction",
+    "Failure": "predictor",
     "ModelConfig": "config",
     "Recipe": "config",
-    "Segmentation": "prediction",
-    "Segmenter": "prediction",
+    "Segmentation": "predictor",
+    "Segmenter": "predictor",
     "benchmark": "benchmarking",
     "build_model": "model",
     "evaluate": "evaluation",
     "export": "exporting",
-    "load": "prediction",
+    "load": "predictor",
     "open_dataset": "data.datasets",
     "read_recipe": "recipes",
     "train": "training",

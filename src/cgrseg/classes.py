@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
-from cgrseg.arrays import Colour
 from cgrseg.errors import DatasetError
+from cgrseg.types import Colour
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ import sys
 import pytest
 from rich.console import Console
 
+from cgrseg.benchmarking.baselines import PEERS as KNOWN_PEERS
 from cgrseg.cli.benchmark_options import PEERS
 from cgrseg.cli.benchmark_tables import tables
-from cgrseg.peers import PEERS as KNOWN_PEERS
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """No matrix products, and no process that measures memory."""
     from cgrseg import benchmarking
-    from cgrseg.contenders import Memory
+    from cgrseg.benchmarking.entries import Memory
 
     monkeypatch.setattr(benchmarking, "matrix_rate", lambda repeats: 4e9)
     monkeypatch.setattr(benchmarking, "memory_of", lambda entry, photo: Memory(300 << 20, 50 << 20))

@@ -4,7 +4,7 @@ from click.testing import CliRunner
 from cgrseg.cli import commands
 from cgrseg.cli.export import TARGETS, table
 from cgrseg.exporting import SUFFIXES
-from cgrseg.parity import Parity, SizeParity
+from cgrseg.exporting.parity import Parity, SizeParity
 
 
 def test_the_targets_are_those_of_the_library():

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from cgrseg.advisor.active_learning import Candidate, Ranking
+from cgrseg.advisor.verdict import ClassVerdict, Verdict
 from cgrseg.cli.train_verdict import COURSES, NEEDS, classes, next_labels, summary, worst
-from cgrseg.training.uncertainty import Candidate, Ranking
-from cgrseg.training.verdict import ClassVerdict, Verdict
 
 SKY = ClassVerdict(name="sky", iou=0.9, pictures=100, pixels=900, confused_with="road", need="")
 CAR = ClassVerdict(name="car", iou=0.4, pictures=9, pixels=100, confused_with="road", need="rare")

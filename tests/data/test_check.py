@@ -27,10 +27,10 @@ from planted import (
     rewrite,
 )
 
-from cgrseg.data.check import Finding, Report, check_dataset, require_sound
-from cgrseg.data.check.examination import between
 from cgrseg.data.datasets import open_dataset
-from cgrseg.data.likeness import picture_bits
+from cgrseg.data.doctor import Finding, Report, check_dataset, require_sound
+from cgrseg.data.doctor.examination import between
+from cgrseg.data.similarity import picture_bits
 from cgrseg.errors import DatasetError
 
 

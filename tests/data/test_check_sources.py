@@ -9,7 +9,7 @@ from planted import image, labels, make_folder, picture, rewrite
 
 from cgrseg.classes import named
 from cgrseg.config import SourceConfig
-from cgrseg.data.check.sources import check_sources
+from cgrseg.data.doctor.source_rules import check_sources
 
 CLASSES = named(("grass", "road", "sky"))
 PLAIN = SourceConfig()

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cgrseg.data import likeness
-from cgrseg.data.likeness import NEAR_BITS, groups, near_duplicates, picture_bits, signs
+from cgrseg.data import similarity as likeness
+from cgrseg.data.similarity import NEAR_BITS, groups, near_duplicates, picture_bits, signs
 
 
 def bits(*ones: int) -> np.ndarray:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from cgrseg.data.images import read_image
-from cgrseg.data.likeness import groups, picture_bits
-from cgrseg.data.series import beginnings, in_order, series
+from cgrseg.data.similarity import beginnings, groups, in_order, picture_bits, series
 
 
 def frames(count: int, change: float = 0.2) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from planted import NAMES, make_folder
 
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from cgrseg.data.datasets import LabelledImages, open_dataset
-from cgrseg.data.sheet import areas, denormalised, draw_samples
+from cgrseg.data.samples import areas, denormalised, draw_samples
 from cgrseg.data.transforms import normalise
 
 PLAIN = DataConfig(fit_px=(48, 64), scale=(1.0, 1.0), crops_px=((64, 96),), flip=0.0, photometric=False)

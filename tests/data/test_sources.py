@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from cgrseg.data.sources import name_pictures
+from cgrseg.data.images import name_pictures
 
 
 @pytest.fixture

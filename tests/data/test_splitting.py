@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cgrseg.data.datasets import open_dataset
-from cgrseg.data.splitting import Scene, choose, split_by_content
+from cgrseg.data.split import Scene, choose, split_by_content
 from cgrseg.errors import DatasetError
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from cgrseg.classes import named
 from cgrseg.draw import PAPER, ImageDraw
-from cgrseg.draw.sheet import CELL_PX, MAT, UNLABELLED, Cell, contact_sheet
+from cgrseg.draw.contact_sheet import CELL_PX, MAT, UNLABELLED, Cell, contact_sheet
 
 CLASSES = named(tuple(f"class {index}" for index in range(171)))
 RED = np.full((60, 80, 3), (200, 0, 0), np.uint8)

@@ -13,9 +13,9 @@ from cgrseg.config import ModelConfig
 from cgrseg.data.datasets.labelled import LabelledImages
 from cgrseg.errors import CheckpointError, DatasetError
 from cgrseg.evaluation import calibrate, evaluate, require_target, write_temperature
-from cgrseg.inference import choose_protocol
 from cgrseg.model import build_model
-from cgrseg.prediction import Segmenter, load
+from cgrseg.predictor import Segmenter, load
+from cgrseg.predictor.protocols import choose_protocol
 from cgrseg.weights import load_weights, save_weights
 
 

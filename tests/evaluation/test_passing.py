@@ -11,11 +11,11 @@ from colour_engine import ColourEngine, colour_info
 from cgrseg.config import ModelConfig
 from cgrseg.errors import ImageError
 from cgrseg.evaluation import evaluate
-from cgrseg.inference import choose_protocol
 from cgrseg.model import build_model
-from cgrseg.prediction import Segmenter
+from cgrseg.predictor import Segmenter
+from cgrseg.predictor.pipeline import AHEAD
+from cgrseg.predictor.protocols import choose_protocol
 from cgrseg.runtime import TorchEngine
-from cgrseg.streaming import AHEAD
 
 
 @pytest.fixture(params=["whole", "sliding", "multi-scale"])

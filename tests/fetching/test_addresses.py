@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from cgrseg.errors import FetchError
-from cgrseg.fetching import Target, is_public, parse_url, resolve
+from cgrseg.serving.fetch import Target, is_public, parse_url, resolve
 
 INSIDE = [
     *("127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254"),

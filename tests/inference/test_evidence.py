@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from colour_engine import ColourEngine, colour_info, flag
 
-from cgrseg.inference import Evidence, infer, prepare
+from cgrseg.predictor.views import Evidence, infer, prepare
 from cgrseg.runtime import Engine
 from cgrseg.weights import WeightsInfo
 

@@ -4,7 +4,7 @@ from colour_engine import colour_info
 from cgrseg.classes import named
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe
 from cgrseg.errors import CGRSegError
-from cgrseg.inference import Protocol, choose_protocol
+from cgrseg.predictor.protocols import Protocol, choose_protocol
 from cgrseg.weights import WeightsInfo
 
 INFERENCE = InferenceConfig(short_px=512, long_px=2048)

@@ -8,14 +8,13 @@ import torch
 from colour_engine import ColourEngine, colour_info, flag
 from full_size import RandomEngine, probabilities
 
-from cgrseg.arrays import Size
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig
-from cgrseg.inference import Protocol, infer_parts
-from cgrseg.inference.protocol import FACTORS
-from cgrseg.inference.sights import sights
-from cgrseg.labeling import mixed_maps
-from cgrseg.prediction import Segmenter
+from cgrseg.labelmap import mixed_maps
+from cgrseg.predictor import Segmenter
+from cgrseg.predictor.protocols import FACTORS, Protocol
+from cgrseg.predictor.views import infer_parts, sights
+from cgrseg.types import Size
 from cgrseg.weights import WeightsInfo
 
 MULTI_SCALE = Protocol(factors=FACTORS, mirrored=True)

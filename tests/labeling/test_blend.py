@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgrseg.labeling import Windows, cover
+from cgrseg.labelmap import Windows, cover
 
 
 @given(seen=st.integers(1, 90), pad=st.integers(0, 31), window=st.integers(1, 99), stride=st.integers(1, 99))

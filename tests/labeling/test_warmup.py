@@ -9,16 +9,16 @@ import sys
 import numpy as np
 import pytest
 
-from cgrseg.labeling import confidence_map, label_map, warm_up, warmup
-from cgrseg.labeling.kernels import label_rows
-from cgrseg.labeling.softmax import weigh_rows
+from cgrseg.labelmap import confidence_map, label_map, warm_up, warmup
+from cgrseg.labelmap.argmax import label_rows
+from cgrseg.labelmap.softmax import weigh_rows
 
 REPORT = """
 import json, sys
-from cgrseg.labeling import warm_up
+from cgrseg.labelmap import warm_up
 warm_up().join()
-from cgrseg.labeling import kernels, softmax
-from cgrseg.labeling.compiling import is_kept
+from cgrseg.labelmap import kernels, softmax
+from cgrseg.labelmap.compiling import is_kept
 functions = [each for home in (kernels, softmax) for each in vars(home).values() if hasattr(each, "signatures")]
 print(json.dumps({
     "torch": "torch" in sys.modules,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cgrseg.metrics import resampling
-from cgrseg.metrics.resampling import Areas, interval, resample
+from cgrseg.metrics import bootstrap as resampling
+from cgrseg.metrics.bootstrap import Areas, interval, resample
 
 
 def some_areas(pictures, classes, seed=0):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cgrseg.metrics.temperature import GRID, PIXELS, losses, lowest, some_labelled
+from cgrseg.metrics.calibration import GRID, PIXELS, losses, lowest, some_labelled
 
 
 def logits_and_truth(temperature: float, pixels: int = 60_000) -> tuple[np.ndarray, np.ndarray]:

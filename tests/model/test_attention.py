@@ -5,9 +5,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cgrseg.config import ModelConfig
 from cgrseg.model import build_model
-from cgrseg.model.attention import BLOCK, attend
+from cgrseg.model.attention import BLOCK, AttentionBias, attend
 from cgrseg.model.efficientformer import Attention
-from cgrseg.model.position import AttentionBias
 
 
 def at_once(query, key, value, bias, before, after):

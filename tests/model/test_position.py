@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cgrseg.model.position import AttentionBias, stretch
+from cgrseg.model.attention import AttentionBias, stretch
 
 
 def bias_of(position: str, grid: int = 8, stride: int = 1) -> AttentionBias:

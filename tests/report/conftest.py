@@ -10,7 +10,7 @@ from reported import NAMES, STRANGE, Scene, draw
 
 from cgrseg.data.datasets import open_dataset
 from cgrseg.evaluation import evaluate
-from cgrseg.prediction import Segmenter
+from cgrseg.predictor import Segmenter
 from cgrseg.report import write_report
 
 

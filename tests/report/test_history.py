@@ -1,6 +1,6 @@
 import json
 
-from cgrseg.report.history import MOST_POINTS, read_history
+from cgrseg.report.rows import MOST_POINTS, read_history
 
 
 def write_log(folder, events, rest=""):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from reported import content_of
 
-from cgrseg.report.pictures import LONG_PX, choose_pictures, examine, pack, show_maps, shown_size
+from cgrseg.report.examples import LONG_PX, choose_pictures, examine, pack, show_maps, shown_size
 
 
 def unpacked(packed: str, height: int, width: int) -> np.ndarray:

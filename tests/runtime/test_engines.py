@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import cgrseg
 from cgrseg.cli import commands
 from cgrseg.errors import CGRSegError, CheckpointError, MissingExtra
-from cgrseg.quantization import quantize
+from cgrseg.exporting.quantization import quantize
 from cgrseg.runtime import TorchEngine, graph_of, open_engine, open_graph
 from cgrseg.runtime.cache import cache_folder, kept
 from cgrseg.weights import open_weights

@@ -8,7 +8,7 @@ import pytest
 from colour_engine import colour_info, flag
 from served import GatedEngine, gated, png
 
-from cgrseg.prediction import Segmenter
+from cgrseg.predictor import Segmenter
 
 FLAG = flag(40, 60)
 

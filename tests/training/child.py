@@ -18,8 +18,10 @@ from cgrseg.errors import RunStopped
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.model.layers import freeze_batch_norm
 from cgrseg.recipes import parse_recipe
-from cgrseg.training import starting, state, train
-from cgrseg.training.log import Stepped
+from cgrseg.training import checkpoint as state
+from cgrseg.training import train
+from cgrseg.training import train as starting
+from cgrseg.training.loggers import Stepped
 
 PHASES = ("before", "during", "before fsync", "before rename", "after rename")
 

@@ -6,7 +6,7 @@ import pytest
 from training.tiny import RECIPE
 
 from cgrseg.training import train
-from cgrseg.training.board import TensorBoard
+from cgrseg.training.loggers import TensorBoard
 
 
 @pytest.mark.slow

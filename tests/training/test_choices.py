@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from cgrseg.advisor import rules as choices
+from cgrseg.advisor.rules import CHOICES, Choice, Facts
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig, Recipe, StartConfig, TrainConfig
-from cgrseg.data.splitting import Split
-from cgrseg.training import choices
-from cgrseg.training.choices import CHOICES, Choice, Facts
+from cgrseg.data.split import Split
 from cgrseg.weights import WeightsInfo
 
 START = WeightsInfo(

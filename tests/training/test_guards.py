@@ -7,10 +7,10 @@ from training.tiny import RECIPE
 
 from cgrseg.data.datasets import open_dataset
 from cgrseg.data.loader import Batch
-from cgrseg.training import guards as watching
-from cgrseg.training import state
-from cgrseg.training.guards import SETTLED, Guards
-from cgrseg.training.log import Stepped
+from cgrseg.training import checkpoint as state
+from cgrseg.training import monitor as watching
+from cgrseg.training.loggers import Stepped
+from cgrseg.training.monitor import SETTLED, Guards
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import yaml
 from training.tiny import RECIPE, events, state_of
 
 from cgrseg.errors import RecipeError, RunStopped, TrainingError
-from cgrseg.prediction import load
+from cgrseg.predictor import load
 from cgrseg.recipes import parse_recipe
 from cgrseg.training import loop, train
-from cgrseg.training.log import Evaluated, Scored, Scoring, Started, Stepped, Stopped
+from cgrseg.training.loggers import Evaluated, Scored, Scoring, Started, Stepped, Stopped
 from cgrseg.weights import read_info
 
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cgrseg.training.losses import LOVASZ_STEP, label_weights, segmentation_loss
-from cgrseg.training.lovasz import lovasz_softmax
+from cgrseg.training.losses import LOVASZ_STEP, label_weights, lovasz_softmax, segmentation_loss
 
 
 def by_definition(shares, labels):

@@ -9,9 +9,9 @@ from cgrseg.config import SourceConfig
 from cgrseg.data.mixture import open_mixture
 from cgrseg.errors import DatasetError, RecipeError, RunStopped, TrainingError
 from cgrseg.evaluation import evaluate
-from cgrseg.prediction import load
+from cgrseg.predictor import load
 from cgrseg.training import train
-from cgrseg.training.log import Stepped
+from cgrseg.training.loggers import Stepped
 from cgrseg.weights import read_info
 
 MIXED = replace(

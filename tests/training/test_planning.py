@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cgrseg.advisor import plan
 from cgrseg.config import ModelConfig
 from cgrseg.data.datasets import open_dataset
 from cgrseg.errors import CGRSegError, CheckpointError, DatasetError, RecipeError
 from cgrseg.model import build_model
-from cgrseg.training import plan
 from cgrseg.weights import WeightsInfo, save_weights
 
 
@@ -92,7 +92,7 @@ def test_where_imagenet_weights_cannot_be_had_the_plan_goes_on_from_scratch_and_
     def fail(size):
         raise CheckpointError(f"{size} is out of reach")
 
-    monkeypatch.setattr("cgrseg.training.planning.find_imagenet", fail)
+    monkeypatch.setattr("cgrseg.advisor.plan.find_imagenet", fail)
     made, asked = plan("folder", photos), plan("folder", photos, overrides=("model.size=lite",))
 
     assert (made.recipe.model.size, asked.recipe.model.size) == ("t", "lite")

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 from training.tiny import draw_pictures
 
+from cgrseg.advisor import plan_sources
+from cgrseg.advisor.plan import shared_classes, shares_by_size
 from cgrseg.data.mixture import source_names
-from cgrseg.training import plan_sources
-from cgrseg.training.planning_sources import shared_classes, shares_by_size
 
 
 def test_classes_of_equal_names_are_one_and_a_background_is_the_rest():

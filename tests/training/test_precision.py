@@ -8,10 +8,11 @@ from training.tiny import RECIPE, events, numbers
 from cgrseg.config import Recipe
 from cgrseg.errors import RunStopped
 from cgrseg.recipes import read_recipe
-from cgrseg.training import guards, precision, train
-from cgrseg.training.log import Stepped, Warned
+from cgrseg.training import monitor as guards
+from cgrseg.training import precision, train
+from cgrseg.training.distributed import World
+from cgrseg.training.loggers import Stepped, Warned
 from cgrseg.training.precision import halves_are_faster, settle_precision
-from cgrseg.training.world import World
 from cgrseg.weights import read_info
 
 AUTO = replace(RECIPE, train=replace(RECIPE.train, precision="auto"))

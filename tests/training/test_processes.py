@@ -18,13 +18,12 @@ from cgrseg.data.datasets import open_dataset
 from cgrseg.errors import RecipeError, TrainingError
 from cgrseg.evaluation import evaluate
 from cgrseg.model import build_model
-from cgrseg.prediction import Segmenter
+from cgrseg.predictor import Segmenter
 from cgrseg.recipes import as_tree
 from cgrseg.runtime import TorchEngine
-from cgrseg.training.norms import with_synchronised_norms
-from cgrseg.training.scoring import evaluate_together
-from cgrseg.training.starting import require_divisible
-from cgrseg.training.world import World, joined
+from cgrseg.training.distributed import World, joined, with_synchronised_norms
+from cgrseg.training.loop import evaluate_together
+from cgrseg.training.train import require_divisible
 from cgrseg.weights import WeightsInfo
 
 CHILD = Path(__file__).with_name("child.py")

@@ -18,8 +18,9 @@ from training.tiny import RECIPE, assert_same, events, numbers, state_of
 
 from cgrseg.errors import RunStopped, TrainingError
 from cgrseg.recipes import as_tree
-from cgrseg.training import state, train
-from cgrseg.training.log import Scoring, Stepped
+from cgrseg.training import checkpoint as state
+from cgrseg.training import train
+from cgrseg.training.loggers import Scoring, Stepped
 from cgrseg.weights import load_weights
 
 CHILD = Path(__file__).with_name("child.py")

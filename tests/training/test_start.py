@@ -15,8 +15,8 @@ from cgrseg.errors import CheckpointError, RecipeError, TrainingError
 from cgrseg.model import build_model
 from cgrseg.recipes import read_recipe
 from cgrseg.training import train
-from cgrseg.training.log import Started
-from cgrseg.training.start import freeze_first
+from cgrseg.training.initialize import freeze_first
+from cgrseg.training.loggers import Started
 from cgrseg.weights import fill_backbone, load_weights, read_backbone, read_info
 
 RECIPE = Recipe(

@@ -11,10 +11,10 @@ from training.tiny import RECIPE
 from cgrseg.config import TrainConfig
 from cgrseg.data.loader import Batch
 from cgrseg.errors import TrainingError
+from cgrseg.training.distributed import World
 from cgrseg.training.losses import label_weights
-from cgrseg.training.starting import new_state
 from cgrseg.training.step import MOST_SKIPPED, Stepper
-from cgrseg.training.world import World
+from cgrseg.training.train import new_state
 
 
 class Small(nn.Module):

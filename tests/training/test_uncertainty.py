@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cgrseg.advisor.active_learning import COUNT, candidate, rank_unlabelled
 from cgrseg.classes import named
-from cgrseg.data.likeness import picture_bits
+from cgrseg.data.similarity import picture_bits
 from cgrseg.errors import ImageError
-from cgrseg.prediction import Segmentation, Segmenter
-from cgrseg.training.uncertainty import COUNT, candidate, rank_unlabelled
+from cgrseg.predictor import Segmentation, Segmenter
 
 
 def scene(seed: int) -> np.ndarray:

@@ -8,12 +8,12 @@ import torch
 import yaml
 from PIL import Image
 
+from cgrseg.advisor import judge
 from cgrseg.classes import named
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
 from cgrseg.data.datasets import open_dataset
 from cgrseg.model import build_model
 from cgrseg.recipes import as_tree
-from cgrseg.training import judge
 from cgrseg.weights import WeightsInfo, save_weights
 
 NAMES = ("sky", "road", "car")

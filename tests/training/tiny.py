@@ -8,7 +8,7 @@ import torch
 
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
 from cgrseg.data.images import write_image, write_palette_png
-from cgrseg.training.state import read_state
+from cgrseg.training.checkpoint import read_state
 
 RECIPE = Recipe(
     model=ModelConfig(size="s0", layer_scale=0.1, rcm_scale=0.1),

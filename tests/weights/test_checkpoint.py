@@ -11,7 +11,7 @@ from cgrseg.config import InferenceConfig, ModelConfig, Recipe, TrainConfig
 from cgrseg.errors import CheckpointError
 from cgrseg.model import build_model
 from cgrseg.weights import WeightsInfo, find_weights, load_weights, open_weights, read_info, save_weights, start_from
-from cgrseg.weights.info import as_metadata
+from cgrseg.weights.format import as_metadata
 
 CONFIG = ModelConfig(size="s0", classes=3, trained_px=256)
 INFO = WeightsInfo(

@@ -10,7 +10,7 @@ from cgrseg.config import ModelConfig
 from cgrseg.errors import CheckpointError
 from cgrseg.model import build_model
 from cgrseg.weights import fill_backbone, open_weights, read_backbone
-from cgrseg.weights.efficientformer import authors_name
+from cgrseg.weights.official import authors_name
 
 CLASSIFIER = {
     "norm.weight": torch.ones(224),

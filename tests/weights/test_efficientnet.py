@@ -10,7 +10,7 @@ from cgrseg.config import ModelConfig
 from cgrseg.errors import CheckpointError
 from cgrseg.model import build_model
 from cgrseg.weights import fill_backbone, open_weights, read_backbone
-from cgrseg.weights.efficientnet import packaged_file
+from cgrseg.weights.foreign import packaged_file
 
 CONFIG = ModelConfig(size="lite", classes=3)
 

@@ -13,8 +13,8 @@ from cgrseg.config import ModelConfig, StartConfig
 from cgrseg.errors import CheckpointError
 from cgrseg.model import build_model
 from cgrseg.weights import find_weights, start_backbone
-from cgrseg.weights.efficientnet import PACKAGE
-from cgrseg.weights.start import find_backbone
+from cgrseg.weights.backbone import find_backbone
+from cgrseg.weights.foreign import PACKAGE
 
 CONFIG = ModelConfig(size="s0", classes=3, trained_px=224)
 LITE = ModelConfig(size="lite", classes=3)

@@ -13,7 +13,7 @@ from cgrseg.model import build_model
 from cgrseg.model.efficientformer import BackbonePlan
 from cgrseg.model.variants import PLANS
 from cgrseg.weights import fill_backbone, read_backbone
-from cgrseg.weights.timm import TIMM, timm_name
+from cgrseg.weights.foreign import TIMM, timm_name
 
 SIZES = {"s0": "s0", "s1": "t", "s2": "b", "l": "l"}
 STAGES = {f"stage{stage}": f"backbone.stages.{stage}" for stage in range(4)}

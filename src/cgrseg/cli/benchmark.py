@@ -32,7 +32,7 @@ WIDTH = 100
 def benchmark(settings: dict, weights: tuple[str, ...], json_file: Path | None, plot_file: Path | None) -> None:
     """Measure WEIGHTS. Time of each stage, memory, multiply-adds; cgrseg-t, -b, -l, -lite are networks without any."""
     import cgrseg
-    from cgrseg.plotting import plot_report, require_matplotlib
+    from cgrseg.benchmarking.plot import plot_report, require_matplotlib
 
     if plot_file is not None:
         require_matplotlib()

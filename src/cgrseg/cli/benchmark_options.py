@@ -7,7 +7,7 @@ import click
 from cgrseg.cli import options
 
 PEERS = ("plain", "segformer-b0", "segformer-b1", "segformer-b2")
-"""The names in `cgrseg.peers.PEERS`, repeated so that --help need not import PyTorch."""
+"""The names in `cgrseg.benchmarking.baselines.PEERS`, repeated so that --help need not import PyTorch."""
 
 
 class Several(click.ParamType[tuple[str, ...]]):

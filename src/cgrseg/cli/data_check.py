@@ -52,8 +52,8 @@ def check(data: options.DataPaths, splits: str | None, recipe: Path | None, json
 
 def checked(data: options.DataPaths, splits: list[str] | None, recipe: Path | None) -> dict:
     """The report on one data set, or on several and what they are as one, as plain values."""
-    from cgrseg.data.check import check_dataset
-    from cgrseg.data.check.sources import check_sources
+    from cgrseg.data.doctor import check_dataset
+    from cgrseg.data.doctor.source_rules import check_sources
 
     with bar_of("pictures") as show, without_warnings():
         mixture = options.mixture_of(data, recipe)

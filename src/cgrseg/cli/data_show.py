@@ -8,11 +8,11 @@ import click
 from cgrseg.cli import options
 
 if TYPE_CHECKING:
-    from cgrseg.arrays import LabelMap
     from cgrseg.config import DataConfig
     from cgrseg.data.datasets import LabelledImages
-    from cgrseg.data.sheet import Sample
-    from cgrseg.draw.sheet import Cell
+    from cgrseg.data.samples import Sample
+    from cgrseg.draw.contact_sheet import Cell
+    from cgrseg.types import LabelMap
 
 HEADS = ("Picture", "Labels", "As training sees it", "Labels as training sees them")
 
@@ -33,8 +33,8 @@ Example:
 def show(data: options.DataPaths, split: str, count: int, seed: int, recipe: Path | None, output: Path) -> None:
     """Draw a contact sheet of pictures, their labels, and both as training sees them."""
     from cgrseg.data.images import write_image
-    from cgrseg.data.sheet import areas, draw_samples, labels_shown
-    from cgrseg.draw.sheet import contact_sheet
+    from cgrseg.data.samples import areas, draw_samples, labels_shown
+    from cgrseg.draw.contact_sheet import contact_sheet
 
     dataset, config = opened(data, recipe, split)
     samples = draw_samples(dataset, config, count, seed)
@@ -61,7 +61,7 @@ def opened(data: options.DataPaths, recipe: Path | None, split: str) -> "tuple[L
 
 def cells(sample: "Sample") -> "list[Cell]":
     """The row of a sample."""
-    from cgrseg.draw.sheet import Cell
+    from cgrseg.draw.contact_sheet import Cell
 
     sizes = [f"{width} x {height}" for height, width in (sample.labels.shape, sample.seen_labels.shape)]
     return [
@@ -74,7 +74,7 @@ def cells(sample: "Sample") -> "list[Cell]":
 
 def _present(labels: "LabelMap") -> str:
     """How many classes a label map holds."""
-    from cgrseg.arrays import IGNORE
+    from cgrseg.types import IGNORE
 
     count = len({*labels.ravel().tolist()} - {IGNORE})
     return f"{count} class{'' if count == 1 else 'es'}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cgrseg.config import SourceConfig
     from cgrseg.data.datasets import LabelledImages
     from cgrseg.evaluation import Evaluation
-    from cgrseg.prediction import Segmenter
+    from cgrseg.predictor import Segmenter
 
 
 def opened(data: options.DataPaths, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":

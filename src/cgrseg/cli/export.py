@@ -13,7 +13,7 @@ from cgrseg.cli import options
 
 if TYPE_CHECKING:
     from cgrseg.exporting import Target
-    from cgrseg.parity import Parity
+    from cgrseg.exporting.parity import Parity
 
 TARGETS = ("onnx", "openvino", "torch")
 """The names in `cgrseg.exporting.Target`, repeated so that --help need not import PyTorch."""

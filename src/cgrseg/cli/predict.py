@@ -15,8 +15,8 @@ from cgrseg.cli.progress import bar, say
 from cgrseg.config import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
-    from cgrseg.inference import ProtocolName
-    from cgrseg.prediction import Failure, Segmentation
+    from cgrseg.predictor import Failure, Segmentation
+    from cgrseg.predictor.protocols import ProtocolName
     from cgrseg.runtime import EngineName
 
 ALL_FAILED, SOME_FAILED = 1, 3
@@ -44,7 +44,7 @@ def predict(
     """Write a label map for every picture of SOURCE. A file, a folder or a pattern; an overlay and areas come too."""
     import cgrseg
     from cgrseg.data.images import find_images
-    from cgrseg.labeling import warm_up
+    from cgrseg.labelmap import warm_up
 
     started = time.perf_counter()
     total = sum(len(find_images(source)) for source in sources)
@@ -62,8 +62,8 @@ def predict(
 
 def save_all(results: "Iterator[Segmentation | Failure]", output: Path) -> "Iterator[Path | Failure]":
     """Save results while the next ones are made; the path of each label map, in order."""
-    from cgrseg.prediction import Failure
-    from cgrseg.streaming import in_order
+    from cgrseg.predictor import Failure
+    from cgrseg.predictor.pipeline import in_order
 
     def save(result: "Segmentation | Failure") -> "Path | Failure":
         return result if isinstance(result, Failure) else result.save(output)
@@ -76,7 +76,7 @@ def save_all(results: "Iterator[Segmentation | Failure]", output: Path) -> "Iter
 
 def is_delivered(outcome: "Path | Failure") -> bool:
     """Print where a label map is, or why there is none."""
-    from cgrseg.prediction import Failure
+    from cgrseg.predictor import Failure
 
     if isinstance(outcome, Failure):
         say(f"cgrseg: error: {outcome.error}", is_error=True)

@@ -7,7 +7,7 @@ from click.core import ParameterSource
 
 from cgrseg.cli import options
 
-ASKED = "cgrseg.deviations"
+ASKED = "cgrseg.advisor.deviations"
 """Where the context keeps that --deviations was given."""
 
 
@@ -30,7 +30,7 @@ option = click.option(
 
 def print_deviations(recipe: Path | None, overrides: tuple[str, ...], data: options.DataPaths) -> None:
     """Compare and print."""
-    from cgrseg.deviations import compare_with_published
+    from cgrseg.advisor.deviations import compare_with_published
     from cgrseg.recipes import read_recipe
 
     if recipe is None:

@@ -10,7 +10,7 @@ from cgrseg.cli.progress import bar_of
 
 if TYPE_CHECKING:
     from cgrseg import Recipe
-    from cgrseg.training.planning import Plan
+    from cgrseg.advisor.plan import Plan
 
 WIDTH = 110
 
@@ -26,7 +26,7 @@ def settle(
     import cgrseg
 
     if recipe is None and not begin["resume"]:
-        from cgrseg.training.starting import require_no_run
+        from cgrseg.training.train import require_no_run
 
         require_no_run(folder)  # before the data is looked at, which takes a while
         return planned(data, overrides, begin["init"], begin["device"])
@@ -51,7 +51,7 @@ def recipe_in(folder: Path) -> Path:
 
 def planned(data: options.DataPaths, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":
     """Settings made from the data; the plan is told on stderr."""
-    from cgrseg.training import plan, plan_sources
+    from cgrseg.advisor import plan, plan_sources
 
     with bar_of("pictures looked at") as show:
         if len(data.given) > 1:

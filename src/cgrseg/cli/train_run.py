@@ -10,8 +10,7 @@ from cgrseg.cli.stopping import heeding_signals
 if TYPE_CHECKING:
     from cgrseg import Recipe
     from cgrseg.cli.training_display import TrainingDisplay
-    from cgrseg.training.board import TensorBoard
-    from cgrseg.training.log import Event
+    from cgrseg.training.loggers import Event, TensorBoard
     from cgrseg.training.splits import Where
 
 
@@ -51,6 +50,6 @@ def _watchers(folder: Path, begin: dict) -> "list[TrainingDisplay | TensorBoard]
 
     if not begin["tensorboard"]:
         return [TrainingDisplay()]
-    from cgrseg.training.board import TensorBoard
+    from cgrseg.training.loggers import TensorBoard
 
     return [TrainingDisplay(), TensorBoard(folder)]

@@ -13,8 +13,8 @@ from rich.table import Table
 from cgrseg.cli.progress import bar_of
 
 if TYPE_CHECKING:
+    from cgrseg.advisor.verdict import Verdict
     from cgrseg.training.splits import Where
-    from cgrseg.training.verdict import Verdict
 
 WIDTH = 100
 COURSES = {
@@ -35,7 +35,7 @@ NEEDS = {
 
 def tell_verdict(folder: Path, data: "Where", option: str, unlabelled: Path | None, device: str) -> None:
     """Judge the run in a folder, and tell it on stderr; `option` is how the data was given."""
-    from cgrseg.training import judge
+    from cgrseg.advisor import judge
 
     with bar_of("pictures judged") as show:
         verdict = judge(folder, data, unlabelled=unlabelled, device=device, show=show)
@@ -89,7 +89,7 @@ def worst(verdict: "Verdict") -> Iterator[str]:
 
 def rule() -> str:
     """Which classes are said to need labels."""
-    from cgrseg.training.verdict import FAIR, FEW, LOW
+    from cgrseg.advisor.verdict import FAIR, FEW, LOW
 
     return f"IoU under {percent(LOW)}, or under {percent(FAIR)} with fewer than {FEW} training pictures, or no score."
 

@@ -3,13 +3,18 @@
     bytes -> Pillow (bombs refused, first frame) -> EXIF rotation -> tones to 8 bit, alpha on white -> RGB uint8
 
 Axes: H W picture rows and columns.
+
+The pictures that a user names by files, folders and patterns, and what their results are called.
 """
 
 import glob
 import io
+import os
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import cv2
@@ -18,9 +23,9 @@ from jaxtyping import Integer, Num, Shaped, UInt8
 from PIL import Image as Pillow
 from PIL import ImageFile, ImageOps, UnidentifiedImageError
 
-from cgrseg.arrays import IGNORE, Colour, Image, LabelMap, Size
 from cgrseg.errors import ImageError, reason
 from cgrseg.files import replacing
+from cgrseg.types import IGNORE, Colour, Image, LabelMap, Size
 
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded (Pillow's own limit): a small file can claim a size that no memory holds."""
@@ -236,3 +241,34 @@ def _is_picture(path: Path) -> bool:
     """Whether the suffix says so; hidden files (such as the `._x.jpg` of macOS) are not for people."""
     is_hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
     return path.suffix.lower() in SUFFIXES and not is_hidden
+
+
+def name_pictures(sources: Sequence[str | Path]) -> list[tuple[Path, str]]:
+    """Every picture of some files, folders and patterns, and a name for its results that no other has.
+
+    The name is the path below the folder given (below what all have in common, if there are several), without the
+    suffix unless two pictures differ in nothing else.
+    """
+    paths = [path for source in sources for path in find_images(source)]
+    root = os.path.commonpath([_root(source).absolute() for source in sources])
+    stems = {path: path.absolute().relative_to(root).with_suffix("").as_posix() for path in paths}
+    uses = Counter(stem.casefold() for stem in stems.values())  # some file systems do not tell a from A
+    names = {path: stem for path, stem in stems.items() if uses[stem.casefold()] == 1}
+    taken = {name.casefold() for name in names.values()}
+    for path in (path for path in stems if path not in names):
+        name = f"{stems[path]}_{path.suffix.removeprefix('.')}"
+        while name.casefold() in taken:
+            name += "_"
+        taken.add(name.casefold())
+        names[path] = name
+    return [(path, names[path]) for path in paths]
+
+
+def _root(source: str | Path) -> Path:
+    """The folder that names are relative to: of a file its own, of a pattern the last one without a wildcard."""
+    path = Path(source)
+    if path.is_dir():
+        return path
+    if path.is_file():
+        return path.parent
+    return Path(*takewhile(lambda part: not set(part) & set("*?["), path.parts))

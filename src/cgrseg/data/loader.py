@@ -19,12 +19,12 @@ from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cgrseg.arrays import Image, Size
 from cgrseg.config import DataConfig
 from cgrseg.data.datasets.labelled import LabelledImages
 from cgrseg.data.sampling import DrawOrder
 from cgrseg.data.transforms import train_sample
 from cgrseg.errors import CGRSegError, TrainingError, reason
+from cgrseg.types import Image, Size
 
 CACHE_BYTES = 512 * 2**20
 """Each worker keeps decoded pictures if all of them fit in this: decoding a PNG costs as much as the transforms."""

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cgrseg.arrays import IGNORE, LabelMap
 from cgrseg.classes import ClassTable, named
 from cgrseg.config import DataConfig, Kind, SourceConfig
 from cgrseg.data.datasets import LabelledImages, Pair, open_dataset
@@ -26,6 +25,7 @@ from cgrseg.data.datasets.labelled import OUTSIDE, lookup_of
 from cgrseg.data.datasets.merging import DROP
 from cgrseg.data.datasets.table import BACKGROUNDS
 from cgrseg.errors import DatasetError, RecipeError
+from cgrseg.types import IGNORE, LabelMap
 
 REST, ANY = "rest", "*"
 """Words of a source's `classes`: all common classes that no other of its classes is alone, and any class not listed."""

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from cgrseg.arrays import IGNORE, Image, Size
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from cgrseg.data.images import resize_image, resize_labels
+from cgrseg.types import IGNORE, Image, Size
 
 CROP_TRIES = 10
 """Crops that are checked before one is taken unchecked."""

@@ -15,8 +15,8 @@ from jaxtyping import Bool, UInt8
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from cgrseg.arrays import Colour, Image, LabelMap
 from cgrseg.classes import ClassTable
+from cgrseg.types import Colour, Image, LabelMap
 
 Drawing = UInt8[np.ndarray, "_h _w 3"]
 

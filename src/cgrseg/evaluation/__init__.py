@@ -1,8 +1,7 @@
 """Scoring: how good the label maps of a segmenter are, and how well its confidence is earned."""
 
-from cgrseg.evaluation.calibrating import Calibration, calibrate, require_target, write_temperature
-from cgrseg.evaluation.counting import evaluate
-from cgrseg.evaluation.passing import require_same_classes
+from cgrseg.evaluation.calibrate import Calibration, calibrate, require_target, write_temperature
+from cgrseg.evaluation.evaluate import evaluate, require_same_classes
 from cgrseg.evaluation.results import Comparison, Evaluation, compare
 
 __all__ = [

@@ -13,9 +13,9 @@ from jaxtyping import Int64
 
 from cgrseg.classes import ClassTable
 from cgrseg.metrics import Scores, scores
+from cgrseg.metrics.bootstrap import DRAWS, LEVEL, SEED, Areas, Interval, interval, resample
 from cgrseg.metrics.boundaries import BoundaryScores
 from cgrseg.metrics.calibration import Reliability
-from cgrseg.metrics.resampling import DRAWS, LEVEL, SEED, Areas, Interval, interval, resample
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from cgrseg.arrays import IGNORE, LabelMap
+from cgrseg.types import IGNORE, LabelMap
 
 BLOCK = 1 << 20
 """Pixels counted at a time, so that a huge picture needs no huge temporary."""

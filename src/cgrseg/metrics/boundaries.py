@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from cgrseg.arrays import IGNORE, LabelMap, Size
+from cgrseg.types import IGNORE, LabelMap, Size
 
 RATIO = 0.02
 """Width of the strip over the diagonal of the picture; the paper's own."""

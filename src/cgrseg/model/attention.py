@@ -1,4 +1,16 @@
-"""Attention a block of queries at a time: no tensor of queries x keys ever exists.
+"""The learnt bias of attention: a table over the distance between two tokens, in rows and in columns.
+
+    table (heads, g, g)  --  rows to ky entries, columns to kx  --  entry |s*qy - ky|, |s*qx - kx|  --  bias
+
+The table is learnt for pictures of one size, a grid of g x g keys. At other sizes `offsets` reads the same distances
+from it, stretched over the longer axis where there are more keys than entries; `official` does what the released code
+does: it resizes the expanded queries-by-keys matrix as if it were a picture. Either way the bias is read for some
+queries at a time, from parts that are never as large as queries x keys (but for the official matrix of the trained
+size, which is what gets resized).
+
+Axes: q queries, p picked queries, n keys, e signed distances, m queries of the trained size.
+
+Attention a block of queries at a time: no tensor of queries x keys ever exists.
 
     block of queries -- x keys -- talk -- + bias, read for these queries -- softmax -- talk -- x values -- block of sums
 
@@ -7,11 +19,112 @@ Run as it is, the loop over the blocks is Python's; in an exported program it is
 Axes: b batch, q queries, p queries of a block, n keys, d v widths of a query or key and of a value in one head.
 """
 
+from typing import Literal, NamedTuple
+
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from cgrseg.model.position import Offsets, Resized
+from cgrseg.model.layers import Length
+
+Position = Literal["offsets", "official"]
+SHARPNESS = -0.75
+"""The constant of PyTorch's bicubic interpolation."""
+
+
+class Offsets(NamedTuple):
+    """An entry for every signed distance, flat, and a number for each query and key whose difference is its place."""
+
+    entries: Float[Tensor, "heads e"]
+    queries: Int[Tensor, " q"]
+    keys: Int[Tensor, " n"]
+
+    def read(self, picked: Int[Tensor, " p"]) -> Float[Tensor, "heads p n"]:
+        """The bias of some queries and all keys."""
+        places = self.queries.index_select(0, picked)[:, None] - self.keys
+        return self.entries.index_select(1, places.flatten()).view(-1, *places.shape)
+
+
+class Resized(NamedTuple):
+    """A matrix that has its columns already, and for each query the four of its rows between which it lies."""
+
+    matrix: Float[Tensor, "heads m n"]
+    rows: Int[Tensor, "q 4"]
+    shares: Float[Tensor, "q 4"]
+
+    def read(self, picked: Int[Tensor, " p"]) -> Float[Tensor, "heads p n"]:
+        """The bias of some queries and all keys."""
+        rows, shares = self.rows.index_select(0, picked), self.shares.index_select(0, picked)
+        return sum_taps(self.matrix, rows, shares[..., None], axis=1)
+
+
+class AttentionBias(nn.Module):
+    """Bias of every query and key, from their distance; queries stand at every `stride`-th key along each axis."""
+
+    def __init__(self, heads: int, grid: int, *, stride: int = 1, position: Position = "offsets") -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(heads, grid, grid))
+        self.grid, self.stride, self.position = grid, stride, position
+
+    def forward(self, rows: Length, columns: Length, talk: nn.Module | None = None) -> Offsets | Resized:
+        """What the bias is read from for keys on a grid of rows x columns, both in row-major order.
+
+        `talk` mixes the heads (a 1x1 convolution): of the table, which gives the same bias as mixing it afterwards.
+        """
+        table = self.table if talk is None else talk(self.table[None])[0]
+        if self.position == "offsets":
+            return self.stand(stretch(stretch(table, rows, axis=1), columns, axis=2), rows, columns)
+        trained = self.stand(table, self.grid, self.grid)
+        matrix = trained.read(torch.arange(len(trained.queries), device=table.device))
+        # Official: rows of this matrix are flattened positions, so a non-square picture scrambles the distances.
+        queries = ((rows + self.stride - 1) // self.stride) * ((columns + self.stride - 1) // self.stride)
+        taps, shares = cubic_taps(matrix.shape[2], rows * columns, table.device)
+        matrix = sum_taps(matrix, taps, shares, axis=2)
+        return Resized(matrix, *cubic_taps(matrix.shape[1], queries, table.device))
+
+    def stand(self, table: Float[Tensor, "heads y x"], rows: Length, columns: Length) -> Offsets:
+        """A table and the places on a grid of rows x columns."""
+        down, along = (torch.arange(1 - side, side, device=table.device).abs() for side in (rows, columns))
+        entries = table.index_select(1, down).index_select(2, along)  # (heads, 2 rows - 1, 2 columns - 1)
+        width = 2 * columns - 1
+        y, x = torch.arange(rows, device=table.device), torch.arange(columns, device=table.device)
+        keys = (y[:, None] * width + x).flatten()
+        queries = (y[:: self.stride, None] * width + x[:: self.stride]).flatten()
+        return Offsets(entries.flatten(1), queries + (rows - 1) * width + columns - 1, keys)
+
+
+def stretch(table: Float[Tensor, "heads y x"], entries: Length, *, axis: int) -> Float[Tensor, "heads y_ x_"]:
+    """The table with `entries` along one axis: itself where that is no more than it has, else linearly resampled."""
+    last = table.shape[axis] - 1
+    place = torch.arange(entries, device=table.device) * last / torch.sym_max(entries - 1, last)
+    lower = place.floor().long()
+    share = (place - lower).to(table.dtype)
+    share = share[:, None] if axis == 1 else share
+    upper = (lower + 1).clamp(max=last)
+    return table.index_select(axis, lower).lerp(table.index_select(axis, upper), share)
+
+
+def cubic_taps(source: Length, target: Length, device: torch.device) -> tuple[Int[Tensor, "q 4"], Float[Tensor, "q 4"]]:
+    """For each of `target` places over `source` entries, the four entries around it and what each contributes.
+
+    The places and factors are those of `interpolate(mode="bicubic", align_corners=False)`.
+    """
+    place = (torch.arange(target, device=device) + 0.5) * (source / target) - 0.5
+    lower = place.floor()
+    ahead = place - lower
+    near = [((SHARPNESS + 2) * t - (SHARPNESS + 3)) * t * t + 1 for t in (ahead, 1 - ahead)]
+    far = [(((t - 5) * t + 8) * t - 4) * SHARPNESS for t in (ahead + 1, 2 - ahead)]
+    entries = lower.long()[:, None] + torch.arange(-1, 3, device=device)
+    return entries.clamp(0, source - 1), torch.stack([far[0], near[0], near[1], far[1]], 1)
+
+
+def sum_taps(
+    matrix: Float[Tensor, "heads m n"], taps: Int[Tensor, "p 4"], shares: Float[Tensor, "p 4 *one"], *, axis: int
+) -> Float[Tensor, "heads m_ n_"]:
+    """Four entries along an axis for each place, weighed by their shares."""
+    terms = [matrix.index_select(axis, taps[:, tap]) * shares[:, tap] for tap in range(4)]
+    return terms[0] + terms[1] + terms[2] + terms[3]
+
 
 BLOCK = 64
 """Queries in a block: the scores of eight heads then fill half a megabyte at 512 x 512, which caches hold."""

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cgrseg.model.attention import Position
 from cgrseg.model.layers import Length
-from cgrseg.model.position import Position
 
 
 class CGRSeg(nn.Module):

@@ -16,9 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cgrseg.config import TalkBias
-from cgrseg.model.attention import attend
+from cgrseg.model.attention import AttentionBias, Position, attend
 from cgrseg.model.layers import ConvNorm, DropPath, Scale, upsample
-from cgrseg.model.position import AttentionBias, Position
 
 HEADS = 8
 

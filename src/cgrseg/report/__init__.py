@@ -18,12 +18,11 @@ from cgrseg.data.datasets import LabelledImages
 from cgrseg.errors import CGRSegError
 from cgrseg.evaluation import Evaluation, compare
 from cgrseg.files import replacing
-from cgrseg.inspecting import machine
-from cgrseg.prediction import Segmenter
-from cgrseg.report.history import read_history
+from cgrseg.machine import machine
+from cgrseg.predictor import Segmenter
+from cgrseg.report.examples import show_pictures
 from cgrseg.report.page import fill_page
-from cgrseg.report.pictures import show_pictures
-from cgrseg.report.rows import class_rows, count_pictures, write_rows
+from cgrseg.report.rows import class_rows, count_pictures, read_history, write_rows
 
 __all__ = ["Rival", "report_tree", "require_page", "write_report"]
 

@@ -20,7 +20,7 @@ from cgrseg.runtime.onnx import OnnxEngine
 from cgrseg.runtime.openvino import OpenVINOEngine
 from cgrseg.runtime.protocol import Engine
 from cgrseg.runtime.torch import TorchEngine, require_device
-from cgrseg.weights.info import WeightsInfo, from_metadata
+from cgrseg.weights.format import WeightsInfo, from_metadata
 
 __all__ = ["Engine", "EngineName", "TorchEngine", "graph_of", "is_graph", "open_engine", "open_graph", "require_device"]
 

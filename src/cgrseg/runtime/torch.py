@@ -1,4 +1,9 @@
-"""The engine that runs the network in PyTorch, on a CPU or a CUDA device."""
+"""The engine that runs the network in PyTorch, on a CPU or a CUDA device.
+
+The engine that runs a program of PyTorch's own exporter, to compare it; users take `torch.export.load` itself.
+"""
+
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,3 +50,16 @@ class TorchEngine:
     def __call__(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
         with torch.inference_mode():
             return self._running(torch.from_numpy(images).to(self.device)).float().cpu().numpy()
+
+
+class ProgramEngine:
+    """A `.pt2` file that this process wrote."""
+
+    name = "program"
+
+    def __init__(self, path: Path) -> None:
+        self._module = torch.export.load(path).module()
+
+    def __call__(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
+        with torch.inference_mode():
+            return self._module(torch.from_numpy(images)).numpy()

@@ -15,14 +15,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import cgrseg
 from cgrseg.errors import CGRSegError
-from cgrseg.fetching import Fetcher
-from cgrseg.prediction import Segmenter
-from cgrseg.serving import describing, inference_protocol, pictures
-from cgrseg.serving.describing import describe
-from cgrseg.serving.guard import Guard
-from cgrseg.serving.house import House, house_of
-from cgrseg.serving.refusals import Refusal
+from cgrseg.predictor import Segmenter
+from cgrseg.serving import metadata as describing
+from cgrseg.serving import oip as inference_protocol
+from cgrseg.serving import routes as pictures
+from cgrseg.serving.fetch import Fetcher
+from cgrseg.serving.http_errors import Refusal
+from cgrseg.serving.metadata import describe
+from cgrseg.serving.middleware import Guard
 from cgrseg.serving.settings import ServeConfig
+from cgrseg.serving.state import House, house_of
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {

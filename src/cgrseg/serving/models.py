@@ -15,8 +15,8 @@ from threading import Thread
 from typing import Literal
 
 from cgrseg.errors import CGRSegError, reason
-from cgrseg.prediction import Segmenter
-from cgrseg.serving.refusals import Refusal
+from cgrseg.predictor import Segmenter
+from cgrseg.serving.http_errors import Refusal
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,5 @@
-"""Training: from labelled pictures, and a recipe or one made of them, to a weights file and a verdict."""
+"""Training: one loop for one process and for many, resumed bit for bit."""
 
-from cgrseg.training.planning import plan
-from cgrseg.training.planning_sources import plan_sources
-from cgrseg.training.starting import train
-from cgrseg.training.verdict import judge
+from cgrseg.training.train import train
 
-__all__ = ["judge", "plan", "plan_sources", "train"]
+__all__ = ["train"]

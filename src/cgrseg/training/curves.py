@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from cgrseg.files import replacing
-from cgrseg.training.log import read_events
+from cgrseg.training.loggers import read_events
 
 WINDOW = 0.05
 """The share of the steps that the smooth curve of the loss averages over."""

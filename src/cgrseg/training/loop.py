@@ -1,4 +1,6 @@
-"""The training loop.
+"""Evaluation by all processes of a run: each scores some of the pictures, and exact counts add up.
+
+The training loop.
 
     recipe, pictures -- batch -- Stepper: loss, gradient, AdamW, average
                           every n steps:  average -- evaluation -- best.safetensors, last.safetensors
@@ -8,7 +10,7 @@ The sample at (step, place in the batch) depends on the seed alone, so resuming 
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +23,55 @@ from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.loader import Share, training_batches
 from cgrseg.data.sampling import repeat_factors
 from cgrseg.errors import RunStopped
-from cgrseg.evaluation import Evaluation
-from cgrseg.prediction import Segmenter
+from cgrseg.evaluation import Evaluation, evaluate
+from cgrseg.metrics import scores
+from cgrseg.metrics.bootstrap import Areas
+from cgrseg.predictor import Segmenter
 from cgrseg.runtime import TorchEngine
+from cgrseg.training.checkpoint import Identity, TrainState, save_state
 from cgrseg.training.curves import draw_curves
-from cgrseg.training.guards import Guards
-from cgrseg.training.log import Evaluated, EventLog, Kept, Pace, Scored, Scoring, Stepped, Stopped, write_table
+from cgrseg.training.distributed import World
+from cgrseg.training.loggers import Evaluated, EventLog, Kept, Pace, Scored, Scoring, Stepped, Stopped, write_table
 from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights
-from cgrseg.training.resuming import Identity
-from cgrseg.training.scoring import evaluate_together
-from cgrseg.training.state import TrainState, save_state
+from cgrseg.training.monitor import Guards
 from cgrseg.training.step import Stepper
-from cgrseg.training.world import World
 from cgrseg.weights import WeightsInfo, save_weights
+
+
+def evaluate_together(
+    segmenter: Segmenter, dataset: LabelledImages, world: World, on_progress: Callable[[int, int], None]
+) -> Evaluation:
+    """The scores on all pictures, each of which one process looks at; every process gets the same.
+
+    Args:
+        segmenter: this process's.
+        dataset: all pictures.
+        world: the processes.
+        on_progress: called with the number of pictures that this process has done, and of those it does.
+    """
+    place = world.part(len(dataset))
+    part = replace(dataset, pairs=dataset.pairs[place])
+    own = evaluate(segmenter, part, lambda done: on_progress(done, len(part)))
+
+    def total(counts: np.ndarray) -> np.ndarray:
+        return world.sum(torch.from_numpy(counts).to(world.device)).cpu().numpy()
+
+    areas = []
+    for counts in (own.areas.hits, own.areas.unions):
+        whole = np.zeros((len(dataset), counts.shape[1]), np.int64)
+        whole[place] = counts
+        areas.append(total(whole))
+    assert own.sources is not None
+    matrices, allowed = total(own.sources.matrices), total(own.sources.allowed)
+    matrix = matrices.sum(axis=0)
+    return replace(
+        own,
+        scores=scores(matrix, allowed.sum(axis=0)),
+        matrix=matrix,
+        areas=Areas(*areas),
+        names=tuple(pair.name for pair in dataset.pairs),
+        sources=replace(own.sources, matrices=matrices, allowed=allowed),
+    )
 
 
 class Run:

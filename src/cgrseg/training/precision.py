@@ -11,7 +11,7 @@ import torch
 
 from cgrseg.config import Recipe
 from cgrseg.recipes import read_recipe
-from cgrseg.training.world import World
+from cgrseg.training.distributed import World
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cgrseg.config import Recipe
-from cgrseg.data.check import require_sound
 from cgrseg.data.datasets import LabelledImages, open_dataset
+from cgrseg.data.doctor import require_sound
 from cgrseg.data.mixture import common_classes, open_mixture, open_sources
 from cgrseg.errors import DatasetError, RecipeError
 

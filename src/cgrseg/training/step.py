@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from cgrseg.config import TrainConfig
 from cgrseg.data.loader import Batch
 from cgrseg.errors import TrainingError
+from cgrseg.training.checkpoint import TrainState
+from cgrseg.training.distributed import World
 from cgrseg.training.losses import Sets, segmentation_loss, weight_of
 from cgrseg.training.optim import set_rate
 from cgrseg.training.precision import PRECISIONS
-from cgrseg.training.state import TrainState
-from cgrseg.training.world import World
 
 MOST_SKIPPED = 10
 """Steps in a row that may teach nothing before the run stops."""

@@ -6,12 +6,10 @@ from pathlib import Path
 from cgrseg.classes import named, published
 from cgrseg.errors import CheckpointError
 from cgrseg.model import CGRSeg
-from cgrseg.weights.backbone import fill_backbone, read_backbone, refuse_backbone
-from cgrseg.weights.bundled import bundled_names, find_weights
-from cgrseg.weights.checkpoint import load_weights, read_info, save_weights, start_from, write_tensors
-from cgrseg.weights.info import WeightsInfo
+from cgrseg.weights.backbone import fill_backbone, find_imagenet, read_backbone, refuse_backbone, start_backbone
+from cgrseg.weights.format import WeightsInfo, load_weights, read_info, save_weights, start_from, write_tensors
+from cgrseg.weights.hub import bundled_names, find_weights
 from cgrseg.weights.official import read_official
-from cgrseg.weights.start import find_imagenet, start_backbone
 
 __all__ = [
     "WeightsInfo",

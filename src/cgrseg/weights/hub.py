@@ -1,9 +1,12 @@
 """Weights of the Hugging Face hub: fetched once, kept in its cache, and compared with the digest that it publishes.
 
 owner/name -- models--owner--name/snapshots/<commit>/model.safetensors --> blobs/<SHA-256>
+
+From what a person types to a file: a path, a bundled name, or a repository of the Hugging Face hub.
 """
 
 import re
+from importlib import resources
 from pathlib import Path
 
 from cgrseg.errors import CheckpointError, reason
@@ -46,3 +49,28 @@ def published_digest(file: Path) -> str | None:
         return None
     blob = file.readlink()  # one step only: a blob may be a link itself, to a place that has other names
     return blob.name if blob.parent.name == "blobs" and SHA256.fullmatch(blob.name) else None
+
+
+def bundled_names() -> tuple[str, ...]:
+    """The names of the weights that ship inside the package."""
+    folder = resources.files("cgrseg") / "assets"
+    names = (entry.name for entry in folder.iterdir())
+    return tuple(sorted(name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors")))
+
+
+def find_weights(source: str | Path) -> Path:
+    """The file that `source` means: an existing path, a bundled name, or a hub id `owner/name`.
+
+    Raises:
+        CheckpointError: it is none of these, or the hub cannot be reached.
+    """
+    path = Path(source)
+    if path.is_file():
+        return path
+    if str(source) in bundled_names():
+        return Path(str(resources.files("cgrseg") / "assets" / f"{source}.safetensors"))
+    if isinstance(source, str) and source.count("/") == 1 and not path.suffix:
+        return fetch(source)
+    raise CheckpointError(
+        f"{source}: no such weights file, and no bundled name (those are {', '.join(bundled_names()) or 'none'})"
+    )

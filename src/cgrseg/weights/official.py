@@ -1,22 +1,58 @@
-"""The authors' checkpoints: their names for our tensors, in both directions.
+"""State dicts that PyTorch pickled: read with its restricted reader, which runs nothing that a file says.
+
+The authors' checkpoints: their names for our tensors, in both directions.
 
 The authors' files hold `backbone.*` and `decode_head.*`, plain or below `state_dict` or `model`.
+
+The EfficientFormerV2 authors' ImageNet checkpoints, `eformer_{s0,s1,s2,l}_450.pth`: their names for our tensors.
+
+CGRSeg's released code took the backbone over with its names, so they are those of `official` without `backbone.`; only
+the attention tables are called otherwise, for CGRSeg has tables of its own beside ImageNet's.
 """
 
+import argparse
+import pickle
 import re
+import warnings
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from cgrseg.classes import ClassTable, named
 from cgrseg.config import ModelConfig, ModelSize
-from cgrseg.errors import CheckpointError
+from cgrseg.errors import CheckpointError, reason
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.model.variants import PLANS
-from cgrseg.weights.checkpoint import fill
-from cgrseg.weights.info import WeightsInfo
-from cgrseg.weights.naming import rename, under_our_names
-from cgrseg.weights.pickled import read_pickle
+from cgrseg.weights.foreign import Naming, rename, under_our_names
+from cgrseg.weights.format import WeightsInfo, fill
+
+NOT_TENSORS = (pickle.UnpicklingError, RuntimeError, LookupError, ValueError, TypeError, EOFError, OSError)
+"""What PyTorch's restricted reader raises on files that hold anything else, or nothing."""
+HARMLESS = argparse.Namespace
+"""The options of a run, which training scripts keep beside the tensors: a bag of values."""
+
+
+def read_pickle(path: Path) -> dict[str, Tensor]:
+    """The tensors of a `.pth` file by name, plain or below `state_dict` or `model`.
+
+    Raises:
+        CheckpointError: the file holds anything but plain tensors, or none.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([HARMLESS]):
+            tree = torch.load(path, map_location="cpu", weights_only=True)
+    except NOT_TENSORS as error:
+        raise CheckpointError(
+            f"{path.name} cannot be read as plain tensors (nothing else is ever loaded): {reason(error)}"
+        ) from None
+    for wrapper in ("state_dict", "model"):
+        if isinstance(tree, dict) and isinstance(tree.get(wrapper), dict):
+            tree = tree[wrapper]
+    if not isinstance(tree, dict) or not all(isinstance(value, Tensor) for value in tree.values()):
+        raise CheckpointError(f"{path.name} holds no state dict of tensors, plain or under 'state_dict' or 'model'")
+    return {name.removeprefix("module."): tensor for name, tensor in tree.items()}
+
 
 RENAMES = (
     (r"backbone\.stem\.([02])\.conv", lambda m: f"backbone.patch_embed.{int(m[1]) // 2 * 3}"),
@@ -110,3 +146,13 @@ def _infer(tensors: dict[str, Tensor], name: str) -> tuple[ModelSize, int]:
         if last in tensors and tensors[last].shape[0] == plan.widths[3]:
             return size, classifier.shape[0]
     raise CheckpointError(f"{name} has the widths of none of the sizes {', '.join(PLANS)}")
+
+
+def authors_name(name: str) -> str:
+    """The EfficientFormerV2 authors' name of one of our backbone's tensors."""
+    return official_name(f"backbone.{name}").removeprefix("backbone.").removesuffix("_seg")
+
+
+AUTHORS = Naming(
+    "the EfficientFormerV2 authors", authors_name, re.compile(r"^(norm|head|dist_head)\.|attention_bias_idxs$")
+)

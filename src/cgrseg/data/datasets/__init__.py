@@ -10,16 +10,7 @@ from pathlib import Path
 
 from cgrseg.classes import ClassTable, read_published
 from cgrseg.config import HoldOut, Kind, Merge
-from cgrseg.data.datasets import (
-    ade20k,
-    camvid,
-    cityscapes,
-    cocostuff10k,
-    cocostuff164k,
-    folder,
-    pascalcontext,
-    voc2012,
-)
+from cgrseg.data.datasets import ade20k, camvid, cityscapes, cocostuff10k, cocostuff164k, folder, pascalcontext, voc2012
 from cgrseg.data.datasets.labelled import LabelledImages, Layout, Pair
 from cgrseg.data.datasets.merging import merge_classes
 from cgrseg.errors import DatasetError

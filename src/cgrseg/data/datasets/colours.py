@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt16, UInt32
 
-from cgrseg.arrays import Colour, Image
 from cgrseg.data.images import read_image
 from cgrseg.errors import DatasetError
+from cgrseg.types import Colour, Image
 
 
 def holds_colours(file: Path) -> bool:

@@ -15,7 +15,6 @@ unless a class is called `background` or `_background_`.
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgrseg.arrays import LabelMap
 from cgrseg.classes import ClassTable
 from cgrseg.data.datasets.coco import read_coco
 from cgrseg.data.datasets.colours import holds_colours, read_colours
@@ -24,6 +23,7 @@ from cgrseg.data.datasets.labelme import read_labelme
 from cgrseg.data.datasets.table import Table, plain_table, read_table
 from cgrseg.data.images import SUFFIXES, read_label_map, read_size
 from cgrseg.errors import DatasetError
+from cgrseg.types import LabelMap
 
 LAYOUT = "a folder holds images/<split>/ and annotations/<split>/, with equal names"
 UNLABELLED_FOLDER = "unlabelled"

@@ -18,11 +18,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from cgrseg.arrays import IGNORE, Image, LabelMap
 from cgrseg.classes import ClassTable, read_published
 from cgrseg.config import Kind
 from cgrseg.data.images import read_image, read_label_map, read_size
 from cgrseg.errors import DatasetError
+from cgrseg.types import IGNORE, Image, LabelMap
 
 OUTSIDE = 254
 """What a lookup gives for values that the data set does not define; so there are at most 254 classes and sets."""

@@ -17,10 +17,10 @@ from jaxtyping import UInt16
 from PIL import Image as Pillow
 from PIL import ImageDraw, UnidentifiedImageError
 
-from cgrseg.arrays import Size
 from cgrseg.data.datasets.labelled import UNLABELLED
 from cgrseg.data.datasets.table import NOT_A_CLASS, Table
 from cgrseg.errors import DatasetError
+from cgrseg.types import Size
 
 CORNERS = {"polygon": 3, "rectangle": 2, "circle": 2, "mask": 2}
 """The shapes that cover an area, and how many points each has at least."""

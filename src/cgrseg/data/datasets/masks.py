@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt16
 
-from cgrseg.arrays import Size
 from cgrseg.data.datasets.labelled import Pair
 from cgrseg.errors import DatasetError
+from cgrseg.types import Size
 
 MORE, SIGN, DATA_BITS = 0x20, 0x10, 5
 """Of the six bits in a character of COCO's text: whether the number goes on, its sign, its share of the bits."""

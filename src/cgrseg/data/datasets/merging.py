@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from cgrseg.arrays import IGNORE, Colour
 from cgrseg.classes import ClassTable, named
 from cgrseg.config import Merge
 from cgrseg.data.datasets.labelled import OUTSIDE, Layout
 from cgrseg.errors import DatasetError
+from cgrseg.types import IGNORE, Colour
 
 DROP = "ignore"
 """The key whose classes get no label."""

@@ -17,8 +17,8 @@ from typing import Literal
 
 import numpy as np
 
-from cgrseg.arrays import LabelMap
 from cgrseg.classes import published
+from cgrseg.data.datasets.cocostuff10k import as_label_map, read_mat
 from cgrseg.data.datasets.labelled import (
     Layout,
     Lookup,
@@ -32,8 +32,8 @@ from cgrseg.data.datasets.labelled import (
     root_of,
 )
 from cgrseg.data.datasets.masks import Mask, MaskReader
-from cgrseg.data.datasets.mat import as_label_map, read_mat
 from cgrseg.errors import DatasetError
+from cgrseg.types import LabelMap
 
 ContextKind = Literal["pascalcontext59", "pascalcontext60"]
 LISTS = {"train": "train", "val": "val"}

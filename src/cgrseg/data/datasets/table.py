@@ -13,10 +13,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgrseg.arrays import IGNORE, Colour
 from cgrseg.classes import ClassTable, named
 from cgrseg.data.datasets.labelled import OUTSIDE, UNLABELLED
 from cgrseg.errors import DatasetError
+from cgrseg.types import IGNORE, Colour
 
 NOT_A_CLASS = "__ignore__"
 """What LabelMe calls shapes that carry no label."""

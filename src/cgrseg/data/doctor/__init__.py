@@ -1,0 +1,124 @@
+"""The doctor of data sets: everything that may be wrong with pictures and labels, each with the line that mends it.
+
+    splits -- open -- pairs -- examine each, in parallel -- facts -- rules -- findings
+
+A rule never looks at a file: it reads facts, so each is a function of its own that a test can plant a fault for.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cgrseg.config import Kind, Merge
+from cgrseg.data.datasets import LabelledImages
+from cgrseg.data.doctor.class_rules import class_findings, class_uses, differing_classes
+from cgrseg.data.doctor.examination import Examined, examine
+from cgrseg.data.doctor.file_rules import picture_findings, size_findings
+from cgrseg.data.doctor.findings import ClassUse, Finding, Report, Severity, by_severity
+from cgrseg.data.doctor.label_rules import label_findings
+from cgrseg.data.doctor.leaks import leaks
+from cgrseg.data.doctor.pairing import open_split, splits_to_check
+from cgrseg.data.doctor.value_rules import seen_values, value_findings
+from cgrseg.errors import DatasetError
+
+__all__ = ["ClassUse", "Finding", "Report", "Severity", "check_dataset", "examined_report", "require_sound"]
+
+SAMPLE = 32
+"""Pairs of a split that are looked at before a training run."""
+
+Show = Callable[[int, int], None]
+"""Called with the pairs that are done, and all of them."""
+
+
+def check_dataset(
+    kind: Kind,
+    path: Path,
+    splits: Sequence[str] | None = None,
+    merge: Merge | None = None,
+    show: Show | None = None,
+) -> Report:
+    """Look at every file of some splits of a data set.
+
+    Args:
+        kind: the layout of the files.
+        path: the folder of the data set.
+        splits: those to look at, and to compare with each other; train, and val where there is one, unless given.
+        merge: new classes made of the data set's own.
+        show: called with the numbers of pairs done and of all.
+
+    Raises:
+        MissingExtra: the label files need a package that is not installed.
+    """
+    return examined_report(kind, path, splits, merge, show)[0]
+
+
+def examined_report(
+    kind: Kind,
+    path: Path,
+    splits: Sequence[str] | None = None,
+    merge: Merge | None = None,
+    show: Show | None = None,
+) -> tuple[Report, tuple[Examined, ...]]:
+    """What `check_dataset` gives, and the facts about each pair that it rests on."""
+    names, notes = (splits, []) if splits is not None else splits_to_check(kind, path)
+    opened = {split: open_split(kind, path, split, merge) for split in names}
+    findings = [finding for _, found in opened.values() for finding in found]
+    findings = [*dict.fromkeys(findings), *notes]  # what holds for the whole folder was found with each split
+    datasets = {split: dataset for split, (dataset, _) in opened.items() if dataset is not None}
+    total, pairs = sum(map(len, datasets.values())), list[Examined]()
+    for dataset in datasets.values():
+        done = len(pairs)
+        pairs += examine(dataset, range(len(dataset)), (lambda n, done=done: show(done + n, total)) if show else None)
+    pictures = {split: len(dataset) for split, dataset in datasets.items()}
+    if not datasets:
+        return Report(kind, path, pictures, by_severity(findings), ()), ()
+    first = next(iter(datasets.values()))
+    findings += differing_classes({split: dataset.classes for split, dataset in datasets.items()}, path)
+    findings += _file_findings(first, pairs, path)
+    uses = class_uses(first, pairs, list(datasets))
+    findings += class_findings(first, pairs, uses, path)
+    findings += leaks(pairs, path, is_published=kind != "folder")
+    findings += [finding for dataset in datasets.values() for finding in _part(dataset)]
+    return Report(kind, path, pictures, by_severity(findings), uses), tuple(pairs)
+
+
+def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Path) -> list[Finding]:
+    """What pictures, label files and their values say, without the comparison of pictures."""
+    return [
+        *picture_findings(pairs, path),
+        *label_findings(pairs, dataset.classes, path),
+        *size_findings(pairs, path),
+        *value_findings(seen_values(dataset, pairs, path)),
+    ]
+
+
+def _part(dataset: LabelledImages) -> list[Finding]:
+    """A note if the official release has another number of pictures."""
+    if dataset.expected in (None, len(dataset)):
+        return []
+    sentence = f"{dataset.split} holds {len(dataset):,} pictures where the official release has {dataset.expected:,}"
+    fix = "nothing to do if a part of it is meant; otherwise unpack the release again"
+    return [Finding("note", "part", sentence, len(dataset), (), fix)]
+
+
+def require_sound(datasets: Sequence[LabelledImages], path: Path) -> None:
+    """Look at a few pairs of each split, as a training run does before its first step.
+
+    Raises:
+        DatasetError: something is wrong with them that would spoil the run.
+    """
+    pairs = [pair for dataset in datasets for pair in examine(dataset, _spread(len(dataset)), quick=True)]
+    dataset = datasets[0]
+    findings = _file_findings(dataset, pairs, path)
+    findings += class_findings(dataset, pairs, class_uses(dataset, pairs, [data.split for data in datasets]), path)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not errors:
+        return
+    rest = f"; {len(errors) - 1} more kinds of error" if len(errors) > 1 else ""
+    raise DatasetError(f"{errors[0]}{rest}; to see all: cgrseg data check --data {dataset.kind}={path}")
+
+
+def _spread(length: int) -> list[int]:
+    """The places of a few pairs, evenly spaced from first to last."""
+    return np.unique(np.linspace(0, length - 1, min(length, SAMPLE)).round().astype(int)).tolist()

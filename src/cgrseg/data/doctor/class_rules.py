@@ -1,0 +1,138 @@
+"""How often classes occur, and which of them never do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cgrseg.classes import ClassTable
+from cgrseg.data.datasets import LabelledImages
+from cgrseg.data.doctor.examination import Examined
+from cgrseg.data.doctor.findings import ClassUse, Finding, Severity, about
+from cgrseg.types import IGNORE
+
+MOSTLY = 0.9
+"""Share of unlabelled pixels above which a data set is suspicious."""
+
+
+def class_uses(dataset: LabelledImages, pairs: Sequence[Examined], splits: Sequence[str]) -> tuple[ClassUse, ...]:
+    """The pixels and pictures of each class, split by split."""
+    k = len(dataset.classes)
+    pixels = {split: np.zeros(256, np.int64) for split in splits}
+    pictures = {split: np.zeros(256, np.int64) for split in splits}
+    for pair in pairs:
+        labels = _labels(dataset, pair)
+        np.add.at(pixels[pair.split], labels, pair.labels.counts)
+        pictures[pair.split][np.unique(labels)] += 1
+    rows = zip(dataset.classes.names, dataset.classes.colours, range(k), strict=True)
+    return tuple(ClassUse(name, colour, _at(pixels, label), _at(pictures, label)) for name, colour, label in rows)
+
+
+def _at(counts: dict[str, np.ndarray], label: int) -> dict[str, int]:
+    return {split: int(numbers[label]) for split, numbers in counts.items()}
+
+
+def _labels(dataset: LabelledImages, pair: Examined) -> np.ndarray:
+    """The class of each value of a pair's label map."""
+    return dataset.lookup[np.minimum(pair.labels.values, len(dataset.lookup) - 1)]
+
+
+def class_findings(
+    dataset: LabelledImages, pairs: Sequence[Examined], uses: Sequence[ClassUse], root: Path
+) -> list[Finding]:
+    """Classes that never occur, and maps in which hardly any do."""
+    whole = [pair for pair in pairs if not pair.labels.problem]
+    return [*_maps(dataset, whole, root), *_unseen(dataset, uses, root)] if whole else []
+
+
+def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    shares = [_unlabelled(dataset, pair) for pair in pairs]
+    blank: list[Path | str] = [pair.pair.labels for pair, share in zip(pairs, shares, strict=True) if share == 1]
+    single: list[Path | str] = [
+        pair.pair.labels
+        for pair, share in zip(pairs, shares, strict=True)
+        if len(pair.labels.values) == 1 and share < 1
+    ]
+    total = len(pairs)
+    if len(blank) == total:
+        fix = "label the pictures, or let meta.json say which values are classes and which mean no label"
+        return about("error", "nothing-labelled", blank, "no pixel of all {n} label maps has a class", fix, root=root)
+    found = about(
+        "warning",
+        "map-unlabelled",
+        blank,
+        f"{{n}} of {total:,} label maps [has|have] no class anywhere",
+        f"label them or take the pairs out; the first is {blank[0] if blank else ''}",
+        root=root,
+    )
+    found += about(
+        "warning" if 2 * len(single) > total else "note",
+        "map-single",
+        single,
+        f"{{n}} of {total:,} label maps [holds|hold] one value only",
+        "look at them: cgrseg data show; nothing to do if those pictures show one class",
+        root=root,
+    )
+    if not blank and sum(shares) / total > MOSTLY:
+        advice = "if what is not labelled is background, say so: a class called background takes all that is not drawn"
+        sentence = f"{sum(shares) / total:.0%} of the pixels have no label"
+        found.append(Finding("warning", "mostly-unlabelled", sentence, total, (), advice))
+    return found
+
+
+def _unlabelled(dataset: LabelledImages, pair: Examined) -> float:
+    """The share of a map's pixels without label."""
+    counts = pair.labels.counts
+    return float(counts[_labels(dataset, pair) == IGNORE].sum() / counts.sum())
+
+
+def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> list[Finding]:
+    """Classes without a pixel; in part of a release that is to be expected."""
+    severity: Severity = "warning" if dataset.kind == "folder" else "note"
+    none = "" if dataset.kind == "folder" else "nothing to do; part of a release rarely holds every class"
+    never = [use.name for use in uses if not any(use.pixels.values())]
+    k, splits = len(uses), list(uses[0].pixels)
+    found = about(
+        severity,
+        "unseen",
+        never,
+        f"{{n}} of {k} classes never [occurs|occur]",
+        none or "is the list of classes that of these labels? if so, leave them out with --merge, or label some",
+        root=root,
+    )
+    if "train" not in splits:
+        return found
+    others = [split for split in splits if split != "train"]
+    new = [use.name for use in uses if not use.pixels["train"] and any(use.pixels[split] for split in others)]
+    unscored = [use.name for use in uses if use.pixels["train"] and not any(use.pixels[split] for split in others)]
+    found += about(
+        severity,
+        "unlearnt",
+        new,
+        f"{{n}} [class occurs|classes occur] in {' and '.join(others)} but never in train: IoU will be 0",
+        none or "move some of their pictures, with labels, into train",
+        root=root,
+    )
+    return (
+        found
+        if not others
+        else found
+        + about(
+            "note",
+            "unscored",
+            unscored,
+            f"{{n}} [class occurs|classes occur] in train but not in {' and '.join(others)}: [it gets|they get] "
+            "no score",
+            none or "move some of their pictures, with labels, out of train",
+            root=root,
+        )
+    )
+
+
+def differing_classes(tables: dict[str, ClassTable], root: Path) -> list[Finding]:
+    """A finding if splits have other classes, as COCO's JSON files may."""
+    if len({table.names for table in tables.values()}) < 2:
+        return []
+    sizes = ", ".join(f"{split} has {len(table)}" for split, table in tables.items())
+    fix = f"write the names to {root / 'classes.txt'}, one a line: it holds for all splits"
+    return [Finding("error", "classes-differ", f"the splits name different classes: {sizes}", len(tables), (), fix)]

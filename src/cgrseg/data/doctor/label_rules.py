@@ -1,0 +1,242 @@
+"""What can be wrong with label files apart from classes: what they are made of, and whether their numbers survived."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cgrseg.classes import ClassTable
+from cgrseg.data.doctor.examination import Examined, Fault
+from cgrseg.data.doctor.findings import Finding, about, some
+
+MOST_BETWEEN = 0.08
+"""Largest share of in-between values on borders: drawn maps stay below 0.03, interpolated ones begin at 0.15."""
+FEWEST_MIXED = 4
+"""In-between values that only mixing makes; fewer may be a class that is a thin line around another."""
+PHOTO_COLOURS = 1_000
+"""A label file with more colours than this is no drawing."""
+SAVE = "[Image.open(f).getchannel(0).save(f) for f in sys.argv[1:]]"
+FIRST_CHANNEL = f'python -c "import sys; from PIL import Image; {SAVE}"'
+EXPORT = "export the labels again as 8-bit gray or palette PNG"
+
+
+def label_findings(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
+    """What is wrong with the label files themselves."""
+    return [
+        *_unreadable(pairs, root),
+        *_coloured(pairs, classes, root),
+        *_changed(pairs, root),
+        *_palettes(pairs, root),
+    ]
+
+
+def is_interpolated(pair: Examined) -> bool:
+    """Whether a label map was resized by mixing numbers, or is a lossy picture of one."""
+    return pair.labels.between > MOST_BETWEEN and pair.labels.between_values >= FEWEST_MIXED
+
+
+def is_stretched(pair: Examined) -> bool:
+    """Whether 8-bit numbers were stretched to 16 bits: v became 257 v."""
+    values = pair.labels.values
+    return bool(values.max(initial=0) > 255 and not (values % 257).any())
+
+
+def _having(pairs: Sequence[Examined], fault: Fault) -> list[Examined]:
+    return [pair for pair in pairs if pair.labels.fault == fault]
+
+
+def _files(pairs: Sequence[Examined]) -> list[Path | str]:
+    return [pair.pair.labels for pair in pairs]
+
+
+def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Files that hold no label map at all."""
+    empty, damaged, shapes = (_having(pairs, fault) for fault in ("empty", "damaged", "shapes"))
+    total, again = f"{{n}} of {len(pairs):,} label files", "copy, download or export them again"
+    found = about(
+        "error",
+        "label-empty",
+        _files(empty),
+        f"{total} [is an empty file|are empty files] (0 bytes)",
+        f"{again}: {some(_files(empty))}",
+        root=root,
+    )
+    found += about(
+        "error",
+        "label-damaged",
+        _files(damaged),
+        f"{total} [is|are] damaged or cut short",
+        f"{again}: {some(_files(damaged))}",
+        root=root,
+    )
+    told = shapes[0].labels.problem.replace(f"{root}/", "") if shapes else ""
+    problem, _, advice = told.rpartition("; ")
+    return found + about(
+        "error",
+        "shapes",
+        _files(shapes),
+        f"{total} cannot be drawn: {problem or advice}",
+        advice if problem else "export them again, as LabelMe, COCO or the release writes them",
+        root=root,
+    )
+
+
+def _coloured(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
+    """Files in colours where numbers are needed, and with colours that no class has."""
+    jpeg, coloured, strange = (_having(pairs, fault) for fault in ("jpeg", "colours", "strange colours"))
+    found = about(
+        "error",
+        "label-jpeg",
+        _files(jpeg),
+        "{n} [label file is a JPEG|label files are JPEGs] inside, which changes the numbers at borders",
+        f"{EXPORT}; converting does not bring the numbers back",
+        root=root,
+    )
+    return [*found, *_in_colours(coloured, classes, root), *_strange(strange, root)]
+
+
+def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
+    """Files with channels where one number a pixel is needed."""
+    looks = ("gray", "alpha", "photo", "plain")
+    gray, alpha, photos, plain = ([pair for pair in pairs if _look(pair) == look] for look in looks)
+    found = about(
+        "error",
+        "label-rgb-gray",
+        _files(gray),
+        "{n} [label file holds its|label files hold their] numbers three times, as RGB",
+        f"keep one channel: {FIRST_CHANNEL} {some(_files(gray))}",
+        root=root,
+    )
+    found += about(
+        "error",
+        "label-alpha",
+        _files(alpha),
+        "{n} [label file has|label files have] an alpha channel beside the numbers",
+        f"drop it: {FIRST_CHANNEL} {some(_files(alpha))}",
+        root=root,
+    )
+    found += about(
+        "error",
+        "label-photo",
+        _files(photos),
+        f"{{n}} [label file is a photo|label files are photos]: the first has {_count(photos)} colours",
+        f"are pictures and labels mixed up? put label maps into {photos[0].pair.labels.parent if photos else ''}",
+        root=root,
+    )
+    found += about(
+        "error",
+        "label-colours",
+        _files(plain),
+        f"{{n}} [label file holds|label files hold] {_count(plain)} colours, not class numbers",
+        _palette_line(plain, classes),
+        root=root,
+    )
+    return found
+
+
+def _look(pair: Examined) -> str:
+    """What a file in colours looks like: gray without or with alpha, a photo, or plain areas of colour."""
+    if all(len(set(colour)) == 1 for colour in pair.labels.colours):
+        return "alpha" if pair.labels.header.mode in ("LA", "PA", "La", "RGBA") else "gray"
+    return "photo" if pair.labels.colour_count > PHOTO_COLOURS else "plain"
+
+
+def _count(pairs: Sequence[Examined]) -> str:
+    return f"{max(pair.labels.colour_count for pair in pairs):,}" if pairs else ""
+
+
+def _palette_line(pairs: Sequence[Examined], classes: ClassTable) -> str:
+    """What meta.json must say, with the colours that were found."""
+    colours = list(dict.fromkeys(colour for pair in pairs for colour in pair.labels.colours))
+    names = list(classes.names)
+    palette = [list(colour) for colour in colours[: len(names)]]
+    line = json.dumps({"classes": names, "palette": palette, "ignore": [list(c) for c in colours[len(names) :][:8]]})
+    return f"in place of classes.txt write meta.json, with the colours in the order of the names: {line}"
+
+
+def _strange(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    many = [pair for pair in pairs if " more, as resizing or JPEG" in pair.labels.problem]
+    few = [pair for pair in pairs if pair not in many]
+    colour = few[0].labels.problem.partition("the colour (")[2].partition(")")[0] if few else ""
+    found = about(
+        "error",
+        "colours-mixed",
+        _files(many),
+        "{n} [label file holds|label files hold] colours mixed from those of the classes, as "
+        "smoothing, resizing or JPEG make them",
+        f"{EXPORT}, without smoothing (antialiasing)",
+        root=root,
+    )
+    return found + about(
+        "error",
+        "colour-unknown",
+        _files(few),
+        f"{{n}} [label file holds|label files hold] colours that no class has, such as ({colour})",
+        f'if it means no label, add it in meta.json: "ignore": [[{colour}]]; else it needs a class and a place in '
+        '"palette"',
+        root=root,
+    )
+
+
+def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Maps whose numbers were changed on their way, and those with more bits than needed."""
+    mixed = [pair for pair in pairs if is_interpolated(pair)]
+    thin = [pair for pair in pairs if pair.labels.between > MOST_BETWEEN and not is_interpolated(pair)]
+    stretched = [pair for pair in pairs if is_stretched(pair)]
+    wide = [pair for pair in pairs if pair.labels.header.mode.startswith("I;16") and not is_stretched(pair)]
+    code = "[Image.fromarray((np.array(Image.open(f)) // 257).astype('uint8')).save(f) for f in sys.argv[1:]]"
+    found = about(
+        "error",
+        "interpolated",
+        _files(mixed),
+        "{n} [label map holds|label maps hold] in-between numbers on borders: resized with interpolation or smoothed",
+        "resize labels with nearest neighbour only (Image.NEAREST, cv2.INTER_NEAREST), starting from the originals",
+        root=root,
+    )
+    found += about(
+        "warning",
+        "thin-class",
+        _files(thin),
+        "{n} [label map has|label maps have] on many borders a value between those of both sides",
+        "nothing to do if a class is a thin line around others; otherwise the maps were resized with interpolation: "
+        "use nearest neighbour only",
+        root=root,
+    )
+    found += about(
+        "error",
+        "stretched",
+        _files(stretched),
+        "{n} 16-bit [label map holds|label maps hold] each number times 257",
+        f'python -c "import sys; import numpy as np; from PIL import Image; {code}" {some(_files(stretched))}',
+        root=root,
+    )
+    return found + about(
+        "note",
+        "label-16",
+        _files(wide),
+        "{n} [label map has|label maps have] 16 bits where 8 are enough",
+        "nothing to do; 8-bit maps are smaller and load faster",
+        root=root,
+    )
+
+
+def _palettes(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Palette maps in which one number has different colours in different files."""
+    seen: dict[int, tuple[int, ...]] = {}
+    differing: list[Examined] = []
+    for pair in pairs:
+        palette = np.frombuffer(pair.labels.header.palette, np.uint8).reshape(-1, 3)
+        used = {int(value): tuple(palette[value].tolist()) for value in pair.labels.values if value < len(palette)}
+        if any(seen.setdefault(value, colour) != colour for value, colour in used.items()):
+            differing.append(pair)
+    return about(
+        "error",
+        "palettes-differ",
+        _files(differing),
+        "{n} palette [PNG gives|PNGs give] numbers other colours than the first ones do, as programs that choose "
+        "a palette for each "
+        "file write them: their numbers mean nothing",
+        'save them as RGB PNG instead, and give each class its colour in meta.json under "palette"',
+        root=root,
+    )

@@ -1,0 +1,125 @@
+"""Pictures that are there twice: in two splits, in one, or nearly so.
+
+equal pixels: leak, contradiction, same-picture -- nearly equal (`likeness`): near-leak -- equal labels: same-labels
+alike and neighbours by name (`series`): frames
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from cgrseg.data.doctor.examination import Examined
+from cgrseg.data.doctor.findings import Finding, about, short, some
+from cgrseg.data.similarity import Signs, near_duplicates, series, signs
+from cgrseg.recipes import as_option
+
+
+def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[Finding]:
+    """What is there more than once."""
+    by_digest: dict[bytes, list[Examined]] = defaultdict(list)
+    for pair in pairs:
+        if pair.picture.digest:
+            by_digest[pair.picture.digest].append(pair)
+    groups = [group for group in by_digest.values() if len(group) > 1]
+    across = [group for group in groups if len({pair.split for pair in group}) > 1]
+    within = [group for group in groups if len({pair.split for pair in group}) == 1]
+    contrary = [group for group in within if len({pair.labels.digest for pair in group}) > 1]
+    alike = [group for group in within if len({pair.labels.digest for pair in group}) == 1]
+    remove = "keep one of them"
+    found = about(
+        "warning" if is_published else "error",
+        "leak",
+        _couples(across, root),
+        "{n} [picture is|pictures are] in two splits, so scores say nothing about new pictures",
+        _filled("take them out of one", across),
+        root=root,
+    )
+    found += about(
+        "warning",
+        "contradiction",
+        _couples(contrary, root),
+        "{n} [picture is|pictures are] there twice with different labels",
+        _filled(remove, contrary),
+        root=root,
+    )
+    found += about(
+        "warning",
+        "same-picture",
+        _couples(alike, root),
+        "{n} [picture is|pictures are] there twice in one split and [counts|count] double",
+        _filled(remove, alike),
+        root=root,
+    )
+    return found + _near(pairs, root) + _frames(pairs, root) + _same_labels(pairs, root)
+
+
+def _couples(groups: list[list[Examined]], root: Path) -> list[Path | str]:
+    return [" = ".join(short(pair.pair.image, root) for pair in group[:2]) for group in groups]
+
+
+def _filled(fix: str, groups: list[list[Examined]]) -> str:
+    if not groups:
+        return fix
+    spare = [max(group, key=lambda pair: (pair.split == "train", str(pair.pair.image))) for group in groups]
+    return f"{fix}: rm {some([file for pair in spare for file in pair.files])}"
+
+
+def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Pictures of other splits that look like one of train but are not its equal."""
+    learnt = [pair for pair in pairs if pair.split == "train" and pair.picture.bits is not None]
+    scored = [pair for pair in pairs if pair.split != "train" and pair.picture.bits is not None]
+    couples: list[Path | str] = []
+    for place, twin in near_duplicates(_signs(scored), _signs(learnt)):
+        one, other = scored[place], learnt[twin]
+        if one.picture.digest != other.picture.digest:
+            couples.append(f"{short(one.pair.image, root)} ~ {short(other.pair.image, root)}")
+    prefix = Path(str(couples[0]).split(" ~ ")[0]).name.split("_")[0] if couples else ""
+    hold_out = as_option("data.hold_out", prefix)
+    return about(
+        "warning",
+        "near-leak",
+        couples,
+        "{n} [picture outside train looks|pictures outside train look] like one in train (saved again, resized, "
+        "or frames of one scene), "
+        "so scores flatter",
+        f"keep whole scenes together: move them into train, or hold out all of one, as in {hold_out}",
+        root=root,
+    )
+
+
+def _frames(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Pictures that look like the next one by name, which is in another split: frames of one video, dealt out."""
+    names = [pair.pair.name for pair in pairs]
+    places = series(names, [pair.picture.bits for pair in pairs], [pair.split for pair in pairs])
+    return about(
+        "warning",
+        "frames",
+        [pairs[place].pair.image for place in places],
+        "{n} [picture looks|pictures look] like the next by name, which is in another split (frames of one video dealt "
+        "out), so scores flatter",
+        "keep whole videos, or at least long parts of them, in one split",
+        root=root,
+    )
+
+
+def _signs(pairs: Sequence[Examined]) -> Signs:
+    return signs([pair.picture.bits for pair in pairs if pair.picture.bits is not None])
+
+
+def _same_labels(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Different pictures with one and the same label map, pixel for pixel, of two classes or more."""
+    groups: dict[bytes, list[Examined]] = defaultdict(list)
+    for pair in pairs:
+        if pair.picture.digest and len(pair.labels.values) > 1:
+            groups[pair.labels.digest].append(pair)
+    copied = [group for group in groups.values() if len({pair.picture.digest for pair in group}) > 1]
+    files: list[Path | str] = [pair.pair.labels for group in copied for pair in group]
+    fix = "look at them: cgrseg data show; a script that wrote them may have written one map for all"
+    return about(
+        "warning",
+        "same-labels",
+        files,
+        "{n} label files of different pictures are equal pixel for pixel",
+        fix,
+        root=root,
+    )

@@ -1,0 +1,188 @@
+"""Opening a split for a check: what does not pair or has no classes becomes findings, the rest is looked at."""
+
+import shlex
+from collections import defaultdict
+from pathlib import Path
+
+from cgrseg.classes import read_published
+from cgrseg.config import Kind, Merge
+from cgrseg.data.datasets import LabelledImages, Pair, open_dataset
+from cgrseg.data.datasets.folder import FileReader, folders_of, has_split
+from cgrseg.data.datasets.labelled import Layout, lookup_of
+from cgrseg.data.datasets.merging import merge_classes
+from cgrseg.data.datasets.table import Table, read_table
+from cgrseg.data.doctor.findings import Finding, about, some
+from cgrseg.data.images import SUFFIXES
+from cgrseg.errors import DatasetError, MissingExtra
+
+LABELS = (".png", ".json")
+Files = dict[str, list[Path]]
+"""The files of a folder by name without suffix."""
+
+
+def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Finding]]:
+    """The splits that a run would read; for a folder without val, a note that it is split off."""
+    if kind != "folder" or has_split(path, "val"):
+        return ("train", "val"), []
+    sentence = "there is no split 'val'; cgrseg train without a recipe scores on a fifth of train, chosen by content"
+    fix = f"nothing to do; or put pictures to score on into {path / 'images/val'} and {path / 'annotations/val'}"
+    return ("train",), [Finding("note", "no-val", sentence, 1, (), fix)]
+
+
+def open_split(
+    kind: Kind, path: Path, split: str, merge: Merge | None = None
+) -> tuple[LabelledImages | None, list[Finding]]:
+    """A split as far as it can be opened, and what stands in the way of the rest."""
+    if kind == "folder" and path.is_dir() and not (path / "annotations" / f"{split}.json").is_file():
+        return _open_folder(path, split, merge)
+    try:
+        return open_dataset(kind, path, split, merge=merge), []
+    except MissingExtra:
+        raise
+    except DatasetError as error:
+        sentence, _, advice = str(error).rpartition("; ")
+        return None, [Finding("error", "layout", sentence or advice, 1, (), _layout_fix(kind, advice))]
+
+
+def _layout_fix(kind: Kind, advice: str) -> str:
+    if kind == "folder":
+        return advice
+    known = read_published(kind)
+    archive = known.files[0] if known.files else known.home
+    return f"{advice}; unpack the release once more if files of it are gone: {archive}"
+
+
+def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledImages | None, list[Finding]]:
+    table, findings = _table(path)
+    folders = folders_of(path, split)
+    for folder in folders:
+        if not folder.is_dir():
+            fix = f"mkdir -p {folders[0]} {folders[1]}   # pictures go into the first, labels into the second"
+            sentence = f"the split {split!r} has no folder {folder.relative_to(path)}"
+            return None, [*findings, Finding("error", "no-folder", sentence, 1, (), fix)]
+    images, labels = _by_stem(folders[0], SUFFIXES), _by_stem(folders[1], LABELS)
+    findings += _pairing(path, split, images, labels, folders)
+    pairs = tuple(Pair(stem, images[stem][0], labels[stem][0]) for stem in sorted(images.keys() & labels.keys()))
+    if table is None or not pairs:
+        return None, findings
+    layout = Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, FileReader(table))
+    try:
+        layout = merge_classes(layout, merge) if merge else layout
+    except DatasetError as error:
+        fix = "mention every class once in the file of --merge, or under its key `ignore`"
+        return None, [*findings, Finding("error", "merge", str(error), 1, (), fix)]
+    return LabelledImages("folder", split, layout.classes, pairs, layout.lookup, layout.read), findings
+
+
+def _table(path: Path) -> tuple[Table | None, list[Finding]]:
+    try:
+        table = read_table(path)
+    except DatasetError as error:
+        sentence, _, advice = str(error).rpartition("; ")
+        return None, [Finding("error", "classes", sentence or advice, 1, (), _table_fix(path, sentence and advice))]
+    if table is None:
+        fix = f"printf 'grass\\nsky\\n' > {path / 'classes.txt'}   # your own names, in order of label"
+        return None, [Finding("error", "no-classes", f"{path} names no classes", 1, (), fix)]
+    return table, []
+
+
+def _table_fix(path: Path, advice: str) -> str:
+    file = "classes.txt" if (path / "classes.txt").is_file() else "meta.json"
+    if (path / "meta.json").is_file() and file == "classes.txt":
+        return f"rm {path / 'classes.txt'}   # or take `classes` out of meta.json"
+    return f"edit {path / file}: {advice or 'see Your own pictures in docs/datasets.md'}"
+
+
+def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> Files:
+    files: Files = defaultdict(list)
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in suffixes and not file.name.startswith("."):
+            files[file.stem].append(file)
+    return dict(files)
+
+
+def _pairing(path: Path, split: str, images: Files, labels: Files, folders: tuple[Path, Path]) -> list[Finding]:
+    """What is there twice, alone, or in a format that is never read."""
+    folder = folders[1]
+    strangers = [file for file in sorted(folder.iterdir()) if _is_stranger(file, labels)]
+    doubles = [file for files in (images, labels) for group in files.values() if len(group) > 1 for file in group[1:]]
+    found = about(
+        "error",
+        "same-stem",
+        doubles,
+        "{n} [file has|files have] the name of another, apart from the suffix",
+        f"rm {some(doubles)}   # or give them names of their own",
+        root=path,
+    )
+    found += about(
+        "error",
+        "label-format",
+        strangers,
+        "{n} [label file has|label files have] a format that cannot hold class numbers safely",
+        _stranger_fix(folder, strangers),
+        root=path,
+    )
+    if not images and not labels:
+        sentence = f"the split {split!r} holds no pictures"
+        found.append(Finding("error", "no-pictures", sentence, 1, (), f"copy pictures into {folders[0]}"))
+    return found + _alone(path, split, images, labels, folder)
+
+
+def _alone(path: Path, split: str, images: Files, labels: Files, folder: Path) -> list[Finding]:
+    """Pictures without labels, and labels without pictures."""
+    no_labels = [images[stem][0] for stem in sorted(images.keys() - labels.keys())]
+    no_pictures = [labels[stem][0] for stem in sorted(labels.keys() - images.keys())]
+    renaming = _renaming(folder, images, labels)
+    total = sum(map(len, images.values()))
+    found = about(
+        "error",
+        "no-label",
+        no_labels,
+        f"{{n}} of {total:,} pictures of {split} [has|have] no label file",
+        renaming or f"label them, or take them out: rm {some(no_labels)}",
+        root=path,
+    )
+    return found + about(
+        "error",
+        "no-picture",
+        no_pictures,
+        f"{{n}} [label file|label files] of {split} [has|have] no picture",
+        renaming or f"find the pictures, or remove the labels: rm {some(no_pictures)}",
+        root=path,
+    )
+
+
+def _is_stranger(file: Path, labels: Files) -> bool:
+    return file.suffix.lower() in SUFFIXES and file.suffix.lower() not in LABELS and file.stem not in labels
+
+
+def _stranger_fix(folder: Path, files: list[Path]) -> str:
+    if any(file.suffix.lower() in (".jpg", ".jpeg") for file in files):
+        return "export the labels again as PNG: JPEG has changed their numbers, and converting does not bring them back"
+    suffix = files[0].suffix if files else ""
+    code = "from pathlib import Path; from PIL import Image; "
+    loop = f"[Image.open(f).save(f.with_suffix('.png')) for f in Path('{folder}').glob('*{suffix}')]"
+    return f'python -c "{code}{loop}"'
+
+
+def _renaming(folder: Path, images: Files, labels: Files) -> str:
+    """The line that renames label files whose names all have the same addition to their pictures', if they do."""
+    left, right = sorted(images.keys() - labels.keys()), sorted(labels.keys() - images.keys())
+    if not left or len(left) != len(right):
+        return ""
+    for is_end in (True, False):
+        words = {_addition(name, own, is_end=is_end) for name, own in zip(right, left, strict=True)}
+        word = words.pop() if len(words) == 1 else ""
+        if word:
+            kept = f'"${{f%{word}.*}}.${{f##*.}}"' if is_end else f'"${{f#{word}}}"'
+            wanted = f"*{word}.*" if is_end else f"{word}*"
+            place = shlex.quote(str(folder))
+            return f'cd {place} && for f in {wanted}; do mv "$f" {kept}; done   # without {word!r} the names are equal'
+    return ""
+
+
+def _addition(name: str, own: str, *, is_end: bool) -> str:
+    """What a name has more than another one, at its end or at its beginning."""
+    if is_end:
+        return name[len(own) :] if name.startswith(own) else ""
+    return name[: len(name) - len(own)] if name.endswith(own) else ""

@@ -1,0 +1,126 @@
+"""A contact sheet: rows of pictures with captions, and one legend beside all of them.
+
+    title
+    head        head        head        head       legend
+    [ cell ]    [ cell ]    [ cell ]    [ cell ]   swatch name share
+    caption                 caption                ...
+
+Axes: H W rows and columns of a picture, _h _w of a drawing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import cv2
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw
+
+from cgrseg.classes import ClassTable
+from cgrseg.draw import FAINT_INK, INK, PAPER, Drawing, Entry, entries_of, font, legend, line_px, overlay, percent
+from cgrseg.types import IGNORE, Colour, Image, LabelMap, Size
+
+CELL_PX: Size = (240, 320)
+"""Room of a picture, which is scaled to fit."""
+MARGIN_PX, GAP_PX = 32, 16
+TITLE_PX, HEAD_PX, TEXT_PX = 24, 17, 15
+MOST_ENTRIES = 24
+"""Classes that a legend lists; the others are counted."""
+DIM = 0.25
+"""What is left of a picture where it has no label."""
+UNLABELLED: Colour = (48, 48, 48)
+MAT: Colour = (238, 238, 235)
+"""What lies behind a picture that does not fill its cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A picture on the sheet; with labels, they are laid over it."""
+
+    image: Image
+    labels: LabelMap | None = None
+    caption: str = ""
+
+
+def contact_sheet(
+    title: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], classes: ClassTable, areas: dict[str, float]
+) -> Drawing:
+    """Rows of cells below their heads, and beside them the legend of the classes in `areas`.
+
+    Args:
+        title: the line on top.
+        heads: what the cells of each column are.
+        rows: as many cells in each as there are heads.
+        classes: names and colours.
+        areas: share of each class that occurs, 0..1; what is left of 1 has no label.
+    """
+    step, head = CELL_PX[0] + line_px(TEXT_PX) + GAP_PX, line_px(HEAD_PX)
+    widths = [max(_fitted(row[column].image)[1] for row in rows) for column in range(len(heads))]
+    lefts = [MARGIN_PX + sum(widths[:column]) + column * GAP_PX for column in range(len(heads) + 1)]
+    top, right = MARGIN_PX + 2 * TITLE_PX + head, lefts[-1] + GAP_PX
+    panel = _legend(classes, areas, len(rows) * step - GAP_PX)
+    high = max(len(rows) * step - GAP_PX, panel.shape[0])
+    sheet = Pillow.new("RGB", (right + panel.shape[1] + MARGIN_PX, top + high + MARGIN_PX), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((MARGIN_PX, MARGIN_PX), title, INK, font(TITLE_PX), anchor="lt")
+    for column, name in enumerate(heads):
+        pen.text((lefts[column], top - head), name, INK, font(HEAD_PX))
+        for place, row in enumerate(rows):
+            room = lefts[column], top + place * step, lefts[column] + widths[column], top + place * step + CELL_PX[0]
+            _place(sheet, row[column], classes, room)
+    pen.text((right, top - head), "Share of the pixels", INK, font(HEAD_PX))
+    sheet.paste(Pillow.fromarray(panel), (right, top))
+    return np.array(sheet)
+
+
+def _legend(classes: ClassTable, areas: dict[str, float], high: int) -> Drawing:
+    """The legend in as many columns as its height makes it need; the share without label comes last."""
+    ordered = dict(sorted(areas.items(), key=lambda item: -item[1]))
+    present, blank = entries_of(classes, ordered), 1 - sum(areas.values(), 0.0)
+    others = list(ordered.values())[MOST_ENTRIES:]
+    more = [Entry(f"{len(others)} more classes", percent(sum(others)), PAPER)] if others else []
+    last = [Entry("no label", percent(blank), UNLABELLED)] if blank > 1e-9 else []
+    entries = [*present[:MOST_ENTRIES], *more, *last]
+    rows = max(1, min(len(entries), high // line_px(TEXT_PX)))
+    return legend(entries, TEXT_PX, rows, ceil(len(entries) / rows) if entries else 1)
+
+
+def _fitted(image: Image) -> Size:
+    """The size of a picture that fills a cell."""
+    height, width = image.shape[:2]
+    scale = min(CELL_PX[0] / height, CELL_PX[1] / width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _place(sheet: Pillow.Image, cell: Cell, classes: ClassTable, room: tuple[int, int, int, int]) -> None:
+    """Draw a cell (left, top, right, bottom) with its picture in the middle and its caption below."""
+    left, top, right, bottom = room
+    pen, (height, width) = ImageDraw.Draw(sheet), _fitted(cell.image)
+    pen.rectangle((left, top, right - 1, bottom - 1), MAT)
+    painted = Pillow.fromarray(_painted(cell, classes, (height, width)))
+    sheet.paste(painted, ((left + right - width) // 2, (top + bottom - height) // 2))
+    caption = _shortened(cell.caption, right - left)
+    pen.text((left, bottom + line_px(TEXT_PX) / 2), caption, FAINT_INK, font(TEXT_PX), anchor="lm")
+
+
+def _painted(cell: Cell, classes: ClassTable, size: Size) -> Drawing:
+    """The picture of a cell at its size on the sheet, under its labels if it has them, and dim where it has none."""
+    shrinks = size[0] < cell.image.shape[0]
+    image = cv2.resize(cell.image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if cell.labels is None:
+        return np.asarray(image)
+    labels = cv2.resize(cell.labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    painted = overlay(image, labels, classes)
+    ignored = labels == IGNORE
+    painted[ignored] = (image[ignored] * DIM + np.array(UNLABELLED) * (1 - DIM)).astype(np.uint8)
+    return painted
+
+
+def _shortened(text: str, room_px: int) -> str:
+    """The caption, its beginning replaced by dots where it is too wide: names differ at their ends."""
+    letters = font(TEXT_PX)
+    if letters.getlength(text) <= room_px:
+        return text
+    first = next(n for n in range(len(text) + 1) if letters.getlength("…" + text[n:]) <= room_px or n == len(text))
+    return "…" + text[first:]

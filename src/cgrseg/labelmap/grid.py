@@ -1,0 +1,149 @@
+"""Where the pixels of a picture lie on the grid of logits, along one axis.
+
+Axes: n pixels along the picture's axis, h grid points.
+
+What the pixels of a picture take from grids of logits, along one axis: of one window, or of several that overlap.
+
+    points of a grid -- bilinear --> pixels of its window --+
+    points of a grid -- bilinear --> pixels of its window --+-- mean where windows overlap --> pixels of the picture
+                                     (of the picture that the network saw)            (direct, or bilinear once more)
+
+Every step is a weighted sum, so all of them together are one: each pixel takes shares of a few points.
+
+Axes: n pixels along the picture's axis, m pixels that are looked at, t points that a pixel takes from, p points.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32, Int64
+
+STRIDE = 8
+"""Pixels of the network's input from one grid point to the next."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Each pixel's place between two grid points: `share` of the way from point `cell` to the next."""
+
+    cell: Int32[np.ndarray, " n"]
+    share: Float32[np.ndarray, " n"]
+    pitch: float
+    """Cells from one pixel to the next."""
+
+    def firsts(self, points: int) -> Int32[np.ndarray, " borders"]:
+        """The first pixel at or behind each of so many grid points, and behind them the number of pixels."""
+        return np.searchsorted(self.cell, np.arange(points + 1)).astype(np.int32)
+
+    def bands(self, count: int) -> list[slice]:
+        """All pixels in at most so many parts of about equal size, none of which ends inside a cell."""
+        starts = np.flatnonzero(np.diff(self.cell, prepend=-1))
+        edges = [*np.unique(starts[np.arange(count) * len(starts) // count]).tolist(), len(self.cell)]
+        return [slice(*edge) for edge in pairwise(edges)]
+
+
+def place(points: int, pixels: int, extent: int | None) -> Axis:
+    """The places of the pixels, as `interpolate(mode="bilinear", align_corners=False)` has them.
+
+    `extent` is how many pixels of the network's input are the picture: the grid has a point for every `STRIDE` of them,
+    the last perhaps reaching beyond. Without it the grid spans exactly the picture.
+    """
+    pitch = _pitch(points, pixels, extent)
+    return _axis(np.clip(_positions(pixels, pitch), 0, points - 1), pitch)
+
+
+def place_evenly(points: int, pixels: int, extent: int | None) -> Axis:
+    """The same on the grid with its edges repeated once, where no pixel lies outside: all are one pitch apart."""
+    pitch = _pitch(points, pixels, extent)
+    return _axis(_positions(pixels, pitch) + 1, pitch)
+
+
+def _pitch(points: int, pixels: int, extent: int | None) -> float:
+    assert extent is None or -(-extent // STRIDE) == points, f"{points} grid points for {extent} pixels"
+    return (points if extent is None else extent / STRIDE) / pixels
+
+
+def _positions(pixels: int, pitch: float) -> Float64[np.ndarray, " n"]:
+    return (np.arange(pixels) + 0.5) * pitch - 0.5
+
+
+def _axis(position: Float64[np.ndarray, " n"], pitch: float) -> Axis:
+    cell = position.astype(np.int32)
+    return Axis(cell, (position - cell).astype(np.float32), pitch)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """What each pixel along an axis takes of the points of a grid."""
+
+    point: Int64[np.ndarray, "n t"]
+    share: Float64[np.ndarray, "n t"]
+
+    def __len__(self) -> int:
+        return len(self.point)
+
+    def mirrored(self) -> "Blend":
+        """The same for the picture seen in a mirror."""
+        return Blend(self.point[::-1], self.share[::-1])
+
+    def matrix(self, pixels: slice) -> tuple[Int64[np.ndarray, " p"], Float32[np.ndarray, "m p"]]:
+        """The points that some pixels need, and what each pixel takes of each of them."""
+        points, inverse = np.unique(self.point[pixels], return_inverse=True)
+        place_of = inverse.reshape(self.point[pixels].shape)
+        shares = np.zeros((len(place_of), len(points)))
+        np.add.at(shares, (np.arange(len(place_of))[:, None], place_of), self.share[pixels])
+        return points, shares.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where windows lie along one axis of the picture that the network sees."""
+
+    starts: tuple[int, ...]
+    """The first pixel of each."""
+    length: int
+    """Of each, in pixels; the last may reach beyond the picture."""
+    seen: int
+    """Pixels of the picture itself."""
+
+    def blend(self, pixels: int, points: int) -> Blend:
+        """What so many pixels take of the windows' grids one after the other, each of `points`, in one step.
+
+        A grid has a point for every `STRIDE` pixels of its window.
+        """
+        return self._at((np.arange(pixels) + 0.5) * self.seen / pixels - 0.5, points, 1 / STRIDE)
+
+    def blend_twice(self, pixels: int, points: int) -> Blend:
+        """The same in two steps: to the pixels that the network saw, each grid spanning its window, then on."""
+        first = self._at(np.arange(self.seen, dtype=np.float64), points, points / self.length)
+        second = place(self.seen, pixels, None)
+        ends = second.cell, np.minimum(second.cell + 1, self.seen - 1)
+        taken = second.share.astype(np.float64)[:, None]
+        shares = (first.share[ends[0]] * (1 - taken), first.share[ends[1]] * taken)
+        return Blend(np.concatenate([first.point[end] for end in ends], axis=1), np.concatenate(shares, axis=1))
+
+    def _at(self, positions: Float64[np.ndarray, "n"], points: int, pitch: float) -> Blend:
+        """What pixels at some positions take: the mean over the windows that hold them."""
+        start = np.array(self.starts)
+        nearest = np.clip(np.floor(positions + 0.5), 0, self.seen - 1)[:, None]
+        is_inside = (start <= nearest) & (nearest < start + self.length)
+        place_in = np.clip((positions[:, None] - start + 0.5) * pitch - 0.5, 0, points - 1)
+        cell = place_in.astype(np.int64)
+        weight = is_inside / is_inside.sum(axis=1, keepdims=True)
+        grid = np.arange(len(start)) * points
+        point = np.concatenate([grid + cell, grid + np.minimum(cell + 1, points - 1)], axis=1)
+        share = np.concatenate([weight * (1 - (place_in - cell)), weight * (place_in - cell)], axis=1)
+        taken = np.take_along_axis(point, share.argmax(axis=1)[:, None], axis=1)
+        return Blend(np.where(share > 0, point, taken), share)  # points of which nothing is taken need not be there
+
+
+def cover(padded: int, seen: int, window: int | None, stride: int) -> Windows:
+    """Windows over an axis, every `stride` pixels, the last moved back to end where the picture does.
+
+    One window, as long as the picture, where there is no size of windows or the picture is shorter.
+    """
+    if window is None or window >= padded:
+        return Windows((0,), padded, seen)
+    count = -(-(padded - window) // stride) + 1
+    return Windows(tuple(min(place * stride, padded - window) for place in range(count)), window, seen)

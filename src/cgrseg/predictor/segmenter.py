@@ -1,0 +1,204 @@
+"""Weights on an engine, ready for pictures.
+
+    file -- read --+
+    PIL picture ---+-- prepare -- infer -- label -- Segmentation
+    array ---------+
+
+Axes: _H _W rows and columns of a prepared picture.
+
+From weights of any kind to a segmenter.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image as Pillow
+from torch import nn
+
+from cgrseg.classes import ClassTable
+from cgrseg.data.images import name_pictures, read_image, to_rgb
+from cgrseg.errors import CGRSegError, ImageError
+from cgrseg.labelmap import Look, mixed_maps
+from cgrseg.predictor.pipeline import overlap
+from cgrseg.predictor.protocols import WHOLE, Protocol, ProtocolName, choose_protocol
+from cgrseg.predictor.result import Failure, Segmentation
+from cgrseg.predictor.views import Evidence, infer, infer_parts, prepare
+from cgrseg.runtime import Engine, EngineName, TorchEngine, is_graph, open_engine, open_graph
+from cgrseg.types import Image, Size
+from cgrseg.weights import WeightsInfo, open_weights, with_classes
+
+Picture = str | Path | Pillow.Image | np.ndarray
+"""What a segmenter takes: the path of a file, a PIL picture or an (h, w, 3) uint8 RGB array."""
+
+
+class Named(NamedTuple):
+    """A picture, what its result is called, and its file."""
+
+    image: Image
+    name: str
+    source: Path | None
+
+    @property
+    def size(self) -> Size:
+        """Height and width."""
+        return self.image.shape[0], self.image.shape[1]
+
+
+Prepared = tuple[Named, Float32[np.ndarray, "3 _H _W"] | None]
+"""A picture as the network takes it, or none where the protocol shows parts of it, which are made one by one."""
+Inferred = tuple[Named, Evidence | list[Look]]
+
+
+class Segmenter:
+    """Weights on an engine, ready for pictures; may be called from several threads."""
+
+    def __init__(
+        self, engine: Engine, info: WeightsInfo, weights: str = "", threads: int = 1, protocol: Protocol = WHOLE
+    ) -> None:
+        """`threads` share the work on each label map; those of the network are the engine's own."""
+        self.engine, self.info, self.weights, self.threads = engine, info, weights, threads
+        self.protocol = protocol
+        self._turn = Lock()
+
+    def __reduce__(self) -> tuple:
+        return Segmenter, (self.engine, self.info, self.weights, self.threads, self.protocol)
+
+    @property
+    def classes(self) -> ClassTable:
+        """The classes it tells apart; a class's place is its label."""
+        return self.info.classes
+
+    @property
+    def model(self) -> nn.Module:
+        """The network itself, on the engine that runs it as it is."""
+        if not isinstance(self.engine, TorchEngine):
+            raise CGRSegError(f"engine {self.engine.name!r} holds no PyTorch module; load with engine='torch'")
+        return self.engine.model
+
+    def __call__(self, picture: Picture) -> Segmentation:
+        """Segment one picture.
+
+        Raises:
+            ImageError: the file cannot be read, or it is no picture.
+        """
+        if isinstance(picture, str | Path):
+            prepared = self._read((Path(picture), Path(picture).stem))
+        else:
+            prepared = self.prepare(Named(as_image(picture), "picture", None))
+        return self.label(self._infer(prepared))
+
+    def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Segmentation | Failure]:
+        """Segment files, folders and patterns, in order; a file that fails does not stop the rest.
+
+        The next pictures are read and segmented in threads while the caller works on a result; a few are in memory at a
+        time. Results are named by their place under the folder that was given, so that no two have the same name.
+
+        Raises:
+            ImageError: a source has no pictures.
+        """
+        named = name_pictures([sources] if isinstance(sources, str | Path) else sources)
+        with closing(overlap(named, self._read, self._infer, self.label)) as answers:
+            for (path, _), answer in zip(named, answers, strict=True):
+                error = answer.exception()
+                yield Failure(path, error) if isinstance(error, CGRSegError) else answer.result()
+
+    def prepare(self, named: Named) -> Prepared:
+        """The first of three stages, each of which may run in a thread of its own."""
+        return named, prepare(named.image, self.info) if self.protocol.is_plain else None
+
+    def infer(self, prepared: Sequence[Prepared], batch: int = 1) -> list[Inferred]:
+        """The second stage, of several pictures; up to `batch` inputs of one size share a call of the engine.
+
+        The engine is asked by one thread at a time.
+        """
+        pictures = [named for named, _ in prepared]
+        whole = [(array, named.size) for named, array in prepared if array is not None]
+        with self._turn:
+            if whole:
+                answers = infer(self.engine, whole, self.info.temperature, batch)
+            else:
+                answers = infer_parts(self.engine, [named.image for named in pictures], self.info, self.protocol, batch)
+        return list(zip(pictures, answers, strict=True))
+
+    def label(self, inferred: Inferred) -> Segmentation:
+        """The third stage."""
+        named, found = inferred
+        if isinstance(found, Evidence):
+            labels, evidence = found.labels(self.threads), found
+        else:
+            labels, evidence = mixed_maps(found, self.info.temperature, self.threads)
+        return Segmentation(
+            image=named.image,
+            labels=labels,
+            evidence=evidence,
+            classes=self.classes,
+            name=named.name,
+            source=named.source,
+            weights=self.weights,
+        )
+
+    def _read(self, named: tuple[Path, str]) -> Prepared:
+        path, name = named
+        return self.prepare(Named(read_image(path), name, path))
+
+    def _infer(self, prepared: Prepared) -> Inferred:
+        return self.infer([prepared])[0]
+
+
+def as_image(picture: Pillow.Image | np.ndarray) -> Image:
+    """A PIL picture or an array as RGB; transparent parts become white.
+
+    Raises:
+        ImageError: the array is not (h, w, 3) uint8, or there are no pixels.
+    """
+    if isinstance(picture, Pillow.Image):
+        if picture.width * picture.height == 0:
+            raise ImageError(f"a PIL picture of {picture.height} x {picture.width} has no pixels")
+        return to_rgb(picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
+        shape = " x ".join(map(str, picture.shape))
+        raise ImageError(
+            f"an array of {shape} {picture.dtype} is no picture; an RGB array of h x w x 3 uint8 is needed"
+        )
+    return np.ascontiguousarray(picture)
+
+
+def load(
+    source: str | Path,
+    *,
+    engine: EngineName = "auto",
+    device: str = "cpu",
+    threads: int | None = None,
+    classes: str | tuple[str, ...] | None = None,
+    protocol: ProtocolName | Protocol = "whole",
+    paper_exact: bool = False,
+) -> Segmenter:
+    """A segmenter from weights, or from what `cgrseg export` made of them.
+
+    Args:
+        source: a bundled name such as `cgrseg-lite-everyday`, a `.safetensors` file, an authors' `.pth` file or a hub
+            id; or an exported `.onnx` or `.xml` file.
+        engine: what runs the network; `auto` takes the fastest that is installed.
+        device: `cpu`, `cuda` or `cuda:1`.
+        threads: of a CPU; as many as the engine likes unless given.
+        classes: a published table such as `ade20k`, or names, for weights that carry none.
+        protocol: how a picture is shown to the network: `whole`, `sliding`, `multi-scale`, or a `Protocol` of yours.
+        paper_exact: go by the two steps of the authors' code from logits to labels.
+
+    Raises:
+        CGRSegError: there is no such protocol or engine.
+        CheckpointError: the weights cannot be read, or predict another number of classes.
+    """
+    if is_graph(source):
+        opened, info = open_graph(Path(source), engine=engine, device=device, threads=threads)
+        info = with_classes(info, classes, Path(source).name)
+    else:
+        model, info = open_weights(source, classes)
+        opened = open_engine(model, engine=engine, device=device, threads=threads)
+    chosen = choose_protocol(protocol, info, paper_exact=paper_exact)
+    return Segmenter(opened, info, str(source), threads or 1, chosen)

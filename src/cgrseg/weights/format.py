@@ -1,0 +1,198 @@
+"""What a weights file says about itself, as one value and as the metadata of the file.
+
+The metadata of every file of ours (safetensors, ONNX, OpenVINO) holds `format` ("cgrseg"), `version` (of the format)
+and `info` (JSON of `WeightsInfo`).
+
+The one weights file of ours: safetensors whose metadata says everything about them.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import safetensors
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from cgrseg.classes import ClassTable
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, InferenceConfig, ModelConfig, Recipe
+from cgrseg.errors import CheckpointError, reason
+from cgrseg.files import replacing
+from cgrseg.model import CGRSeg, build_model
+from cgrseg.recipes import as_tree, parse
+
+FORMAT, VERSION = "cgrseg", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsInfo:
+    """Everything but the tensors: nobody passes a config beside a weights file."""
+
+    model: ModelConfig
+    classes: ClassTable
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    recipe: Recipe | None = None
+    """The recipe they were trained by; none for foreign weights."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Such as {"val/miou": 0.66}; 0..1."""
+    step: int = 0
+    """Optimizer steps behind them."""
+    trained_on: tuple[str, ...] = ()
+    """SHA-256 (first 16 hex digits) of each training picture's RGB pixels, to find leaks."""
+    temperature: float = 1.0
+    """Divides the logits that confidence comes from; fitted by `cgrseg evaluate --calibrate`.
+
+    Labels do not depend on it, so it raised no format version: an older cgrseg gives the same labels, and the
+    confidence that it always gave.
+    """
+
+
+def as_metadata(info: WeightsInfo) -> dict[str, str]:
+    """The metadata that a file carries."""
+    tree = {entry.name: getattr(info, entry.name) for entry in dataclasses.fields(info)}
+    settings = {"model": info.model, "classes": info.classes, "inference": info.inference, "recipe": info.recipe}
+    tree |= {name: as_tree(value) for name, value in settings.items() if value is not None}
+    return {"format": FORMAT, "version": str(VERSION), "info": json.dumps(tree)}
+
+
+def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
+    """What the metadata of a file says; `name` is what errors call the file.
+
+    Raises:
+        CheckpointError: the file is not ours, or of a newer format.
+    """
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{name} was not written by cgrseg; it does not say what it holds")
+    if int(metadata["version"]) > VERSION:
+        raise CheckpointError(
+            f"{name} has format version {metadata['version']}, this cgrseg reads up to {VERSION}; update cgrseg"
+        )
+    tree = json.loads(metadata["info"])
+    table = ClassTable(tuple(tree["classes"]["names"]), tuple(tuple(colour) for colour in tree["classes"]["colours"]))
+    return WeightsInfo(
+        model=parse(ModelConfig, tree["model"], name),
+        classes=table,
+        inference=parse(InferenceConfig, tree["inference"], name),
+        mean=tuple(tree["mean"]),
+        std=tuple(tree["std"]),
+        recipe=parse(Recipe, tree["recipe"], name) if tree["recipe"] else None,
+        scores=tree["scores"],
+        step=tree["step"],
+        trained_on=tuple(tree["trained_on"]),
+        temperature=float(tree.get("temperature", 1.0)),
+    )
+
+
+CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
+
+
+def save_weights(path: Path, model: nn.Module, info: WeightsInfo, *, half: bool = False) -> None:
+    """Write weights and what they say about themselves, atomically; `half` stores fp16."""
+    write_tensors(path, {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}, info)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], info: WeightsInfo) -> None:
+    """Write tensors as they are and what they say about themselves, atomically."""
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(save(tensors, as_metadata(info)))  # save_file would make it readable by its owner only
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if half and tensor.is_floating_point() else tensor
+
+
+def read_info(path: Path) -> WeightsInfo:
+    """What a weights file says about itself, without reading its tensors.
+
+    Raises:
+        CheckpointError: missing, not safetensors, not ours, or of a newer format.
+    """
+    return from_metadata(read_metadata(path), path.name)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file of anyone says beside its tensors.
+
+    Raises:
+        CheckpointError: missing, or not safetensors.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such weights file") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path.name} is not a safetensors file, or is cut short: {reason(error)}") from None
+
+
+def load_weights(path: Path) -> tuple[CGRSeg, WeightsInfo]:
+    """The network of one of our files, in eval mode, and what the file says about itself."""
+    info = read_info(path)
+    model = build_model(info.model)
+    fill(model, read_tensors(path), path.name)
+    return model.eval(), info
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, floats as fp32."""
+    tensors = load_file(path)
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def fill(model: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
+    """Load tensors that must match the network's exactly.
+
+    Raises:
+        CheckpointError: one error that lists missing, unexpected and misshapen tensors.
+    """
+    problems = mismatches(model.state_dict(), tensors)
+    if problems:
+        raise CheckpointError(f"{name} does not fit this network: {'; '.join(problems)}")
+    model.load_state_dict(tensors)
+
+
+def mismatches(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
+    """What is missing, unexpected or of another shape, a phrase each, with examples."""
+    misshapen = [
+        f"{name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    rows = {
+        "missing": [name for name in wanted if name not in found],
+        "unexpected": [name for name in found if name not in wanted],
+        "of another shape": misshapen,
+    }
+    return [f"{len(names)} {what} ({_examples(names)})" for what, names in rows.items() if names]
+
+
+def _examples(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def start_from(
+    model: CGRSeg, classes: ClassTable, tensors: dict[str, Tensor], given: ClassTable, name: str
+) -> tuple[str, ...]:
+    """Start a training from weights: everything but the classifier, and its rows of classes of the same name.
+
+    Returns:
+        The names of the classes whose rows keep their random start.
+
+    Raises:
+        CheckpointError: anything else than the classifier's rows differs.
+    """
+    places = [given.names.index(label) if label in given.names else None for label in classes.names]
+    started = dict(tensors)
+    for key in CLASSIFIER:
+        rows = model.state_dict()[key].clone()
+        for row, place in enumerate(places):
+            if place is not None and key in tensors:
+                rows[row] = tensors[key][place]
+        started[key] = rows
+    fill(model, started, name)
+    return tuple(label for label, place in zip(classes.names, places, strict=True) if place is None)
