@@ -36,7 +36,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tes
 
 import plain
 from large import in_own_process
-from reference import fill_lite, official_weights
+from support.reference import fill_lite, official_weights
 
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig
 from cgrseg.data.images import read_image, resize_image

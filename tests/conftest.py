@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 install_import_hook("cgrseg", "beartype.beartype")
 
 import pytest
-from browser import open_browser, visits
+from support.browser import open_browser, visits
 
 SHARED = Path(os.environ.get("CGRSEG_SHARED", REPOSITORY.parent / "shared"))
 
@@ -66,8 +66,8 @@ def visit(browser):
 @pytest.fixture(scope="session")
 def imagenet_s0(tmp_path_factory) -> Path:
     """A file like timm's EfficientFormerV2-S0, its numbers made by the rule of the reference values."""
-    from reference import timm_weights
     from safetensors.torch import save_file
+    from support.reference import timm_weights
 
     path = tmp_path_factory.mktemp("imagenet") / "efficientformerv2_s0.safetensors"
     save_file(timm_weights("s0"), path)
@@ -78,7 +78,7 @@ def imagenet_s0(tmp_path_factory) -> Path:
 def imagenet_lite(tmp_path_factory) -> Path:
     """A file like that of the package with EfficientNet-Lite2, its numbers made by the rule of the reference values."""
     import torch
-    from reference import lite_weights
+    from support.reference import lite_weights
 
     path = tmp_path_factory.mktemp("imagenet") / "efficientnet-lite2.pth"
     torch.save(lite_weights(), path)

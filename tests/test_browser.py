@@ -1,7 +1,7 @@
 import shutil
 
 import pytest
-from browser import require_chromium
+from support.browser import require_chromium
 
 
 def test_without_a_browser_tests_of_pages_are_skipped_but_fail_in_ci(monkeypatch):

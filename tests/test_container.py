@@ -16,8 +16,8 @@ import click
 import numpy as np
 import pytest
 import yaml
-from dockerfile import ROOT, Build, context, read_stages
 from PIL import Image
+from support.dockerfile import ROOT, Build, context, read_stages
 
 import cgrseg
 from cgrseg.cli import commands

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from drawn import DRAW
+from support.drawn import DRAW
 
 import cgrseg
 from cgrseg.advisor.deviations import PUBLISHED, compare_with_published

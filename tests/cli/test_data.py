@@ -3,9 +3,9 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from faults import FAULTS
 from PIL import Image
-from planted import image, labels, leak, make_folder, renamed, rewrite
+from support.faults import FAULTS
+from support.planted import image, labels, leak, make_folder, renamed, rewrite
 
 from cgrseg.config import Kind
 

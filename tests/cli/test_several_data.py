@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
-from planted import make_folder
-from training.tiny import draw_pictures
+from support.planted import make_folder
+from support.tiny import draw_pictures
 
 MIXED = """
 model: {size: s0, preset: from_scratch}

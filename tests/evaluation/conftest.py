@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from colour_engine import CLASSES
+from support.colour_engine import CLASSES
 
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.datasets.labelled import Pair, lookup_of

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from reference import normal_image
+from support.reference import normal_image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cgrseg.config import ModelConfig

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from reference import normal_image
+from support.reference import normal_image
 from torch import nn
 from torch.export import Dim, export
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reference import LITE2, lite_weights
+from support.reference import LITE2, lite_weights
 from torch import Tensor
 from torch.nn import functional as F
 

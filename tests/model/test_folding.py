@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from reference import fill_lite, normal_image
+from support.reference import fill_lite, normal_image
 from torch import nn
 
 from cgrseg.config import ModelConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reference import GOLDEN, normal_image, official_weights, outputs_of
+from support.reference import GOLDEN, normal_image, official_weights, outputs_of
 
 from cgrseg.weights import open_weights
 

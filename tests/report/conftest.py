@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from colour_engine import ColourEngine, colour_info
-from reported import NAMES, STRANGE, Scene, draw
+from support.colour_engine import ColourEngine, colour_info
+from support.reported import NAMES, STRANGE, Scene, draw
 
 from cgrseg.data.datasets import open_dataset
 from cgrseg.evaluation import evaluate

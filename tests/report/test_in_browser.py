@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reported import NAMES, STRANGE, content_of
+from support.reported import NAMES, STRANGE, content_of
 
 from cgrseg.evaluation import calibrate, evaluate
 from cgrseg.report import write_report

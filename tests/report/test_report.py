@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from reported import NAMES, STRANGE, content_of
+from support.reported import NAMES, STRANGE, content_of
 
 from cgrseg.errors import CGRSegError
 from cgrseg.report import report_tree, require_page, write_report

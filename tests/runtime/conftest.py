@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reference import fill_lite
+from support.reference import fill_lite
 
 from cgrseg.classes import named
 from cgrseg.config import ModelConfig

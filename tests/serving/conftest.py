@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served import Served, save_tiny, serving
+from support.served import Served, save_tiny, serving
 
 
 @pytest.fixture(scope="module")

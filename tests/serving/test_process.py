@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
-from served import png, save_lite, save_tiny, serving, wait_until
+from support.served import png, save_lite, save_tiny, serving, wait_until
 
 import cgrseg
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from served import png
+from support.served import png
 
 import cgrseg
 

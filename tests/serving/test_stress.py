@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from colour_engine import flag
-from served import png, serving_gated, wait_until
+from support.colour_engine import flag
+from support.served import png, serving_gated, wait_until
 
 pytestmark = pytest.mark.slow
 

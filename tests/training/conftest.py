@@ -1,5 +1,5 @@
 import pytest
-from training.tiny import draw_pictures
+from support.tiny import draw_pictures
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
-from training.tiny import RECIPE, events, state_of
+from support.tiny import RECIPE, events, state_of
 
 from cgrseg.errors import RecipeError, RunStopped, TrainingError
 from cgrseg.predictor import load

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from training.tiny import RECIPE, assert_same, draw_pictures, events, numbers, state_of
+from support.tiny import RECIPE, assert_same, draw_pictures, events, numbers, state_of
 
 from cgrseg.config import SourceConfig
 from cgrseg.data.mixture import open_mixture

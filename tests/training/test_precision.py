@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from training.tiny import RECIPE, events, numbers
+from support.tiny import RECIPE, events, numbers
 
 from cgrseg.config import Recipe
 from cgrseg.errors import RunStopped

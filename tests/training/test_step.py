@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 import torch
+from support.tiny import RECIPE
 from torch import nn
-from training.tiny import RECIPE
 
 from cgrseg.config import TrainConfig
 from cgrseg.data.loader import Batch

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from reference import normal_image, timm_weights
 from safetensors.torch import save_file
+from support.reference import normal_image, timm_weights
 
 from cgrseg.classes import named
 from cgrseg.config import ModelConfig

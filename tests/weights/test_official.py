@@ -3,7 +3,7 @@ import re
 
 import pytest
 import torch
-from reference import official_weights
+from support.reference import official_weights
 
 from cgrseg.errors import CheckpointError
 from cgrseg.weights import open_weights

@@ -1,9 +1,9 @@
 """Servers of their own for the page: nothing between the two is made up."""
 
 import pytest
-from browser import visits
-from paged import FLAG, READY, choose
-from served import save_tiny, serving, serving_gated
+from support.browser import visits
+from support.paged import FLAG, READY, choose
+from support.served import save_tiny, serving, serving_gated
 
 REFUSALS = "the server responded with a status of"
 

@@ -4,10 +4,10 @@ import io
 
 import numpy as np
 import pytest
-from colour_engine import flag
-from paged import FLAG, LABELLED, choose, colour_at, said
 from PIL import Image
-from served import wait_until
+from support.colour_engine import flag
+from support.paged import FLAG, LABELLED, choose, colour_at, said
+from support.served import wait_until
 
 pytestmark = pytest.mark.slow
 

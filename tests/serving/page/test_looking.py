@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from colour_engine import flag
-from paged import FLAG, choose, choose_another, colour_at, level, level_of_hidden, point
-from served import png, wait_until
+from support.colour_engine import flag
+from support.paged import FLAG, choose, choose_another, colour_at, level, level_of_hidden, point
+from support.served import png, wait_until
 
 pytestmark = pytest.mark.slow
 

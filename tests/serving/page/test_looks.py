@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paged import FLAG, NO_PICTURE, PAGE, READY, choose
+from support.paged import FLAG, NO_PICTURE, PAGE, READY, choose
 
 import cgrseg.report
 

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from colour_engine import flag
-from paged import FLAG, LABELLED, NO_PICTURE, READY, choose, said
-from served import png, save_tiny, serving
+from support.colour_engine import flag
+from support.paged import FLAG, LABELLED, NO_PICTURE, READY, choose, said
+from support.served import png, save_tiny, serving
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,223 @@
+"""A run goes on bit for bit, however it ended."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from support.child import PHASES
+from support.tiny import RECIPE, assert_same, events, numbers, state_of
+
+from cgrseg.errors import RunStopped, TrainingError
+from cgrseg.recipes import as_tree
+from cgrseg.training import checkpoint as state
+from cgrseg.training import train
+from cgrseg.training.loggers import Scoring, Stepped
+from cgrseg.weights import load_weights
+
+CHILD = Path(__file__).parents[1] / "support" / "child.py"
+SOURCES = str(Path(__file__).parents[2] / "src")
+
+
+def changed(**settings):
+    return replace(RECIPE, train=replace(RECIPE.train, **settings))
+
+
+def start(pictures, run, *, recipe=RECIPE, **asked) -> subprocess.CompletedProcess:
+    command = [sys.executable, CHILD, pictures, run, json.dumps({"recipe": as_tree(recipe)} | asked)]
+    surroundings = os.environ | {"PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, check=False, env=surroundings, capture_output=True, text=True, timeout=120)
+
+
+def states(run) -> list[Path]:
+    return sorted((run / "states").glob("*.pt"))
+
+
+def assert_same_run(run, whole):
+    assert_same(state_of(run), state_of(whole))
+    assert numbers(run) == numbers(whole)
+    for name in ("best.safetensors", "last.safetensors"):
+        first, second = (load_weights(folder / name)[0].state_dict() for folder in (run, whole))
+        assert_same(first, second)
+
+
+@pytest.fixture(scope="module")
+def whole(pictures, tmp_path_factory):
+    """A run that nothing interrupts, in a process like those that are killed."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    assert start(pictures, run).returncode == 0
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("kills")
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_run_killed_in_any_phase_of_a_save_goes_on_bit_for_bit(phase, pictures, whole, tmp_path):
+    run = tmp_path / "run"
+    killed = start(pictures, run, die=[phase, 2])
+
+    resumed = start(pictures, run, resume=True)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert_same_run(run, whole)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_stopped_between_evaluations_goes_on_bit_for_bit(workers, pictures, tmp_path):
+    recipe = replace(RECIPE, data=replace(RECIPE.data, workers=workers))
+    train(recipe, pictures, tmp_path / "whole")
+
+    with pytest.raises(RunStopped, match="stopped after step 3; the same command with --resume"):
+        train(recipe, pictures, tmp_path / "cut", watch=lambda event: isinstance(event, Stepped) and event.step == 3)
+    train(recipe, pictures, tmp_path / "cut", resume=True)
+
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_a_run_stopped_in_an_evaluation_repeats_it(pictures, tmp_path):
+    train(RECIPE, pictures, tmp_path / "whole")
+
+    with pytest.raises(RunStopped, match="stopped after step 2"):
+        train(RECIPE, pictures, tmp_path / "cut", watch=lambda event: isinstance(event, Scoring))
+    train(RECIPE, pictures, tmp_path / "cut", resume=True)
+
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("kills")
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, 2), (signal.SIGINT, 0)])
+def test_a_signal_saves_and_ends_with_75_and_the_same_command_goes_on(number, workers, pictures, tmp_path):
+    recipe = replace(changed(steps=400, eval_every=200), data=replace(RECIPE.data, workers=workers))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(as_tree(recipe)))
+    run = tmp_path / "run"
+    data = f"folder={pictures}"
+    command = [sys.executable, "-m", "cgrseg", "train", tmp_path / "recipe.yaml", "--data", data, "-o", run, "--resume"]
+    surroundings = os.environ | {"PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=surroundings, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and not (run / "metrics.jsonl").exists():
+        time.sleep(0.1)
+    while time.monotonic() < deadline and len(events(run)) < 4:
+        time.sleep(0.1)
+
+    process.send_signal(number)
+    told = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 75, told
+    assert f"--resume goes on from {run}" in told
+    assert state_of(run)["progress"]["step"] == events(run)[-1]["step"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_state_is_named_and_the_one_before_it_taken(damage, pictures, tmp_path, caplog):
+    train(RECIPE, pictures, tmp_path / "whole")
+    train(RECIPE, pictures, tmp_path / "run")
+    older, newest = states(tmp_path / "run")
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content[:-9] if damage == "truncated" else content)
+
+    train(RECIPE, pictures, tmp_path / "run", resume=True)
+
+    assert f"{newest} is damaged" in caplog.text
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+    assert older.exists()
+
+
+def test_without_a_whole_state_a_run_does_not_go_on(pictures, tmp_path):
+    train(RECIPE, pictures, tmp_path / "run")
+    for path in states(tmp_path / "run"):
+        path.write_bytes(b"")
+
+    with pytest.raises(TrainingError, match=r"no state that is whole: 0+4-0+4-.*, 0+2-0+2-.* are damaged"):
+        train(RECIPE, pictures, tmp_path / "run", resume=True)
+
+
+def test_resuming_where_nothing_was_saved_starts_at_the_first_step_and_says_so(pictures, tmp_path, caplog):
+    train(RECIPE, pictures, tmp_path / "run", resume=True)
+
+    assert f"{tmp_path / 'run'} holds no state to go on from" in caplog.text
+    assert [event["step"] for event in events(tmp_path / "run") if event["event"] == "stepped"] == [1, 2, 3, 4]
+
+
+def test_the_newest_states_stay_and_a_damaged_one_is_never_counted_among_them(pictures, tmp_path):
+    train(changed(save_every=1, eval_every=4), pictures, tmp_path / "run")
+    older, newest = states(tmp_path / "run")
+    newest.write_bytes(b"")
+
+    train(changed(save_every=1, eval_every=4), pictures, tmp_path / "run", resume=True)
+
+    assert [path.name[:8] for path in states(tmp_path / "run")] == ["00000003", "00000004"]
+    assert all(state.is_whole(path) for path in states(tmp_path / "run"))
+    assert older in states(tmp_path / "run")
+
+
+def test_a_full_disk_stops_the_run_and_leaves_the_states_that_are_there(pictures, tmp_path, monkeypatch):
+    run, write, saved = tmp_path / "run", torch.save, 0
+
+    def fail_later(tree, path):
+        nonlocal saved
+        saved += 1
+        if saved == 2:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(tree, path)
+
+    monkeypatch.setattr(torch, "save", fail_later)
+    with pytest.raises(TrainingError, match="after step 4 cannot be written: the disk is full; what was"):
+        train(RECIPE, pictures, run)
+    monkeypatch.undo()
+    left = [path.name for path in (run / "states").iterdir()]
+    train(RECIPE, pictures, run, resume=True)
+
+    assert [name[:8] for name in left] == ["00000002"]
+    train(RECIPE, pictures, tmp_path / "whole")
+    assert_same_run(run, tmp_path / "whole")
+
+
+def test_a_changed_recipe_is_refused_with_its_difference_unless_it_is_accepted(pictures, tmp_path):
+    train(changed(steps=2), pictures, tmp_path / "run")
+
+    with pytest.raises(TrainingError, match=r"not the one of this run: train\.steps was 2, is 4, train\.lr was 0\.002"):
+        train(changed(lr=1e-3), pictures, tmp_path / "run", resume=True)
+    train(changed(lr=1e-3), pictures, tmp_path / "run", resume="changed")
+
+    assert state_of(tmp_path / "run")["progress"]["step"] == 4
+
+
+def test_other_training_pictures_are_refused(pictures, tmp_path):
+    train(RECIPE, pictures, tmp_path / "run")
+    fewer = replace(RECIPE, data=replace(RECIPE.data, hold_out="3"))
+
+    with pytest.raises(TrainingError, match=r"data\.hold_out was '', is '3'|data\.hold_out was"):
+        train(fewer, pictures, tmp_path / "run", resume=True)
+
+
+def test_other_workers_are_no_change(pictures, tmp_path):
+    train(RECIPE, pictures, tmp_path / "run")
+
+    train(replace(RECIPE, data=replace(RECIPE.data, workers=1)), pictures, tmp_path / "run", resume=True)
+
+    assert state_of(tmp_path / "run")["progress"]["step"] == 4
+
+
+def test_half_a_line_of_a_killed_run_is_forgotten(pictures, tmp_path):
+    train(RECIPE, pictures, tmp_path / "whole")
+    with pytest.raises(RunStopped):
+        train(RECIPE, pictures, tmp_path / "cut", watch=lambda event: isinstance(event, Stepped) and event.step == 3)
+    with (tmp_path / "cut/metrics.jsonl").open("a") as file:
+        file.write('{"event": "stepped", "step": 4, "lo')
+
+    train(RECIPE, pictures, tmp_path / "cut", resume=True)
+
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
