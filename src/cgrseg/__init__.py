@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from cgrseg.benchmarking import BenchmarkConfig, benchmark
     from cgrseg.config import ModelConfig, Recipe
     from cgrseg.data.datasets import open_dataset
-    from cgrseg.errors import CGRSegError
+    from cgrseg.errors import (
+        CGRSegError,
+        CheckpointError,
+        DatasetError,
+        ExportError,
+        FetchError,
+        ImageError,
+        MissingExtra,
+        RecipeError,
+        RunStopped,
+        TooLargeError,
+        TrainingError,
+    )
     from cgrseg.evaluation import Evaluation, evaluate
     from cgrseg.exporting import export
     from cgrseg.model import build_model
@@ -27,12 +39,22 @@ __version__ = "0.1.0"
 __all__ = [
     "BenchmarkConfig",
     "CGRSegError",
+    "CheckpointError",
+    "DatasetError",
     "Evaluation",
+    "ExportError",
     "Failure",
+    "FetchError",
+    "ImageError",
+    "MissingExtra",
     "ModelConfig",
     "Recipe",
+    "RecipeError",
+    "RunStopped",
     "Segmentation",
     "Segmenter",
+    "TooLargeError",
+    "TrainingError",
     "benchmark",
     "build_model",
     "evaluate",
@@ -46,6 +68,16 @@ __all__ = [
 _HOMES = {
     "BenchmarkConfig": "benchmarking",
     "CGRSegError": "errors",
+    "CheckpointError": "errors",
+    "DatasetError": "errors",
+    "ExportError": "errors",
+    "FetchError": "errors",
+    "ImageError": "errors",
+    "MissingExtra": "errors",
+    "RecipeError": "errors",
+    "RunStopped": "errors",
+    "TooLargeError": "errors",
+    "TrainingError": "errors",
     "Evaluation": "evaluation",
     "Failure": "predictor",
     "ModelConfig": "config",

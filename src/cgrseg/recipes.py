@@ -67,11 +67,13 @@ def override(tree: dict, text: str) -> dict:
     keys, equals, value = text.partition("=")
     path = keys.split(".")
     if not equals or len(path) != 2:
-        raise RecipeError(f"--set {text}: write section.key=value, for example train.steps=1000")
+        raise RecipeError(
+            f"{text!r} sets nothing", advice="write section.key=value, for example train.steps=1000", setting="set"
+        )
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise RecipeError(f"--set {text}: not a YAML value: {reason(error)}") from None
+        raise RecipeError(f"{text}: not a YAML value: {reason(error)}", setting="set") from None
     return tree | {path[0]: (tree.get(path[0]) or {}) | {path[1]: parsed}}
 
 
@@ -92,7 +94,10 @@ def parse(kind: type[Settings], tree: object, where: str) -> Settings:
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1)
             advice = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(hints)}"
-            raise RecipeError(f"{where}: unknown key {key!r}; {advice}")
+            raise RecipeError(
+                f"{where}: unknown key {key!r}",
+                advice=f"{advice}",
+            )
     tree = {key: value for key, value in tree.items() if value not in ([], ()) or vars(kind).get(key) != ()}
     values: dict[str, typing.Any] = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()}
     settings = kind(**values)
@@ -108,8 +113,9 @@ def _refuse_attention(model: ModelConfig, where: str) -> None:
         value = getattr(model, entry.name)
         if entry.name in idle and value != entry.default:
             raise RecipeError(
-                f"{where}: {entry.name}: {value!r} says nothing to size {model.size}, which has neither attention nor "
-                "LayerScale; leave it out"
+                f"{where}: {entry.name}: {value!r} says nothing to size {model.size}, which has neither "
+                "attention nor LayerScale",
+                advice="leave it out",
             )
 
 
@@ -156,7 +162,10 @@ def _convert(hint: object, value: object, where: str) -> object:  # noqa: PLR091
 
 def _within(value: object, limits: Within, where: str) -> object:
     if isinstance(value, int | float) and not limits.admits(value):
-        raise RecipeError(f"{where}: {value!r} is out of range; it is {limits}")
+        raise RecipeError(
+            f"{where}: {value!r} is out of range",
+            advice=f"it is {limits}",
+        )
     return value
 
 

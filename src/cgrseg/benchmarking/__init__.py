@@ -188,9 +188,15 @@ def check(config: BenchmarkConfig, names: Sequence[str]) -> None:
     given = {"threads": config.threads, "repeats": config.repeats, "classes": config.classes}
     for key, lowest in least.items():
         if given[key] < lowest:
-            raise CGRSegError(f"{key} is {given[key]}; it is at least {lowest}")
+            raise CGRSegError(
+                f"{key} is {given[key]}",
+                advice=f"it is at least {lowest}",
+            )
     if config.size is not None and min(config.size) < 1:
-        raise CGRSegError(f"a picture of {config.size[0]} x {config.size[1]} has no pixels; give a height and a width")
+        raise CGRSegError(
+            f"a picture of {config.size[0]} x {config.size[1]} has no pixels",
+            advice="give a height and a width",
+        )
 
 
 def sized_photo(config: BenchmarkConfig, folder: Path) -> Path:

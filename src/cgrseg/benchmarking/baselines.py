@@ -104,7 +104,10 @@ class SegFormer:
         try:
             from transformers import SegformerConfig, SegformerForSemanticSegmentation
         except ImportError:
-            raise MissingExtra("transformers is not installed; run: pip install 'cgrseg[bench]'") from None
+            raise MissingExtra(
+                "transformers is not installed",
+                advice="run: pip install 'cgrseg[bench]'",
+            ) from None
         config = SegformerConfig(
             hidden_sizes=list(self.plan.widths), depths=list(self.plan.depths), decoder_hidden_size=self.plan.decoder
         )
@@ -130,7 +133,10 @@ def open_peer(name: str, model: ModelConfig, inference: InferenceConfig) -> Plai
         CGRSegError: there is no such peer, or its package is not installed.
     """
     if name not in PEERS:
-        raise CGRSegError(f"no peer {name!r} to compare with; the peers are {', '.join(PEERS)}")
+        raise CGRSegError(
+            f"no peer {name!r} to compare with",
+            advice=f"the peers are {', '.join(PEERS)}",
+        )
     position = "offsets" if model.size in WITHOUT_ATTENTION else "official"
     info = random_info(ModelConfig(size=model.size, classes=model.classes, position=position), inference)
     return Plain(info) if name == "plain" else SegFormer(info, SEGFORMERS[name])

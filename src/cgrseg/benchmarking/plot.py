@@ -85,7 +85,10 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401, ICN001  only asked for
     except ImportError:
-        raise MissingExtra("matplotlib is not installed; run: pip install 'cgrseg[plot]'") from None
+        raise MissingExtra(
+            "matplotlib is not installed",
+            advice="run: pip install 'cgrseg[plot]'",
+        ) from None
 
 
 def plot_report(report: dict, path: Path) -> None:
@@ -107,7 +110,10 @@ def plot_report(report: dict, path: Path) -> None:
     figure.text(0.5, -0.02, conditions(report), ha="center", va="top", fontsize=8, color="#555555")
     kind = path.suffix.removeprefix(".").lower()
     if kind not in figure.canvas.get_supported_filetypes():
-        raise CGRSegError(f"{path}: no figure is written as {path.suffix!r}; use .png, .svg or .pdf")
+        raise CGRSegError(
+            f"{path}: no figure is written as {path.suffix!r}",
+            advice="use .png, .svg or .pdf",
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         figure.savefig(unfinished, format=kind, dpi=150, bbox_inches="tight", facecolor="white")
@@ -124,8 +130,8 @@ def drawable(report: dict) -> list[tuple[dict, Published]]:
     if not found:
         names = ", ".join(each["name"] for each in report["contenders"])
         raise CGRSegError(
-            f"nothing to plot: the published accuracies are for {CLASSES} classes, which none of {names} has; "
-            "measure cgrseg-t, cgrseg-b or cgrseg-l"
+            f"nothing to plot: the published accuracies are for {CLASSES} classes, which none of {names} has",
+            advice="measure cgrseg-t, cgrseg-b or cgrseg-l",
         )
     return [(each, known[each["design"]]) for each in found]
 

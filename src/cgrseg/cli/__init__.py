@@ -17,6 +17,17 @@ from cgrseg.cli.train import train
 from cgrseg.errors import CGRSegError
 
 MISTAKE, INTERRUPTED = 1, 130
+OPTIONS = {
+    "accept_changes": "--accept-changes",
+    "data": "--data KIND=PATH",
+    "init": "--init",
+    "output": "-o",
+    "protocol": "--protocol",
+    "resume": "--resume",
+    "set": "--set",
+    "to": "--to",
+}
+"""The options that set what errors name; a dotted name is a key of the recipe."""
 EXAMPLE = "\b\nExample:\n  cgrseg predict photo.jpg"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -40,8 +51,16 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (CGRSegError, OSError) as error:
-        click.echo(f"cgrseg: error: {error}", err=True)
+        click.echo(f"cgrseg: error: {error}{option_of(error)}", err=True)
         sys.exit(MISTAKE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("cgrseg: stopped", err=True)
         sys.exit(INTERRUPTED)
+
+
+def option_of(error: Exception) -> str:
+    """The option that changes what an error is about, in brackets; empty if there is none."""
+    if not isinstance(error, CGRSegError) or not error.setting:
+        return ""
+    option = f"--set {error.setting}=" if "." in error.setting else OPTIONS.get(error.setting, "")
+    return f" ({option})" if option else ""

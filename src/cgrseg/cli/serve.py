@@ -34,7 +34,10 @@ def serve(settings: dict, weights: tuple[str, ...], host: str, port: int) -> Non
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingExtra(f"{' and '.join(missing)} not installed; run: pip install 'cgrseg[serve]'")
+        raise MissingExtra(
+            f"{' and '.join(missing)} not installed",
+            advice="run: pip install 'cgrseg[serve]'",
+        )
     from cgrseg.serving.server import serve as run
 
     run(ServeConfig(weights=weights or (DEFAULT_WEIGHTS,), **settings), host, port)

@@ -76,5 +76,8 @@ def read_token(file: Path | None) -> str | None:
     place = f"${TOKEN}" if file is None else str(file)
     token = (os.environ[TOKEN] if file is None else file.read_text(encoding="utf-8")).strip()
     if not token or not token.isascii():
-        raise CGRSegError(f"{place} holds no token; put one line of ASCII text there, for example 32 random letters")
+        raise CGRSegError(
+            f"{place} holds no token",
+            advice="put one line of ASCII text there, for example 32 random letters",
+        )
     return token

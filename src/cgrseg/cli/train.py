@@ -48,7 +48,7 @@ def train(
         where = data.by_source(settings.sources) if settings.sources else data.single().path
         best = run(settings, where, folder, begin)
     except RunStopped as stopped:
-        click.echo(f"cgrseg: {stopped}", err=True)
+        click.echo(f"cgrseg: {stopped}; the same command with --resume continues it", err=True)
         sys.exit(RESUMABLE)
     if is_first_process():
         tell_verdict(folder, where, str(data), unlabelled, begin["device"])

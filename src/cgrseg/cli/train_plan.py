@@ -45,7 +45,10 @@ def recipe_in(folder: Path) -> Path:
 
     recipe = folder / "recipe.yaml"
     if not recipe.is_file():
-        raise TrainingError(f"{folder} holds no run to resume; leave out --resume to start one")
+        raise TrainingError(
+            f"{folder} holds no run to resume",
+            advice="leave out --resume to start one",
+        )
     return recipe
 
 

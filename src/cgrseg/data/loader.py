@@ -94,8 +94,8 @@ def training_batches(
         if "DataLoader worker" not in str(error):
             raise
         raise TrainingError(
-            f"a process that prepares pictures died: {reason(error)}; memory may be short: try fewer data.workers "
-            f"(now {config.workers})"
+            f"a process that prepares pictures died: {reason(error)}",
+            advice=f"memory may be short: try fewer data.workers (now {config.workers})",
         ) from None
 
 

@@ -61,8 +61,9 @@ def open_mixture(
     sets = tuple(dict.fromkeys(labels for each in allowed.values() for labels in each if len(labels) > 1))
     if len(classes) + len(sets) > OUTSIDE:
         raise DatasetError(
-            f"{len(classes)} common classes and {len(sets)} different lists of them in `sources` are more than "
-            f"{OUTSIDE} labels; write fewer lists"
+            f"{len(classes)} common classes and {len(sets)} different lists of them in `sources` are more "
+            f"than {OUTSIDE} labels",
+            advice="write fewer lists",
         )
     parts = {name: _translated(opened[name], classes, allowed[name], sets) for name in opened}
     pairs = [
@@ -102,7 +103,8 @@ def open_sources(
         opened[name] = open_dataset(source.kind, paths[name], part, source.hold_out)
     if not opened:
         raise DatasetError(
-            f"no source has images to score on: {', '.join(sources)}; give one images/val, or a hold_out in `sources`"
+            f"no source has images to score on: {', '.join(sources)}",
+            advice="give one images/val, or a hold_out in `sources`",
         )
     return opened
 
@@ -115,15 +117,27 @@ def common_classes(config: DataConfig) -> ClassTable:
     """
     names, colours = config.classes, config.colours
     if not names:
-        raise RecipeError("data.classes is empty; list the common classes of the sources there, in order of label")
+        raise RecipeError(
+            "data.classes is empty",
+            advice="list the common classes of the sources there, in order of label",
+        )
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None:
-        raise RecipeError(f"data.classes lists {twice!r} twice; each class has one label")
+        raise RecipeError(
+            f"data.classes lists {twice!r} twice",
+            advice="each class has one label",
+        )
     taken = next((name for name in names if name in (REST, ANY, DROP, "")), None)
     if taken is not None:
-        raise RecipeError(f"data.classes: {taken!r} has a meaning of its own in `sources`; give the class another name")
+        raise RecipeError(
+            f"data.classes: {taken!r} has a meaning of its own in `sources`",
+            advice="give the class another name",
+        )
     if colours and len(colours) != len(names):
-        raise RecipeError(f"data.colours has {len(colours)} colours for {len(names)} classes; give one for each")
+        raise RecipeError(
+            f"data.colours has {len(colours)} colours for {len(names)} classes",
+            advice="give one for each",
+        )
     return ClassTable(names, colours) if colours else named(names)
 
 
@@ -138,13 +152,19 @@ def allowed_classes(
     where = f"sources: {name}: classes"
     for key in source.classes:
         if key != ANY and key not in own:
-            raise RecipeError(f"{where}: the data set has no class {key!r}; {_nearest(key, own)}")
+            raise RecipeError(
+                f"{where}: the data set has no class {key!r}",
+                advice=f"{_nearest(key, own)}",
+            )
     entries = {each: _entries(each, source, common) for each in own}
     _require_entries(entries, common, where)
     alone = {wanted[0] for wanted in entries.values() if len(wanted) == 1}
     rest = tuple(each for each in common if each not in alone)
     if not rest and any(REST in wanted for wanted in entries.values()):
-        raise RecipeError(f"{where}: {REST!r} is nothing, since {name} has every common class; write {DROP!r}")
+        raise RecipeError(
+            f"{where}: {REST!r} is nothing, since {name} has every common class",
+            advice=f"write {DROP!r}",
+        )
     return tuple(_labels(wanted, rest, common) for wanted in entries.values())
 
 
@@ -152,15 +172,22 @@ def _require_entries(entries: Mapping[str, tuple[str, ...]], common: tuple[str, 
     missing = [own for own, wanted in entries.items() if not wanted]
     if missing:
         raise RecipeError(
-            f"{where}: nothing says what {', '.join(missing)} of the data set is in data.classes; list it, or all "
-            f"others under '{ANY}'; {_nearest(missing[0], common)}"
+            f"{where}: nothing says what {', '.join(missing)} of the data set is in data.classes; list it, "
+            f"or all others under '{ANY}'",
+            advice=f"{_nearest(missing[0], common)}",
         )
     for own, wanted in entries.items():
         unknown = next((entry for entry in wanted if entry not in (*common, REST, DROP)), None)
         if unknown is not None:
-            raise RecipeError(f"{where}: {own}: data.classes has no {unknown!r}; {_nearest(unknown, common)}")
+            raise RecipeError(
+                f"{where}: {own}: data.classes has no {unknown!r}",
+                advice=f"{_nearest(unknown, common)}",
+            )
         if DROP in wanted and len(wanted) > 1:
-            raise RecipeError(f"{where}: {own}: {DROP!r} stands alone; a class has no label or may be one of a list")
+            raise RecipeError(
+                f"{where}: {own}: {DROP!r} stands alone",
+                advice="a class has no label or may be one of a list",
+            )
 
 
 def _entries(own: str, source: SourceConfig, common: tuple[str, ...]) -> tuple[str, ...]:
@@ -195,8 +222,8 @@ def _normalised(shares: Mapping[str, float]) -> dict[str, float]:
     for name, share in shares.items():
         if share <= 0 or share / total < LEAST_SHARE:
             raise RecipeError(
-                f"sources: {name}: a share of {share:g} of {total:g} is under 1 image in {1 / LEAST_SHARE:,.0f}; "
-                "give it more, or take the source out"
+                f"sources: {name}: a share of {share:g} of {total:g} is under 1 image in {1 / LEAST_SHARE:,.0f}",
+                advice="give it more, or take the source out",
             )
     return {name: share / total for name, share in shares.items()}
 
@@ -209,7 +236,10 @@ def require_sources(sources: Collection[str], names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in sources:
-            raise DatasetError(f"the recipe has no source {name!r}; {_nearest(name, sources)}")
+            raise DatasetError(
+                f"the recipe has no source {name!r}",
+                advice=f"{_nearest(name, sources)}",
+            )
 
 
 def source_names(given: Sequence[tuple[str, Path]]) -> tuple[str, ...]:
@@ -251,7 +281,10 @@ def _require_paths(sources: Mapping[str, SourceConfig], paths: Mapping[str, Path
     require_sources(sources, paths)
     missing = [name for name in sources if name not in paths]
     if missing:
-        raise DatasetError(f"nothing says where {', '.join(missing)} of the recipe's sources is; give its folder")
+        raise DatasetError(
+            f"nothing says where {', '.join(missing)} of the recipe's sources is",
+            advice="give its folder",
+        )
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -59,8 +59,8 @@ def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] |
     scenes, are_frames = find_scenes(dataset, show)
     if len(scenes) < 2:
         raise DatasetError(
-            f"the {len(dataset)} pictures of {dataset.split} look like one scene, so none can be held out to score on; "
-            "label pictures of other places, or put those to score on into images/val and annotations/val"
+            f"the {len(dataset)} pictures of {dataset.split} look like one scene, so none can be held out to score on",
+            advice="label pictures of other places, or put those to score on into images/val and annotations/val",
         )
     held = choose(scenes)
     learnt = set(scenes).difference(held)

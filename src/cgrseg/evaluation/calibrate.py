@@ -144,7 +144,11 @@ def _confidence(answer: Segmentation, temperature: float) -> np.ndarray:
 
 def _require_plain(segmenter: Segmenter) -> None:
     if not segmenter.protocol.is_plain:
-        raise CheckpointError("a temperature is fitted on whole pictures; leave out --protocol and --paper-exact")
+        raise CheckpointError(
+            "a temperature is fitted on whole pictures",
+            advice="leave the protocol at `whole`",
+            setting="protocol",
+        )
 
 
 def require_target(segmenter: Segmenter, file: Path) -> None:
@@ -156,13 +160,17 @@ def require_target(segmenter: Segmenter, file: Path) -> None:
     _require_plain(segmenter)
     if is_graph(segmenter.weights):
         raise CheckpointError(
-            f"{segmenter.weights} is an export; calibrate the .safetensors it was made of, and export that again"
+            f"{segmenter.weights} is an export",
+            advice="calibrate the .safetensors it was made of, and export that again",
         )
     if file.suffix != ".safetensors":
         raise CheckpointError(f"{file}: calibrated weights go to a file whose name ends in .safetensors")
     bundled = [find_weights(name).resolve() for name in bundled_names()]
     if file.resolve() in bundled:
-        raise CheckpointError(f"{file} belongs to the package; give another file")
+        raise CheckpointError(
+            f"{file} belongs to the package",
+            advice="give another file",
+        )
 
 
 def write_temperature(weights: str, file: Path, temperature: float) -> None:

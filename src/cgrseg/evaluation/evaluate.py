@@ -102,7 +102,10 @@ def require_same_classes(classes: ClassTable, dataset: LabelledImages) -> None:
         pairs = zip(classes.names, dataset.classes.names, strict=True)
         own, other = next((own, other) for own, other in pairs if own != other)
         difference = f"a class {own!r} where {dataset.kind} has {other!r}"
-    raise DatasetError(f"the model predicts {difference}; score it on data with its own classes")
+    raise DatasetError(
+        f"the model predicts {difference}",
+        advice="score it on data with its own classes",
+    )
 
 
 def evaluate(

@@ -71,7 +71,11 @@ def export(
         MissingExtra: a package that writes or runs such files is not installed.
     """
     if calibrate is not None and to != "openvino":
-        raise ExportError(f"INT8 is written for OpenVINO only, not for {to!r}; use --to openvino")
+        raise ExportError(
+            f"INT8 is written for OpenVINO only, not for {to!r}",
+            advice="export for openvino",
+            setting="to",
+        )
     model, info = open_weights(weights)
     path = path or Path(Path(weights).stem + ("-int8" if calibrate else "")).with_suffix(SUFFIXES[to])
     if path.suffix != SUFFIXES[to]:

@@ -91,13 +91,14 @@ class Parity:
         if self.equal < self.bound:
             worst = min(self.sizes, key=lambda size: size.equal)
             raise ExportError(
-                f"refused: only {100 * worst.equal:.3f} % of labels at short side {worst.short_px} are PyTorch's, "
-                f"{100 * self.bound:g} % are needed; nothing was kept"
+                f"refused: only {100 * worst.equal:.3f} % of labels at short side {worst.short_px} are "
+                f"PyTorch's, {100 * self.bound:g} % are needed",
+                advice="nothing was kept",
             )
         if self.lost > MOST_LOST:
             raise ExportError(
-                f"refused: mIoU falls by {100 * self.lost:.2f} points, {100 * MOST_LOST:g} are allowed; "
-                "nothing was kept"
+                f"refused: mIoU falls by {100 * self.lost:.2f} points, {100 * MOST_LOST:g} are allowed",
+                advice="nothing was kept",
             )
 
     def as_tree(self) -> dict:

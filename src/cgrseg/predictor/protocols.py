@@ -40,12 +40,19 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if not self.factors or min(self.factors) <= 0:
-            raise CGRSegError(f"factors {self.factors} give no size; use at least one number above 0")
+            raise CGRSegError(
+                f"factors {self.factors} give no size",
+                advice="use at least one number above 0",
+            )
         if (self.window_px is None) != (self.stride_px is None):
-            raise CGRSegError("window_px and stride_px belong together; give both or neither")
+            raise CGRSegError(
+                "window_px and stride_px belong together",
+                advice="give both or neither",
+            )
         if self.window_px is not None and self.stride_px is not None and not self._is_gapless():
             raise CGRSegError(
-                f"windows of {self.window_px} every {self.stride_px} pixels leave gaps; use 1 to the window"
+                f"windows of {self.window_px} every {self.stride_px} pixels leave gaps",
+                advice="use 1 to the window",
             )
 
     def _is_gapless(self) -> bool:
@@ -96,7 +103,10 @@ def choose_protocol(protocol: str | Protocol, info: WeightsInfo, *, paper_exact:
     else:
         close = difflib.get_close_matches(protocol, get_args(ProtocolName), n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(get_args(ProtocolName))}"
-        raise CGRSegError(f"no protocol {protocol!r}; {advice}")
+        raise CGRSegError(
+            f"no protocol {protocol!r}",
+            advice=f"{advice}",
+        )
     return replace(chosen, paper_exact=chosen.paper_exact or paper_exact)
 
 

@@ -65,7 +65,10 @@ class Segmentation:
         drawn = "_overlay.jpg" if max(self.labels.shape) < JPEG_PX else "_overlay.png"
         labels, overlay, summary = (base.with_name(base.name + end) for end in (".png", drawn, ".json"))
         if self.source is not None and self.source.resolve() in (labels.resolve(), overlay.resolve()):
-            raise ImageError(f"{self.source} would be overwritten by its own result; choose another output folder")
+            raise ImageError(
+                f"{self.source} would be overwritten by its own result",
+                advice="choose another output folder",
+            )
         sheet = draw.overlay_with_legend(self.image, self.labels, self.classes, self.areas())
         try:
             base.parent.mkdir(parents=True, exist_ok=True)

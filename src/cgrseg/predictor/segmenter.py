@@ -77,7 +77,10 @@ class Segmenter:
     def model(self) -> nn.Module:
         """The network itself, on the engine that runs it as it is."""
         if not isinstance(self.engine, TorchEngine):
-            raise CGRSegError(f"engine {self.engine.name!r} holds no PyTorch module; load with engine='torch'")
+            raise CGRSegError(
+                f"engine {self.engine.name!r} holds no PyTorch module",
+                advice="load with engine='torch'",
+            )
         return self.engine.model
 
     def __call__(self, picture: Picture) -> Segmentation:
@@ -163,7 +166,8 @@ def as_image(picture: Pillow.Image | np.ndarray) -> Image:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
         shape = " x ".join(map(str, picture.shape))
         raise ImageError(
-            f"an array of {shape} {picture.dtype} is no picture; an RGB array of h x w x 3 uint8 is needed"
+            f"an array of {shape} {picture.dtype} is no picture",
+            advice="an RGB array of h x w x 3 uint8 is needed",
         )
     return np.ascontiguousarray(picture)
 

@@ -43,10 +43,16 @@ def require_page(path: Path) -> Path:
         CGRSegError: it does not end in .html, or nothing can be written there.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise CGRSegError(f"{path}: a report is a web page; give it a name that ends in .html")
+        raise CGRSegError(
+            f"{path}: a report is a web page",
+            advice="give it a name that ends in .html",
+        )
     folder = next((file for file in (path, *_beside(path)) if file.is_dir()), None)
     if folder is not None:
-        raise CGRSegError(f"{folder} is a folder where a file of the report would go; give the report another name")
+        raise CGRSegError(
+            f"{folder} is a folder where a file of the report would go",
+            advice="give the report another name",
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=path.parent):

@@ -76,10 +76,14 @@ def open_graph(
         name = "onnx" if path.suffix == ".onnx" else "openvino"
     if name == "torch":
         raise CGRSegError(
-            f"engine 'torch' runs weights, not the graph {path.name}; load the .safetensors it was made of"
+            f"engine 'torch' runs weights, not the graph {path.name}",
+            advice="load the .safetensors it was made of",
         )
     if name == "onnx" and path.suffix == ".xml":
-        raise CGRSegError(f"engine 'onnx' runs .onnx files, not {path.name}; use engine 'openvino'")
+        raise CGRSegError(
+            f"engine 'onnx' runs .onnx files, not {path.name}",
+            advice="use engine 'openvino'",
+        )
     opened = GRAPH_ENGINES[name](path, threads=threads)
     return opened, from_metadata(opened.metadata, path.name)
 
@@ -87,11 +91,17 @@ def open_graph(
 def _chosen(engine: EngineName, device: str, needed: tuple[str, ...]) -> Literal["torch", "onnx", "openvino"]:
     """The engine that `auto` means here, or the one named; OpenVINO needs some packages to be meant."""
     if engine not in ("auto", "torch", *GRAPH_ENGINES):
-        raise CGRSegError(f"no engine {engine!r}; the engines are auto, torch, {', '.join(GRAPH_ENGINES)}")
+        raise CGRSegError(
+            f"no engine {engine!r}",
+            advice=f"the engines are auto, torch, {', '.join(GRAPH_ENGINES)}",
+        )
     if engine == "auto":
         on_cpu = require_device(device).type == "cpu"
         is_there = all(map(importlib.util.find_spec, needed)) and os.environ.get(AUTO) != "torch"
         return "openvino" if on_cpu and is_there else "torch"
     if engine != "torch" and require_device(device).type != "cpu":
-        raise CGRSegError(f"engine {engine!r} runs on the device 'cpu', not {device!r}; use engine 'torch'")
+        raise CGRSegError(
+            f"engine {engine!r} runs on the device 'cpu', not {device!r}",
+            advice="use engine 'torch'",
+        )
     return engine

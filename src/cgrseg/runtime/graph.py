@@ -50,7 +50,10 @@ def require(*packages: str, extra: str) -> None:
     """Stop with the line that installs an extra unless its packages are here."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingExtra(f"{' and '.join(missing)} not installed; run: pip install 'cgrseg[{extra}]'")
+        raise MissingExtra(
+            f"{' and '.join(missing)} not installed",
+            advice=f"run: pip install 'cgrseg[{extra}]'",
+        )
 
 
 @contextmanager

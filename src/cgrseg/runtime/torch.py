@@ -23,7 +23,10 @@ def require_device(name: str) -> torch.device:
     """
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise CGRSegError(f"no device {name!r}; use 'cpu', 'cuda' or one of several, such as 'cuda:1'")
+        raise CGRSegError(
+            f"no device {name!r}",
+            advice="use 'cpu', 'cuda' or one of several, such as 'cuda:1'",
+        )
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise CGRSegError(f"device {name!r} is not there: PyTorch sees {torch.cuda.device_count()} CUDA devices")
     return torch.device(name)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from cgrseg import __version__
-from cgrseg.errors import FetchError, MissingExtra
+from cgrseg.errors import FetchError, MissingExtra, TooLargeError
 
 if TYPE_CHECKING:
     import h11
@@ -64,11 +64,17 @@ def parse_url(url: str) -> Target:
     found = URL.fullmatch(plain) if len(plain) <= MOST_CHARACTERS else None
     if found is None:
         if "@" in re.split(r"[/?]", plain.partition("://")[2], maxsplit=1)[0]:
-            raise FetchError("the URL holds a user or a password, which is not sent on; give one without")
+            raise FetchError(
+                "the URL holds a user or a password, which is not sent on",
+                advice="give one without",
+            )
         raise FetchError("the URL is not like https://host/picture.jpg, in ASCII, other characters percent-encoded")
     scheme, host, port, rest = found[1].lower(), found[2].lower(), found[3], found[4] or "/"
     if port is not None and int(port) != PORTS[scheme]:
-        raise FetchError(f"port {port} is not fetched from; {scheme} is on port {PORTS[scheme]}")
+        raise FetchError(
+            f"port {port} is not fetched from",
+            advice=f"{scheme} is on port {PORTS[scheme]}",
+        )
     return Target(scheme, host.strip("[]"), PORTS[scheme], rest if rest.startswith("/") else f"/{rest}")
 
 
@@ -169,7 +175,10 @@ class Fetcher:
         except (OSError, UnicodeError):
             found = []
         if not found or not all(self.is_allowed(endpoint.address) for endpoint in found):
-            raise FetchError(f"{target.host} has no public address, or others beside it; nothing else is fetched from")
+            raise FetchError(
+                f"{target.host} has no public address, or others beside it",
+                advice="nothing else is fetched from",
+            )
         return found[:MOST_ENDPOINTS]
 
 
@@ -180,7 +189,10 @@ async def _get(
     try:
         import h11
     except ImportError:
-        raise MissingExtra("h11 is not installed; run: pip install 'cgrseg[serve]'") from None
+        raise MissingExtra(
+            "h11 is not installed",
+            advice="run: pip install 'cgrseg[serve]'",
+        ) from None
     host = f"[{target.host}]" if ":" in target.host else target.host
     told = {
         "Host": host,
@@ -248,7 +260,5 @@ async def _body(events: AsyncGenerator["h11.Event", None], target: Target, most_
     return bytes(body)
 
 
-def _too_large(target: Target, most_bytes: int) -> FetchError:
-    error = FetchError(f"what {target.host} sends is larger than {most_bytes:,} bytes, the limit here")
-    error.is_too_large = True
-    return error
+def _too_large(target: Target, most_bytes: int) -> TooLargeError:
+    return TooLargeError(f"what {target.host} sends is larger than {most_bytes:,} bytes, the limit here")

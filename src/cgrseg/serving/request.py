@@ -18,7 +18,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from cgrseg.data.images import decode_image
-from cgrseg.errors import FetchError
+from cgrseg.errors import FetchError, TooLargeError
 from cgrseg.serving.http_errors import Refusal, before, gone, too_long
 from cgrseg.serving.settings import ServeConfig
 from cgrseg.serving.state import House
@@ -155,7 +155,7 @@ async def read_linked(request: Request, house: House, deadline: float) -> bytes:
         try:
             return await unless_gone(request, house.fetcher.fetch(url, house.config.body_bytes))
         except FetchError as error:
-            raise Refusal(413 if error.is_too_large else 400, "url", str(error)) from None
+            raise Refusal(413 if isinstance(error, TooLargeError) else 400, "url", str(error)) from None
 
 
 def _url_in(body: bytes) -> str:

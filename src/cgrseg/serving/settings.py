@@ -46,9 +46,15 @@ class ServeConfig:
         for given in self.weights:
             name, source = _name(given)
             if not NAME.fullmatch(name):
-                raise CGRSegError(f"{name!r} cannot name a model; use letters, digits and . _ - as in street={source}")
+                raise CGRSegError(
+                    f"{name!r} cannot name a model",
+                    advice=f"use letters, digits and . _ - as in street={source}",
+                )
             if name in found:
-                raise CGRSegError(f"two models are called {name!r}; name one, as in {name}-2={source}")
+                raise CGRSegError(
+                    f"two models are called {name!r}",
+                    advice=f"name one, as in {name}-2={source}",
+                )
             found[name] = source
         return found
 

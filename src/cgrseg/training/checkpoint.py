@@ -116,8 +116,10 @@ def save_state(folder: Path, state: TrainState, about: dict) -> None:
             torch.save(state.as_tree() | {"about": about}, unfinished)
     except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError where the disk is full
         raise TrainingError(
-            f"{folder}: the state after step {state.progress.step} cannot be written: {_problem(error, folder)}; "
-            "what was saved before is whole; make room, then the same command with --resume goes on"
+            f"{folder}: the state after step {state.progress.step} cannot be written: "
+            f"{_problem(error, folder)}; what was saved before is whole",
+            advice="make room, then resume the run",
+            setting="resume",
         ) from None
     _remove_old(folder, path)
 
@@ -145,7 +147,10 @@ def read_state(folder: Path) -> tuple[dict, dict]:
             return tree, tree["about"]
         logger.warning("%s is damaged: its content is not what was written; an older state is taken", path)
     names = ", ".join(path.name for path in states)
-    raise TrainingError(f"{folder} holds no state that is whole: {names} are damaged; start anew in another folder")
+    raise TrainingError(
+        f"{folder} holds no state that is whole: {names} are damaged",
+        advice="start anew in another folder",
+    )
 
 
 def is_whole(path: Path) -> bool:
@@ -214,15 +219,17 @@ def require_same_run(now: Identity, then: Identity) -> None:
     Raises:
         TrainingError: something differs; the message says what.
     """
-    told = "; go on nevertheless with --accept-changes, or start anew in another folder with -o"
+    advice = "accept the changes and go on, or start anew in another output folder"
     changes = [f"{name} was {before}, is {after}" for name, before, after in _differences(then.recipe, now.recipe)]
     if changes:
         more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
-        raise TrainingError(f"the recipe is not the one of this run: {', '.join(changes[:SHOWN])}{more}{told}")
+        raise TrainingError(
+            f"the recipe is not the one of this run: {', '.join(changes[:SHOWN])}{more}", advice, "accept_changes"
+        )
     if now.pictures != then.pictures:
         fresh, gone = len(set(now.pictures) - set(then.pictures)), len(set(then.pictures) - set(now.pictures))
         change = f"{fresh} new, {gone} gone" if fresh or gone else "their order differs"
-        raise TrainingError(f"the training pictures are not those of this run: {change}{told}")
+        raise TrainingError(f"the training pictures are not those of this run: {change}", advice, "accept_changes")
 
 
 def _differences(then: Recipe, now: Recipe) -> list[tuple[str, object, object]]:

@@ -195,7 +195,10 @@ def joined(device: str) -> Iterator[World]:
         return
     missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
-        raise TrainingError(f"WORLD_SIZE is set but {', '.join(missing)} not; start the processes with torchrun")
+        raise TrainingError(
+            f"WORLD_SIZE is set but {', '.join(missing)} not",
+            advice="start the processes with torchrun",
+        )
     place = require_device(f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device)
     backend = "nccl" if place.type == "cuda" else "gloo"
     if place.type == "cuda":

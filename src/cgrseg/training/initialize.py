@@ -1,4 +1,4 @@
-"""What a run starts from, settled once: by --init, by the run that is resumed, or by the recipe's backbone."""
+"""Initial weights of a run, settled once: the given weights, the resumed run, or the backbone of the recipe."""
 
 import logging
 from dataclasses import replace
@@ -33,7 +33,7 @@ def settle_start(network: CGRSeg, recipe: Recipe, *, init: str | Path | None, be
     start = recipe.start
     if init is not None:
         if start.backbone is not None:
-            logger.info("%s gives the whole network (--init), so start.backbone (%s) is not read", init, start.backbone)
+            logger.info("%s gives the whole network, so start.backbone (%s) is not read", init, start.backbone)
         return replace(recipe, start=StartConfig())
     if begun is not None and (begun / "recipe.yaml").is_file():
         return replace(recipe, start=_same_start(start, begun))
@@ -56,8 +56,8 @@ def freeze_first(network: CGRSeg, recipe: Recipe, *, init: str | Path | None) ->
         )
     if init is None and recipe.start.backbone is None:
         raise RecipeError(
-            f"train.freeze_stages={count} would keep random weights; start from weights (start.backbone=imagenet), or "
-            "take train.freeze_stages=0"
+            f"train.freeze_stages={count} would keep random weights",
+            advice="start from weights (start.backbone=imagenet), or take train.freeze_stages=0",
         )
     for part in network.backbone.first(count):  # type: ignore[operator]
         freeze(part)
@@ -69,8 +69,8 @@ def _same_start(start: StartConfig, begun: Path) -> StartConfig:
     asked = replace(start, sha256=start.sha256 or before.sha256)
     if asked != before:
         raise TrainingError(
-            f"{begun} began with {_described(before)}, and a resumed run cannot begin with {_described(asked)}; "
-            "give the same start or another folder with -o"
+            f"{begun} began with {_described(before)}, and a resumed run cannot begin with {_described(asked)}",
+            advice="give the same start or another folder with -o",
         )
     return before
 

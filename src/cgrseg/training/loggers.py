@@ -238,7 +238,10 @@ class TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise MissingExtra("TensorBoard is not installed; run: pip install 'cgrseg[train]'") from None
+            raise MissingExtra(
+                "TensorBoard is not installed",
+                advice="run: pip install 'cgrseg[train]'",
+            ) from None
         self.folder, self.kind = folder / "tensorboard", SummaryWriter
         self.writer: SummaryWriter | None = None
 

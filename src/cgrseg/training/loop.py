@@ -11,7 +11,6 @@ The sample at (step, place in the batch) depends on the seed alone, so resuming 
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -114,7 +113,7 @@ class Run:
             self._tell(stepped, *self.guards.look(batch, stepped))
             if self.world.any(self.log.asked_to_stop):
                 self._save()
-                raise RunStopped(stopped(self.output, progress.step))
+                raise RunStopped(self.output, progress.step)
             if self._is_evaluation_due():
                 self._score()
                 pace.pause_done()
@@ -192,7 +191,7 @@ class Run:
         if self.log.asked_to_stop:
             if self.world.is_first:
                 self._write_state()
-            raise RunStopped(stopped(self.output, self.state.progress.step))
+            raise RunStopped(self.output, self.state.progress.step)
 
     def _save(self) -> None:
         """The first process writes the state, and the others wait until it is on the disk."""
@@ -216,11 +215,6 @@ class Run:
             step=self.state.progress.step,
             trained_on=self.about.pictures,
         )
-
-
-def stopped(folder: Path, step: int) -> str:
-    """What is said of a run that was asked to stop."""
-    return f"stopped after step {step:,}; the same command with --resume goes on from {folder}"
 
 
 def scored(evaluation: Evaluation, step: int, best: bool) -> Scored:

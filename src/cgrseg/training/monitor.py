@@ -56,7 +56,7 @@ class Guards:
         if device == "cpu" and precision != "fp32" and (cost := cost_of(precision)) > DEAR:
             sentence = (
                 f"a product of matrices takes this processor {cost:.1f} x as long in {precision} as in fp32, so steps "
-                "are slow; start the run with --set train.precision=fp32, or with auto, which takes the faster"
+                "are slow; start the run with train.precision=fp32, or with auto, which takes the faster"
             )
             yield from self._once("processor", step, sentence)
 

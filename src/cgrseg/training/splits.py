@@ -34,7 +34,8 @@ def open_splits(recipe: Recipe, data: Where) -> Splits:
     pictures, held_out = (open_dataset(kind, folder, split, hold_out, merge=merge) for split in ("train", scored))
     if pictures.classes.names != held_out.classes.names:
         raise DatasetError(
-            f"{folder}: the classes of train and {scored} differ; write classes.txt there to settle them"
+            f"{folder}: the classes of train and {scored} differ",
+            advice="write classes.txt there to settle them",
         )
     return pictures, held_out
 
@@ -58,11 +59,15 @@ def _paths(recipe: Recipe, data: Where) -> Mapping[str, Path]:
     names = ", ".join(recipe.sources)
     if isinstance(data, Path):
         raise DatasetError(
-            f"the recipe has the sources {names}, and {data} is one folder; give that of each by its name"
+            f"the recipe has the sources {names}, and {data} is one folder",
+            advice="give that of each by its name",
         )
     for key in ("hold_out", "merge"):
         if getattr(recipe.data, key):
-            raise RecipeError(f"data.{key} is for one data set; say it in `sources`, for each of {names}")
+            raise RecipeError(
+                f"data.{key} is for one data set",
+                advice=f"say it in `sources`, for each of {names}",
+            )
     return data
 
 
@@ -71,4 +76,7 @@ def _folder(recipe: Recipe, data: Where) -> Path:
         if recipe.data.classes:
             raise RecipeError("data.classes are the common classes of sources, but the recipe has no `sources`")
         return data
-    raise DatasetError(f"the recipe has no sources, so there is none for {', '.join(data)}; give the one folder alone")
+    raise DatasetError(
+        f"the recipe has no sources, so there is none for {', '.join(data)}",
+        advice="give the one folder alone",
+    )

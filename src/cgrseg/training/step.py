@@ -126,14 +126,17 @@ class Stepper:
         is_broken = taken.gradient != 0 and not self.state.scaler.is_enabled()
         if is_broken and self.config.nonfinite == "stop":
             raise TrainingError(
-                f"{taken.skipped} at step {batch.step}, on {names}; nothing was overwritten; try a smaller train.lr or "
-                "train.clip_norm=1, or pass such steps over with train.nonfinite=skip"
+                f"{taken.skipped} at step {batch.step}, on {names}; nothing was overwritten",
+                advice=(
+                    "try a smaller train.lr or train.clip_norm=1, or pass such steps over with train.nonfinite=skip"
+                ),
             )
         progress.skipped += 1
         if progress.skipped > MOST_SKIPPED:
             raise TrainingError(
-                f"{progress.skipped} steps in a row taught nothing, the last at step {batch.step}, on {names}: "
-                f"{taken.skipped}; look at these pictures with cgrseg data check, or try a smaller train.lr"
+                f"{progress.skipped} steps in a row taught nothing, the last at step {batch.step}, on "
+                f"{names}: {taken.skipped}",
+                advice="look at these pictures with cgrseg data check, or try a smaller train.lr",
             )
         progress.step = batch.step + 1
         return taken

@@ -110,7 +110,9 @@ def require_no_run(output: Path) -> None:
     """
     if (output / "best.safetensors").exists() or has_state(output / "states"):
         raise TrainingError(
-            f"{output} already holds a run; add --resume to continue it or choose another folder with -o"
+            f"{output} already holds a run",
+            advice="resume it, or choose another output folder",
+            setting="resume",
         )
 
 
@@ -123,8 +125,9 @@ def require_divisible(recipe: Recipe, world: World) -> None:
     pictures, accumulate = recipe.train.batch_size, recipe.train.accumulate
     if pictures % (world.size * accumulate):
         raise RecipeError(
-            f"train.batch_size is {pictures}, which {world.size} processes with train.accumulate={accumulate} cannot "
-            f"share equally; choose a multiple of {world.size * accumulate}"
+            f"train.batch_size is {pictures}, which {world.size} processes with "
+            f"train.accumulate={accumulate} cannot share equally",
+            advice=f"choose a multiple of {world.size * accumulate}",
         )
 
 
@@ -138,8 +141,8 @@ def require_places(recipe: Recipe, world: World) -> None:
     small = next((crop for crop in recipe.data.crops_px if max(crop) <= SMALLEST_PX), None)
     if world.size == 1 and pictures == 1 and small:
         raise RecipeError(
-            f"data.crops_px {list(small)} is too small for one picture at a time; take crops of more than "
-            f"{SMALLEST_PX} pixels, or train.batch_size=2"
+            f"data.crops_px {list(small)} is too small for one picture at a time",
+            advice=f"take crops of more than {SMALLEST_PX} pixels, or train.batch_size=2",
         )
 
 
@@ -179,7 +182,7 @@ def tell_of_other_reading(model: ModelConfig, learnt: ModelConfig, init: str) ->
         ours, theirs = getattr(model, name), getattr(learnt, name)
         if ours != theirs:
             logger.warning(
-                "%s was trained with model.%s=%s and goes on with %s; --set model.%s=%s keeps what it computes",
+                "%s was trained with model.%s=%s and goes on with %s; model.%s=%s keeps what it computes",
                 *(init, name, theirs, ours, name, theirs),
             )
 

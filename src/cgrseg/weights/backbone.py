@@ -76,7 +76,11 @@ def read_backbone(path: Path) -> Backbone:
     else:
         tensors, is_ours = read_pickle(path), False
     if is_ours or any(name.startswith("decode_head.") for name in tensors):
-        raise CheckpointError(f"{path.name} holds a whole network, not a backbone alone; start from it with --init")
+        raise CheckpointError(
+            f"{path.name} holds a whole network, not a backbone alone",
+            advice="start from the whole network instead",
+            setting="init",
+        )
     naming = next((naming for naming in NAMINGS if naming.theirs(naming.stem) in tensors), None)
     if naming is None:
         stems = " or ".join(f"{naming.theirs(naming.stem)} ({naming.owner})" for naming in NAMINGS)
@@ -143,8 +147,9 @@ def refuse_backbone(path: Path) -> None:
     except CheckpointError:
         return
     raise CheckpointError(
-        f"{path.name} is a backbone alone ({given}), not a network that segments; train one from it with "
-        f"cgrseg train RECIPE --set start.backbone={path}, where model.size is {given.size}"
+        f"{path.name} is a backbone alone ({given}), not a network that segments",
+        advice=(f"train one that starts from it, with start.backbone={path} and model.size={given.size}"),
+        setting="start.backbone",
     )
 
 
@@ -178,9 +183,11 @@ def start_backbone(network: CGRSeg, model: ModelConfig, start: StartConfig) -> S
     given = read_backbone(path)
     if given.size != model.size:
         raise CheckpointError(
-            f"{start.backbone} is an {BACKBONES[given.size]}, the backbone of size {given.size}, but model.size is "
-            f"{model.size}; choose --set model.size={given.size} or start from an {BACKBONES[model.size]} such as "
-            f"{HUB[model.size]}"
+            f"{start.backbone} is an {BACKBONES[given.size]}, the backbone of size {given.size}, but "
+            f"model.size is {model.size}",
+            advice=(
+                f"choose model.size={given.size} or start from an {BACKBONES[model.size]} such as {HUB[model.size]}"
+            ),
         )
     fill_backbone(network.backbone, given, start.attention_tables)
     return replace(start, sha256=digest)
@@ -200,8 +207,8 @@ def find_backbone(source: str, size: ModelSize = "t") -> Path:
     if HUB_ID.fullmatch(source) and path.suffix not in SUFFIXES and not path.exists():
         return fetch(source, _without_network(size))
     raise CheckpointError(
-        f"start.backbone: {source}: no such file, and no id of a hub repository such as {HUB[size]}; "
-        f"{IMAGENET} means the ImageNet weights of model.size"
+        f"start.backbone: {source}: no such file, and no id of a hub repository such as {HUB[size]}",
+        advice=f"{IMAGENET} means the ImageNet weights of model.size",
     )
 
 
@@ -230,12 +237,14 @@ def _check_digest(path: Path, start: StartConfig) -> str:
     published = published_digest(path)
     if published is not None and published != digest:
         raise CheckpointError(
-            f"{path} is damaged: the hub published the SHA-256 {published}, this file has {digest}; "
-            "delete it and what it links to, and it is fetched again"
+            f"{path} is damaged: the hub published the SHA-256 {published}, this file has {digest}",
+            advice="delete it and what it links to, and it is fetched again",
         )
     if start.sha256 is not None and start.sha256.lower() != digest:
         raise CheckpointError(
-            f"{start.backbone} has the SHA-256 {digest}, but start.sha256 is {start.sha256}: it is not the file that "
-            "the recipe was run with; find that one, or take this one with --set start.sha256="
+            f"{start.backbone} has the SHA-256 {digest}, but start.sha256 is {start.sha256}: it is not the "
+            "file that the recipe was run with",
+            advice="find that one, or leave start.sha256 empty to take this one",
+            setting="start.sha256",
         )
     return digest

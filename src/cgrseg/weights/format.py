@@ -66,10 +66,14 @@ def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
         CheckpointError: the file is not ours, or of a newer format.
     """
     if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{name} was not written by cgrseg; it does not say what it holds")
+        raise CheckpointError(
+            f"{name} was not written by cgrseg",
+            advice="it does not say what it holds",
+        )
     if int(metadata["version"]) > VERSION:
         raise CheckpointError(
-            f"{name} has format version {metadata['version']}, this cgrseg reads up to {VERSION}; update cgrseg"
+            f"{name} has format version {metadata['version']}, this cgrseg reads up to {VERSION}",
+            advice="update cgrseg",
         )
     tree = json.loads(metadata["info"])
     table = ClassTable(tuple(tree["classes"]["names"]), tuple(tuple(colour) for colour in tree["classes"]["colours"]))

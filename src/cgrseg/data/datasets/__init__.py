@@ -55,7 +55,11 @@ def open_dataset(
         DatasetError: something is missing; the message says what was looked for.
     """
     if not path.is_dir():
-        raise DatasetError(f"{path}: no such folder; --data {kind}=PATH says where the data set is")
+        raise DatasetError(
+            f"{path}: no such folder",
+            advice="give the folder that holds the data set",
+            setting="data",
+        )
     if split == "holdout" and not hold_out:
         raise DatasetError("the split 'holdout' needs data.hold_out: the names kept out of training, or their prefix")
     merge = read_merge(merge) if isinstance(merge, Path) else merge
@@ -91,7 +95,8 @@ def _without_held_out(pairs: tuple[Pair, ...], split: str, hold_out: HoldOut) ->
     if len(kept) in (0, len(pairs)):
         which = "no" if (split == "holdout") == (not kept) else "every"
         raise DatasetError(
-            f"data.hold_out: {which} name in train begins with {hold_out!r}; the first is {pairs[0].name}"
+            f"data.hold_out: {which} name in train begins with {hold_out!r}",
+            advice=f"the first is {pairs[0].name}",
         )
     return kept
 
@@ -102,9 +107,12 @@ def _without_names(pairs: tuple[Pair, ...], split: str, names: tuple[str, ...]) 
     if gone:
         listed = ", ".join(gone[:3]) + (", ..." if len(gone) > 3 else "")
         raise DatasetError(
-            f"data.hold_out: {len(gone)} of its {len(held)} names are no pictures of train: {listed}; "
-            "put them back, or take them out of data.hold_out"
+            f"data.hold_out: {len(gone)} of its {len(held)} names are no pictures of train: {listed}",
+            advice="put them back, or take them out of data.hold_out",
         )
     if len(held) == len(pairs):
-        raise DatasetError(f"data.hold_out names all {len(pairs)} pictures of train; leave some to learn from")
+        raise DatasetError(
+            f"data.hold_out names all {len(pairs)} pictures of train",
+            advice="leave some to learn from",
+        )
     return tuple(pair for pair in pairs if (pair.name in held) == (split == "holdout"))

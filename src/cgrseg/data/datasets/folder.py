@@ -43,8 +43,11 @@ class FileReader:
             return read_label_map(pair.labels)
         if not self.table.has_palette:
             raise DatasetError(
-                f"{pair.labels} holds colours; save class numbers as an 8-bit gray or palette PNG, or say in meta.json "
-                'what they mean: {"classes": ["grass", "sky"], "palette": [[0, 128, 0], [70, 130, 180]]}'
+                f"{pair.labels} holds colours",
+                advice=(
+                    "save class numbers as an 8-bit gray or palette PNG, or say in meta.json what they mean: "
+                    '{"classes": ["grass", "sky"], "palette": [[0, 128, 0], [70, 130, 180]]}'
+                ),
             )
         return read_colours(pair.labels, self.table.values_by_colour(str(pair.labels)))
 
@@ -70,7 +73,10 @@ def _or_given(table: Table | None, classes: ClassTable | None, path: Path) -> Ta
     if table is not None:
         return table
     if classes is None:
-        raise DatasetError(f"{path} names no classes; write classes.txt there, one name a line, in order of label")
+        raise DatasetError(
+            f"{path} names no classes",
+            advice="write classes.txt there, one name a line, in order of label",
+        )
     return plain_table(classes)
 
 

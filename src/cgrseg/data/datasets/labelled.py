@@ -194,7 +194,10 @@ def folder_of(folders: dict[str, str], split: str, kind: Kind) -> str:
         DatasetError: it has no such split with labels.
     """
     if split not in folders:
-        raise DatasetError(f"{kind} has no split {split!r} with labels; it has {', '.join(folders)}")
+        raise DatasetError(
+            f"{kind} has no split {split!r} with labels",
+            advice=f"it has {', '.join(folders)}",
+        )
     return folders[split]
 
 
@@ -205,7 +208,10 @@ def listed(listing: Path, layout: str) -> list[str]:
         DatasetError: there is no such list.
     """
     if not listing.is_file():
-        raise DatasetError(f"{listing}: no such list; {layout}")
+        raise DatasetError(
+            f"{listing}: no such list",
+            advice=f"{layout}",
+        )
     lines = (line.split() for line in listing.read_text(encoding="utf-8").splitlines())
     return [words[0] for words in lines if words]
 
@@ -230,7 +236,10 @@ def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path
 def files_by_stem(folder: Path, endings: tuple[str, ...], layout: str) -> dict[str, Path]:
     """The files of a folder by name without ending; `layout` tells a user whose folder is missing what it should be."""
     if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder; {layout}")
+        raise DatasetError(
+            f"{folder}: no such folder",
+            advice=f"{layout}",
+        )
     files: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         ending = next((ending for ending in endings if file.name.lower().endswith(ending.lower())), None)
@@ -238,7 +247,10 @@ def files_by_stem(folder: Path, endings: tuple[str, ...], layout: str) -> dict[s
             continue
         stem = file.name[: -len(ending)]
         if stem in files:
-            raise DatasetError(f"{folder} holds both {files[stem].name} and {file.name}; keep one of them")
+            raise DatasetError(
+                f"{folder} holds both {files[stem].name} and {file.name}",
+                advice="keep one of them",
+            )
         files[stem] = file
     return files
 

@@ -55,9 +55,15 @@ def _draw(canvas: Pillow.Image, shape: dict, value: int, where: str) -> None:
     kind = shape.get("shape_type") or "polygon"
     points = [(float(x), float(y)) for x, y in shape["points"]]
     if kind not in CORNERS:
-        raise DatasetError(f"{where} is a {kind}, which has no area; shapes with one are {', '.join(CORNERS)}")
+        raise DatasetError(
+            f"{where} is a {kind}, which has no area",
+            advice=f"shapes with one are {', '.join(CORNERS)}",
+        )
     if len(points) < CORNERS[kind]:
-        raise DatasetError(f"{where} has {len(points)} points where a {kind} needs {CORNERS[kind]}; draw it again")
+        raise DatasetError(
+            f"{where} has {len(points)} points where a {kind} needs {CORNERS[kind]}",
+            advice="draw it again",
+        )
     pen = ImageDraw.Draw(canvas)
     if kind == "polygon":
         pen.polygon(points, fill=value, outline=value)
@@ -79,4 +85,7 @@ def _decoded(mask: str, where: str) -> Pillow.Image:
         with Pillow.open(io.BytesIO(base64.b64decode(mask))) as picture:
             return Pillow.fromarray(np.array(picture.convert("L")) > 0)
     except (binascii.Error, UnidentifiedImageError, OSError):
-        raise DatasetError(f"{where} holds a mask that is not a PNG in base 64; draw it again") from None
+        raise DatasetError(
+            f"{where} holds a mask that is not a PNG in base 64",
+            advice="draw it again",
+        ) from None

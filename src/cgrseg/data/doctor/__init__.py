@@ -116,7 +116,10 @@ def require_sound(datasets: Sequence[LabelledImages], path: Path) -> None:
     if not errors:
         return
     rest = f"; {len(errors) - 1} more kinds of error" if len(errors) > 1 else ""
-    raise DatasetError(f"{errors[0]}{rest}; to see all: cgrseg data check --data {dataset.kind}={path}")
+    raise DatasetError(
+        f"{errors[0]}{rest}",
+        advice="`cgrseg data check` shows all of them",
+    )
 
 
 def _spread(length: int) -> list[int]:

@@ -6,7 +6,7 @@ Axes: H W rows and columns, v different values in a label file, n colours.
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +62,8 @@ class LabelFacts:
     """What is known of a label file."""
 
     problem: str = ""
+    advice: str = ""
+    """What the reader says to do about it."""
     fault: Fault = ""
     header: Header = Header()
     size: Size = (0, 0)
@@ -123,14 +125,14 @@ def _glance(file: Path) -> PictureFacts:
     try:
         return PictureFacts(header=_header(file), size=read_size(file))
     except CGRSegError as error:
-        return PictureFacts(str(error), _is_empty(file))
+        return PictureFacts(error.problem, _is_empty(file))
 
 
 def _picture(file: Path) -> PictureFacts:
     try:
         image = read_image(file)
     except CGRSegError as error:
-        return PictureFacts(str(error), _is_empty(file))
+        return PictureFacts(error.problem, _is_empty(file))
     return PictureFacts("", False, _header(file), image.shape[:2], digest_of(image), picture_bits(image))
 
 
@@ -147,10 +149,11 @@ def _labels(dataset: LabelledImages, pair: Pair) -> LabelFacts:
     except CGRSegError as error:
         fault = _fault(dataset, pair.labels, header)
         colours, count = _colours(pair.labels) if "colours" in fault else ((), 0)
-        return LabelFacts(str(error), fault, header, header.stored, colours=colours, colour_count=count)
+        facts = LabelFacts(error.problem, error.advice, fault, header, header.stored)
+        return replace(facts, colours=colours, colour_count=count)
     values, counts = np.unique(raw, return_counts=True)
     share, kinds = between(raw)
-    return LabelFacts("", "", header, raw.shape, values.astype(np.int64), counts, share, kinds, digest_of(raw))
+    return LabelFacts("", "", "", header, raw.shape, values.astype(np.int64), counts, share, kinds, digest_of(raw))
 
 
 def _fault(dataset: LabelledImages, file: Path, header: Header) -> Fault:

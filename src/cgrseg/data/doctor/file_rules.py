@@ -89,7 +89,7 @@ def _why(pairs: Sequence[Examined]) -> str:
     if not pairs:
         return ""
     problem, image = pairs[0].picture.problem, str(pairs[0].pair.image)
-    return f"; the first {problem.removeprefix(image).strip().partition(';')[0]}"
+    return f"; the first {problem.removeprefix(image).strip()}"
 
 
 def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:

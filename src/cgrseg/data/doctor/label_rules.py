@@ -70,16 +70,19 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         f"{again}: {some(_files(damaged))}",
         root=root,
     )
-    told = shapes[0].labels.problem.replace(f"{root}/", "") if shapes else ""
-    problem, _, advice = told.rpartition("; ")
+    problem, advice = (text.replace(f"{root}/", "") for text in _first_problem(shapes))
     return found + about(
         "error",
         "shapes",
         _files(shapes),
-        f"{total} cannot be drawn: {problem or advice}",
-        advice if problem else "export them again, as LabelMe, COCO or the release writes them",
+        f"{total} cannot be drawn: {problem}",
+        advice or "export them again, as LabelMe, COCO or the release writes them",
         root=root,
     )
+
+
+def _first_problem(pairs: Sequence[Examined]) -> tuple[str, str]:
+    return (pairs[0].labels.problem, pairs[0].labels.advice) if pairs else ("", "")
 
 
 def _coloured(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:

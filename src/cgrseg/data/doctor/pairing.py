@@ -40,8 +40,9 @@ def open_split(
     except MissingExtra:
         raise
     except DatasetError as error:
-        sentence, _, advice = str(error).rpartition("; ")
-        return None, [Finding("error", "layout", sentence or advice, 1, (), _layout_fix(kind, advice))]
+        return None, [
+            Finding("error", "layout", error.problem, 1, (), _layout_fix(kind, error.advice or error.problem))
+        ]
 
 
 def _layout_fix(kind: Kind, advice: str) -> str:
@@ -78,8 +79,7 @@ def _table(path: Path) -> tuple[Table | None, list[Finding]]:
     try:
         table = read_table(path)
     except DatasetError as error:
-        sentence, _, advice = str(error).rpartition("; ")
-        return None, [Finding("error", "classes", sentence or advice, 1, (), _table_fix(path, sentence and advice))]
+        return None, [Finding("error", "classes", error.problem, 1, (), _table_fix(path, error.advice))]
     if table is None:
         fix = f"printf 'grass\\nsky\\n' > {path / 'classes.txt'}   # your own names, in order of label"
         return None, [Finding("error", "no-classes", f"{path} names no classes", 1, (), fix)]
