@@ -50,7 +50,7 @@ def run(way: str, height: int, width: int) -> dict[str, float]:
             x = plain.normalise(image, plain.IMAGENET_MEAN, plain.IMAGENET_STD)[None]
             label_map(engine(x)[0], image.shape[:2], image.shape[:2])
 
-    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    given = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     work(picture[:96, :96].copy())
     before, start = forget_peak(), time.perf_counter()
     work(picture)

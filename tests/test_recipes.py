@@ -128,9 +128,9 @@ def test_a_mistake_in_a_recipe_is_one_sentence_with_the_way_out(text, sentence):
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("steps=1", "--set steps=1: write section.key=value"),
-        ("train.steps", "--set train.steps: write section.key=value"),
-        ("train.steps=[1", r"--set train.steps=\[1: not a YAML value"),
+        ("steps=1", "'steps=1' sets nothing; write section.key=value"),
+        ("train.steps", "'train.steps' sets nothing; write section.key=value"),
+        ("train.steps=[1", r"train.steps=\[1: not a YAML value"),
         ("train.stps=1", "unknown key 'stps'; did you mean 'steps'"),
     ],
 )

@@ -86,12 +86,12 @@ def test_an_array_that_is_no_picture_is_told_what_is_needed(segmenter, picture, 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
 def test_a_pil_picture_beyond_8_bits_looks_like_its_file(segmenter, mode, tmp_path):
     tones = np.linspace(0, 65535, 64).astype(np.int32).reshape(8, 8)
-    picture = Pillow.fromarray(tones.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]))
-    picture.save(tmp_path / "deep.tif")
+    opened = Pillow.fromarray(tones.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]))
+    opened.save(tmp_path / "deep.tif")
 
-    image = segmenter(picture).image
+    image = segmenter(opened).image
 
-    assert picture.mode == mode
+    assert opened.mode == mode
     assert image.max() > 250
     assert np.array_equal(image, segmenter(tmp_path / "deep.tif").image)
 

@@ -28,7 +28,7 @@ def random_info(short_px: int = 72) -> WeightsInfo:
     )
 
 
-def picture(size: Size, seed: int = 0) -> np.ndarray:
+def photo(size: Size, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
@@ -44,7 +44,7 @@ def assert_agrees(found: tuple[np.ndarray, np.ndarray], expected: torch.Tensor) 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("windows", [None, ((40, 56), (26, 37)), ((64, 64), (64, 64)), ((600, 32), (1, 32))])
 def test_two_steps_are_those_of_the_authors_code(size, windows):
-    image, info = picture(size), random_info()
+    image, info = photo(size), random_info()
     window, stride = windows or (None, None)
     protocol = Protocol(window_px=window, stride_px=stride, paper_exact=True)
 
@@ -56,7 +56,7 @@ def test_two_steps_are_those_of_the_authors_code(size, windows):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("windows", [(None, None), ((40, 56), (26, 37))])
 def test_scales_and_flips_average_probabilities(size, windows):
-    image, info = picture(size), random_info()
+    image, info = photo(size), random_info()
     window, stride = windows
     protocol = Protocol(factors=FACTORS, mirrored=True, window_px=window, stride_px=stride, paper_exact=True)
     literally = {"factors": FACTORS, "flips": (False, True), "window": window, "stride": stride}
@@ -69,7 +69,7 @@ def test_scales_and_flips_average_probabilities(size, windows):
 
 @pytest.mark.parametrize("protocol", [MULTI_SCALE, SLIDING])
 def test_where_every_size_is_a_multiple_of_32_and_the_pictures_own_one_step_is_two(protocol):
-    image, info = picture((64, 128)), random_info(64)
+    image, info = photo((64, 128)), random_info(64)
     window, stride = ((32, 64), (16, 32)) if protocol is SLIDING else (None, None)
     protocol = Protocol(window_px=window, stride_px=stride, mirrored=protocol.mirrored)
     flips = (False, True) if protocol.mirrored else (False,)
@@ -82,7 +82,7 @@ def test_where_every_size_is_a_multiple_of_32_and_the_pictures_own_one_step_is_t
 
 @pytest.mark.parametrize("size", [*SIZES, (1, 1), (1, 300), (300, 2)])
 def test_one_whole_look_in_one_step_is_the_plain_protocol(size):
-    image, info = picture(size), random_info()
+    image, info = photo(size), random_info()
 
     labels, confidence = mixed_maps(infer_parts(RandomEngine(), [image], info, Protocol())[0])
 
@@ -98,7 +98,7 @@ def test_flips_and_windows_leave_things_where_they_are(protocol, size):
 
     labels = segmenter(flag(*size)).labels
 
-    slack = -(-16 * size[1] // 64)  # a grid point at half the size, seen in the picture
+    slack = -(-16 * size[1] // 64)  # a grid point at half the size, seen in the photo
     assert labels.shape == size
     assert (labels[:, : size[1] // 2 - slack] == 0).all()
     assert (labels[:, size[1] // 2 + slack :] == 2).all()
@@ -107,7 +107,7 @@ def test_flips_and_windows_leave_things_where_they_are(protocol, size):
 def test_windows_have_one_size_and_the_last_ends_where_the_picture_does():
     engine = RandomEngine()
 
-    infer_parts(engine, [picture((72, 130))], random_info(), SLIDING)
+    infer_parts(engine, [photo((72, 130))], random_info(), SLIDING)
 
     sight = sights((72, 130), random_info(), SLIDING)[0]
     assert sight.rows.starts == (0, 26, 32)
@@ -116,7 +116,7 @@ def test_windows_have_one_size_and_the_last_ends_where_the_picture_does():
 
 
 def test_inputs_of_one_size_share_a_call_where_a_batch_is_asked_for():
-    engine, images = RandomEngine(), [picture((72, 130), seed=seed) for seed in range(2)]
+    engine, images = RandomEngine(), [photo((72, 130), seed=seed) for seed in range(2)]
 
     together = infer_parts(engine, images, random_info(), SLIDING, batch=4)
 
@@ -127,14 +127,14 @@ def test_inputs_of_one_size_share_a_call_where_a_batch_is_asked_for():
 
 
 def test_threads_do_not_change_a_map():
-    looks = infer_parts(RandomEngine(), [picture((150, 170))], random_info(), MULTI_SCALE)[0]
+    looks = infer_parts(RandomEngine(), [photo((150, 170))], random_info(), MULTI_SCALE)[0]
 
     for one, other in zip(mixed_maps(looks), mixed_maps(looks, threads=3), strict=True):
         assert (one == other).all()
 
 
 def test_a_temperature_changes_confidence_and_no_label():
-    looks = infer_parts(RandomEngine(), [picture((50, 70))], random_info(), MULTI_SCALE)[0]
+    looks = infer_parts(RandomEngine(), [photo((50, 70))], random_info(), MULTI_SCALE)[0]
 
     cool, warm = mixed_maps(looks), mixed_maps(looks, temperature=3.0)
 

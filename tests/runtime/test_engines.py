@@ -59,13 +59,13 @@ def test_a_program_of_pytorchs_exporter_needs_nothing_of_ours(small_weights, tmp
         "numpy.savez(sys.argv[3], **{name: run(given[name]) for name in given})"
     )
     program, given, result = tmp_path / "small.pt2", tmp_path / "given.npz", tmp_path / "result.npz"
-    pictures = {"one": sizes[2], "several": np.stack([sizes[2][0, :, :77, :91], sizes[2][0, :, -77:, -91:]])}
-    np.savez(given, **pictures)
+    inputs = {"one": sizes[2], "several": np.stack([sizes[2][0, :, :77, :91], sizes[2][0, :, -77:, -91:]])}
+    np.savez(given, **inputs)
 
     subprocess.run([sys.executable, "-W", "ignore", "-c", write, small_weights, program], check=True)
     subprocess.run([sys.executable, "-W", "ignore", "-c", run, program, given, result], check=True)
 
-    for name, images in pictures.items():
+    for name, images in inputs.items():
         expected = as_read(cgrseg.load(small_weights), images)
         np.testing.assert_allclose(np.load(result)[name], expected, atol=1e-4 * np.abs(expected).max())
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class RandomEngine:
-    """Logits of 8 x 8 pixels by a random linear map; what lies beyond the picture is 0, as the network pads."""
+    """Logits of 8 x 8 pixels by a random linear map; what lies beyond the photo is 0, as the network pads."""
 
     name = "random"
 
@@ -25,7 +25,7 @@ class RandomEngine:
 
 
 def probabilities(engine, image, info, *, factors=(1.0,), flips=(False,), window=None, stride=None) -> Tensor:
-    """Mean probability of each class at each pixel of the picture, by the two steps of the authors' code."""
+    """Mean probability of each class at each pixel of the photo, by the two steps of the authors' code."""
     total = [
         torch.softmax(_logits(engine, image, info, factor, is_flipped, window, stride), dim=1)
         for factor in factors
@@ -36,11 +36,11 @@ def probabilities(engine, image, info, *, factors=(1.0,), flips=(False,), window
 
 
 def _logits(engine, image, info, factor, is_flipped, window, stride) -> Tensor:
-    picture = _resized(image, info, factor)
-    seen = picture.shape[:2]
+    photo = _resized(image, info, factor)
+    seen = photo.shape[:2]
     if is_flipped:
-        picture = picture[:, ::-1]
-    x = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
+        photo = photo[:, ::-1]
+    x = torch.from_numpy(photo.astype(np.float32)).permute(2, 0, 1)[None]
     x = (x - torch.tensor(info.mean).view(3, 1, 1)) / torch.tensor(info.std).view(3, 1, 1)
     x = F.pad(x, (0, -seen[1] % 32, 0, -seen[0] % 32))
     logits = _at_input_size(engine, x) if window is None else _slide(engine, x, window, stride)

@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 48, 64
 COUNTS = {"train": 6, "val": 3}
 
 
-def picture(seed: int) -> np.ndarray:
+def noise(seed: int) -> np.ndarray:
     """A picture like no other."""
     tones = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
     return cv2.resize(tones, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
@@ -35,7 +35,7 @@ def make_folder(root: Path) -> Path:
         (root / "images" / split).mkdir(parents=True)
         (root / "annotations" / split).mkdir(parents=True)
         for index in range(count):
-            Image.fromarray(picture(start + index)).save(root / "images" / split / f"p{index}.png")
+            Image.fromarray(noise(start + index)).save(root / "images" / split / f"p{index}.png")
             Image.fromarray(label_map(start + index)).save(root / "annotations" / split / f"p{index}.png")
     (root / "classes.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
     return root

@@ -170,7 +170,7 @@ def test_what_is_missing_unknown_or_misshapen_is_listed(tmp_path):
             "resnet.safetensors is neither EfficientFormerV2 nor EfficientNet-Lite2: it has",
         ),
         ("s9.pth", {"patch_embed.0.weight": torch.zeros(1)}, "s9.pth is none of the backbones EfficientFormerV2-S0"),
-        ("whole.pth", {"decode_head.x": torch.zeros(1)}, "whole.pth holds a whole network.*start from it with --init"),
+        ("whole.pth", {"decode_head.x": torch.zeros(1)}, "whole.pth holds a whole network.*start from the whole network instead"),
     ],
 )
 def test_a_file_that_is_no_backbone_says_what_it_lacks_or_is(name, tensors, sentence, tmp_path):
@@ -185,7 +185,7 @@ def test_weights_of_ours_are_told_from_a_backbone(tmp_path):
     info = WeightsInfo(model=CONFIG, classes=named(("a", "b", "c")))
     save_weights(tmp_path / "ours.safetensors", build_model(CONFIG), info)
 
-    with pytest.raises(CheckpointError, match="start from it with --init"):
+    with pytest.raises(CheckpointError, match="start from the whole network instead"):
         read_backbone(tmp_path / "ours.safetensors")
 
 
@@ -194,5 +194,5 @@ def test_a_backbone_where_a_network_is_needed_says_how_to_train_from_it(name, tm
     save = save_file if name.endswith("safetensors") else torch.save
     save(timm_weights("s0"), tmp_path / name)
 
-    with pytest.raises(CheckpointError, match=r"is a backbone alone \(EfficientFormerV2-S0, .*--set start.backbone="):
+    with pytest.raises(CheckpointError, match=r"is a backbone alone \(EfficientFormerV2-S0, .*with start.backbone="):
         open_weights(tmp_path / name)

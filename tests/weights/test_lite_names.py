@@ -75,7 +75,7 @@ def test_a_smaller_network_of_the_family_is_none_of_ours(tmp_path):
 
 
 def test_a_backbone_alone_says_how_to_train_from_it(imagenet_lite):
-    with pytest.raises(CheckpointError, match=r"is a backbone alone \(EfficientNet-Lite2.*where model.size is lite"):
+    with pytest.raises(CheckpointError, match=r"is a backbone alone \(EfficientNet-Lite2.*model.size=lite"):
         open_weights(imagenet_lite)
 
 

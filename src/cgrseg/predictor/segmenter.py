@@ -32,7 +32,7 @@ from cgrseg.runtime import Engine, EngineName, TorchEngine, is_graph, open_engin
 from cgrseg.types import Image, Size
 from cgrseg.weights import WeightsInfo, open_weights, with_classes
 
-Picture = str | Path | Pillow.Image | np.ndarray
+ImageLike = str | Path | Pillow.Image | np.ndarray
 """What a segmenter takes: the path of a file, a PIL picture or an (h, w, 3) uint8 RGB array."""
 
 
@@ -83,7 +83,7 @@ class Segmenter:
             )
         return self.engine.model
 
-    def __call__(self, picture: Picture) -> Segmentation:
+    def __call__(self, picture: ImageLike) -> Segmentation:
         """Segment one picture.
 
         Raises:

@@ -104,10 +104,10 @@ def shown_size(size: Size) -> Size:
 def jpeg(image: Image, size: Size) -> str:
     """The picture at this size as an address that holds all of it."""
     file = io.BytesIO()
-    picture = Pillow.fromarray(image)
+    opened = Pillow.fromarray(image)
     if size != image.shape[:2]:
-        picture = picture.resize((size[1], size[0]), Pillow.Resampling.LANCZOS)
-    picture.save(file, "JPEG", quality=QUALITY, optimize=True)
+        opened = opened.resize((size[1], size[0]), Pillow.Resampling.LANCZOS)
+    opened.save(file, "JPEG", quality=QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 

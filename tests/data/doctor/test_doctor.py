@@ -22,7 +22,7 @@ from support.planted import (
     labels,
     leak,
     make_folder,
-    picture,
+    noise,
     renamed,
     rewrite,
 )
@@ -210,7 +210,7 @@ def test_classes_may_be_merged(root):
 
 
 def test_frames_a_second_apart_are_no_near_duplicates(root):
-    scene = cv2.resize(picture(0), (4 * WIDTH, 4 * HEIGHT), interpolation=cv2.INTER_CUBIC)
+    scene = cv2.resize(noise(0), (4 * WIDTH, 4 * HEIGHT), interpolation=cv2.INTER_CUBIC)
     moved = scene[20 : 20 + 2 * HEIGHT, 40 : 40 + 2 * WIDTH]
     bits = [np.asarray(picture_bits(each)) for each in (scene, moved, scene // 2 + 40)]
 
@@ -247,7 +247,7 @@ def test_maps_of_ade20k_that_were_shifted_already_are_told(tmp_path):
     for split in ("training", "validation"):
         for folder, suffix in (("images", "jpg"), ("annotations", "png")):
             (tmp_path / folder / split).mkdir(parents=True)
-            pixels = picture(len(split)) if folder == "images" else label_map(len(split))
+            pixels = noise(len(split)) if folder == "images" else label_map(len(split))
             Image.fromarray(pixels).save(tmp_path / folder / split / f"ADE_{split}_1.{suffix}")
 
     finding = found(check_dataset("ade20k", tmp_path), "shifted-already")
@@ -263,7 +263,7 @@ def test_training_refuses_what_would_spoil_it(root, fault):
     FAULTS[fault][0](root)
     datasets = [open_dataset("folder", root, split) for split in COUNTS]
 
-    with pytest.raises(DatasetError, match=rf"to see all: cgrseg data check --data folder={root}"):
+    with pytest.raises(DatasetError, match="`cgrseg data check` shows all of them"):
         require_sound(datasets, root)
 
 

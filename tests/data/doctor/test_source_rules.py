@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from support.planted import image, labels, make_folder, picture, rewrite
+from support.planted import image, labels, make_folder, noise, rewrite
 
 from cgrseg.classes import named
 from cgrseg.config import SourceConfig
@@ -21,7 +21,7 @@ def folders(tmp_path):
     one, two = make_folder(tmp_path / "one"), make_folder(tmp_path / "two")
     for split, start in (("train", 500), ("val", 600)):
         for index, file in enumerate(sorted((two / "images" / split).iterdir())):
-            Image.fromarray(picture(start + index)).save(file)
+            Image.fromarray(noise(start + index)).save(file)
     return {"one": one, "two": two}
 
 

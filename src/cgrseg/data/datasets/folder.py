@@ -55,8 +55,8 @@ class FileReader:
 def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     """A split of the folder `path`; `classes` are taken where it names none itself."""
     table, layout = read_table(path), f"{LAYOUT}; {_splits(path)}"
-    pictures, maps = folders_of(path, split)
-    images = files_by_stem(pictures, SUFFIXES, layout)
+    image_folder, label_folder = folders_of(path, split)
+    images = files_by_stem(image_folder, SUFFIXES, layout)
     shapes = path / "annotations" / f"{split}.json"
     if shapes.is_file():
         table, read = read_coco(shapes, table)
@@ -64,7 +64,7 @@ def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     else:
         table = _or_given(table, classes, path)
         read = FileReader(table)
-        labels = files_by_stem(maps, (".png", ".json"), layout)
+        labels = files_by_stem(label_folder, (".png", ".json"), layout)
     pairs = paired(sorted(images | labels), images, labels, f"split {split!r} of {path}")
     return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, read)
 
