@@ -247,7 +247,7 @@ def loss_with_guess(
 
 
 def loss_of(logits: Tensor, batch: Batch, weights: Float[Tensor, " 256"], lovasz: float) -> Float[Tensor, ""]:
-    """The run's loss; a grid finer than an eighth of the picture is met in the plain way."""
+    """The run's loss; a grid finer than an eighth of the image is met in the plain way."""
     if logits.shape[-1] * 8 == batch.labels.shape[-1]:
         return segmentation_loss(logits, batch.labels, weights, lovasz=lovasz)
     full = F.interpolate(logits, size=batch.labels.shape[-2:], mode="bilinear")
@@ -255,7 +255,7 @@ def loss_of(logits: Tensor, batch: Batch, weights: Float[Tensor, " 256"], lovasz
 
 
 def score(network: nn.Module, held_out: LabelledImages, factor: float = 1.0):  # noqa: ANN201  Scores
-    """Scores at the annotations' size, the picture seen as in training, or so many times as large."""
+    """Scores at the annotations' size, the image seen as in training, or so many times as large."""
     fit_px = (int(DATA.fit_px[0] * factor), int(DATA.fit_px[1] * factor))
     counts = np.zeros((MODEL.classes, MODEL.classes), np.int64)
     network.eval()
@@ -270,7 +270,7 @@ def score(network: nn.Module, held_out: LabelledImages, factor: float = 1.0):  #
 
 
 def show(found: dict[str, dict[str, dict]]) -> None:
-    """Mean and spread of each trial, of its differences to `rca` by seed, and its scores on larger pictures."""
+    """Mean and spread of each trial, of its differences to `rca` by seed, and its scores on larger images."""
     sizes = " | ".join(f"{factor:g} x" for factor in LARGER)
     print(f"| trial | mIoU by seed | mean | spread | against rca, same seed | beyond the spread | {sizes} |")
     print("|---|---|---|---|---|---|" + len(LARGER) * "---|")

@@ -1,9 +1,9 @@
-"""Time and memory of one picture from 256 to 4,096 pixels: attention by blocks, and the plain pipeline beside it.
+"""Time and memory of one image from 256 to 4,096 pixels: attention by blocks, and the plain pipeline beside it.
 
     OMP_NUM_THREADS=1 python benchmarks/attention.py [--most 4096] [--json FILE]
 
-CGRSeg-T, 150 classes, random weights, one thread, a picture of noise at its own size. Every measurement is a process of
-its own: it loads, runs a small picture, then this one once, and tells the seconds and how far its memory rose above
+CGRSeg-T, 150 classes, random weights, one thread, an image of noise at its own size. Every measurement is a process of
+its own: it loads, runs a small image, then this one once, and tells the seconds and how far its memory rose above
 where it was before. Where the plain pipeline would need more than `MOST_BYTES`, it is left out.
 """
 
@@ -22,7 +22,7 @@ MOST_BYTES = 10 << 30
 
 
 def run(way: str, height: int, width: int) -> dict[str, float]:
-    """Seconds and bytes of one picture, in this process."""
+    """Seconds and bytes of one image, in this process."""
     import torch
 
     sys.path.insert(0, str(Path(__file__).parent))
@@ -50,10 +50,10 @@ def run(way: str, height: int, width: int) -> dict[str, float]:
             x = plain.normalise(image, plain.IMAGENET_MEAN, plain.IMAGENET_STD)[None]
             label_map(engine(x)[0], image.shape[:2], image.shape[:2])
 
-    given = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    work(picture[:96, :96].copy())
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    work(noise[:96, :96].copy())
     before, start = forget_peak(), time.perf_counter()
-    work(picture)
+    work(noise)
     return {"seconds": time.perf_counter() - start, "bytes": peak_memory() - before}
 
 

@@ -1,4 +1,4 @@
-"""How many labels change when pictures share calls of an engine: those of each batch size against one at a time.
+"""How many labels change when images share calls of an engine: those of each batch size against one at a time.
 
     CGRSEG_AUTO=torch python benchmarks/batches.py camvid=path/to/CamVid [--engine torch] [--batches 2 8]
 

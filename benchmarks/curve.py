@@ -62,7 +62,7 @@ def draw(rows: list[dict], path: Path) -> None:
 
 
 def main(run: Path, target: Path) -> None:
-    """Write the picture and the thinned log."""
+    """Write the image and the thinned log."""
     rows = thin(read_events(run))
     target.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     draw(rows, target.with_suffix(".png"))

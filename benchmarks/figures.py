@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/figures.py [--sizes t lite] [--weights FILE] [--classes 150] [--repeats 15]
         [--large 8192] [--json FILE]
 
-A picture of 683 x 512, already decoded; one thread. T has the reference weights of the tests (those that the authors'
+An image of 683 x 512, already decoded; one thread. T has the reference weights of the tests (those that the authors'
 modules were run with), lite weights by the same rule; `--weights` puts trained ones in the place of those of its size.
 All have the same number of classes: those of the weights, or 150. Each round gives each contender one pass:
 
@@ -13,7 +13,7 @@ All have the same number of classes: those of the weights, or 150. Each round gi
     openvino        in OpenVINO
     openvino int8   its convolutions in 8-bit integers, calibrated on parts of the photo; the rest in bf16 where it can
 
-then OpenVINO alone, in floats and in INT8: 512 x 512 and 2048 x 1024 by turns, and memory, of the picture above and of
+then OpenVINO alone, in floats and in INT8: 512 x 512 and 2048 x 1024 by turns, and memory, of the image above and of
 one of 8192 x 8192 by windows, each in a process of its own (benchmarks/large.py; `--large 0` leaves that one out).
 """
 
@@ -50,7 +50,7 @@ from cgrseg.runtime.openvino import INT8, PLACE, OpenVINOEngine
 from cgrseg.weights import open_weights
 from cgrseg.weights.official import official_name
 
-PICTURE = (512, 683)
+IMAGE = (512, 683)
 SIZES = ("t", "lite")
 CLASSES = 150
 """Of ADE20K, and of the reference weights."""
@@ -58,7 +58,7 @@ PLAIN = "plain t"
 WARM_UP = 2
 """Rounds that are not counted."""
 WINDOW = 1024
-"""Side of what the network sees at a time of a picture that is too large."""
+"""Side of what the network sees at a time of an image that is too large."""
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -83,7 +83,7 @@ class Network:
     files: dict[str, Path]
     """Its graphs for OpenVINO, in floats and in INT8."""
     macs: int
-    """Multiply-adds for the picture."""
+    """Multiply-adds for the image."""
 
 
 def reference_model(size: str, classes: int, position: str = "offsets") -> CGRSeg:
@@ -111,8 +111,8 @@ def open_network(size: str, classes: int, trained: Path | None, image: np.ndarra
 
 
 def macs_of(size: str, classes: int) -> int:
-    """Multiply-adds for the picture, padded as networks pad it."""
-    padded = (PICTURE[0], -(-PICTURE[1] // 32) * 32)
+    """Multiply-adds for the image, padded as networks pad it."""
+    padded = (IMAGE[0], -(-IMAGE[1] // 32) * 32)
     return complexity(lambda: build_model(ModelConfig(size=size, classes=classes)), padded).macs
 
 
@@ -141,7 +141,7 @@ def one_pass(engine: Engine, image: np.ndarray, times: Times) -> np.ndarray:
     marks.append(time.perf_counter())
     logits = engine(x)[0]
     marks.append(time.perf_counter())
-    labels = label_map(logits, PICTURE, PICTURE)
+    labels = label_map(logits, IMAGE, IMAGE)
     marks.append(time.perf_counter())
     for spent, (start, end) in zip((times.network, times.after, times.total), ((1, 2), (2, 3), (0, 3)), strict=True):
         spent.append(1000 * (marks[end] - marks[start]))
@@ -164,7 +164,7 @@ def exact_labels(model: CGRSeg, image: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         logits = model(torch.from_numpy(prepared(image))).double()
     span = (8 * logits.shape[2], 8 * logits.shape[3])
-    full = F.interpolate(logits, size=span, mode="bilinear", align_corners=False)[0, :, : PICTURE[0], : PICTURE[1]]
+    full = F.interpolate(logits, size=span, mode="bilinear", align_corners=False)[0, :, : IMAGE[0], : IMAGE[1]]
     return full.argmax(0).numpy()
 
 
@@ -201,7 +201,7 @@ def row(spent: Times, by_plain: Times, floor: float) -> dict[str, float]:
 
 
 def alone(network: Network, repeats: int, large: int) -> dict[str, dict[str, float]]:
-    """OpenVINO's network at two sizes by turns, and what one picture needs in a process of its own."""
+    """OpenVINO's network at two sizes by turns, and what one image needs in a process of its own."""
     random = np.random.default_rng(0)
     small, wide = (random.standard_normal((1, 3, *side)).astype(np.float32) for side in ((512, 512), (1024, 2048)))
     told = {}
@@ -212,7 +212,7 @@ def alone(network: Network, repeats: int, large: int) -> dict[str, dict[str, flo
             "512 x 512, ms": statistics.median(one for one, _ in pairs),
             "2048 x 1024, ms": statistics.median(other for _, other in pairs),
             "2048 x 1024 in units of 8 x 512 x 512": statistics.median(other / 8 / one for one, other in pairs),
-            **{f"683 x 512, {key}": value for key, value in in_own_process(file, PICTURE).items() if "MiB" in key},
+            **{f"683 x 512, {key}": value for key, value in in_own_process(file, IMAGE).items() if "MiB" in key},
         }
         if large:
             by_windows = in_own_process(file, (large, large), window=WINDOW)
@@ -268,7 +268,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="trained weights, in the place of those of their size")
     parser.add_argument("--classes", type=int, help="of all networks but trained ones (default: as they, or 150)")
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--large", type=int, default=8192, help="side of the large picture; 0 leaves it out")
+    parser.add_argument("--large", type=int, default=8192, help="side of the large image; 0 leaves it out")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -276,7 +276,7 @@ def main() -> None:
     if trained is not None and trained.size not in options.sizes:
         parser.error(f"{options.weights} has size {trained.size}; add it to --sizes")
     classes = options.classes or (trained.classes if trained else CLASSES)
-    image = resize_image(read_image(Path(str(resources.files("cgrseg") / "assets/street.jpg"))), PICTURE)
+    image = resize_image(read_image(Path(str(resources.files("cgrseg") / "assets/street.jpg"))), IMAGE)
     with tempfile.TemporaryDirectory() as folder:
         files = {trained.size: options.weights} if trained else {}
         networks = [open_network(size, classes, files.get(size), image, Path(folder)) for size in options.sizes]

@@ -4,10 +4,10 @@
 
     label map      labeling.label_map
     + confidence   labeling.label_map and labeling.confidence_map
-    one step       bilinear to the picture, maximum (quicker than argmax where classes are few)
-    two steps      bilinear to the network's input, bilinear to the picture, softmax, argmax and maximum
+    one step       bilinear to the image, maximum (quicker than argmax where classes are few)
+    two steps      bilinear to the network's input, bilinear to the image, softmax, argmax and maximum
 
-on the grid of a picture of 683 x 512, of which the last column of points reaches beyond it. Logits are those of the
+on the grid of an image of 683 x 512, of which the last column of points reaches beyond it. Logits are those of the
 bundled weights on the photo, of a CGRSeg-T for 150 classes with random weights on the photo, and plain noise. The ways
 take turns. Wrong pixels are those whose class is not the argmax in 64 bits.
 """
@@ -30,13 +30,13 @@ from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise
 from cgrseg.labelmap import confidence_map, label_map
 
-PICTURE = (512, 683)
+IMAGE = (512, 683)
 """Height and width: ADE20K's usual size at the paper's short side of 512."""
 
 
 def make_logits(photo: Path) -> dict[str, torch.Tensor]:
     """The grids that are measured, each (1, k, 64, 86)."""
-    x = torch.from_numpy(normalise(resize_image(read_image(photo), PICTURE), IMAGENET_MEAN, IMAGENET_STD))[None]
+    x = torch.from_numpy(normalise(resize_image(read_image(photo), IMAGE), IMAGENET_MEAN, IMAGENET_STD))[None]
     torch.manual_seed(0)
     untrained = cgrseg.build_model(cgrseg.ModelConfig(size="t", classes=150)).eval()
     trained = cgrseg.load("cgrseg-t-camvid", engine="torch").model
@@ -49,14 +49,14 @@ def make_logits(photo: Path) -> dict[str, torch.Tensor]:
 
 
 def upsample(logits: torch.Tensor) -> torch.Tensor:
-    """All logits at each pixel of the network's input, the part beyond the picture cut off."""
+    """All logits at each pixel of the network's input, the part beyond the image cut off."""
     size = (8 * logits.shape[-2], 8 * logits.shape[-1])
-    return F.interpolate(logits, size=size, mode="bilinear")[..., : PICTURE[0], : PICTURE[1]]
+    return F.interpolate(logits, size=size, mode="bilinear")[..., : IMAGE[0], : IMAGE[1]]
 
 
 def two_steps(logits: torch.Tensor) -> torch.Tensor:
     """The labels by the usual pipeline, which computes probabilities on the way."""
-    full = F.interpolate(upsample(logits), size=PICTURE, mode="bilinear")
+    full = F.interpolate(upsample(logits), size=IMAGE, mode="bilinear")
     return full.softmax(dim=1).max(dim=1).indices[0]
 
 
@@ -64,11 +64,11 @@ def ways(threads: int) -> dict[str, Callable[[torch.Tensor], object]]:
     """What is timed."""
 
     def fused(logits: torch.Tensor) -> torch.Tensor:
-        return label_map(logits[0], PICTURE, extent=PICTURE, threads=threads)
+        return label_map(logits[0], IMAGE, extent=IMAGE, threads=threads)
 
     return {
         "label map": fused,
-        "+ confidence": lambda x: (fused(x), confidence_map(x[0], PICTURE, extent=PICTURE, threads=threads))[0],
+        "+ confidence": lambda x: (fused(x), confidence_map(x[0], IMAGE, extent=IMAGE, threads=threads))[0],
         "one step": lambda x: upsample(x).max(dim=1).indices[0],
         "two steps": two_steps,
     }

@@ -1,9 +1,9 @@
-"""Peak memory and time of one picture in a process of its own, also of one too large to be shown at once.
+"""Peak memory and time of one image in a process of its own, also of one too large to be shown at once.
 
     OMP_NUM_THREADS=1 python benchmarks/large.py FILE.onnx|FILE.xml [--size 8192x8192] [--window 1024]
 
-A graph in OpenVINO, one thread, a picture of noise at its own size. The network sees windows of `--window` pixels side
-by side (0 shows it the whole picture at once), so what is held is the picture, the same normalised, the logits of all
+A graph in OpenVINO, one thread, an image of noise at its own size. The network sees windows of `--window` pixels side
+by side (0 shows it the whole image at once), so what is held is the image, the same normalised, the logits of all
 windows, and the network's own memory for one.
 """
 
@@ -29,22 +29,22 @@ SMALL = 96
 """Side of what is shown first, so that everything is loaded and compiled."""
 
 
-def one_picture(graph: Path, size: Size, window: int) -> dict[str, float]:
+def one_image(graph: Path, size: Size, window: int) -> dict[str, float]:
     """Seconds and memory of one label map, in this process."""
     engine = OpenVINOEngine(graph, threads=1)
     classes = len(engine(np.zeros((1, 3, SMALL, SMALL), np.float32))[0])
     protocol = Protocol(window_px=(window, window), stride_px=(window, window)) if window else Protocol()
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    segmenter_for((SMALL, SMALL), engine, classes, protocol)(np.ascontiguousarray(picture[:SMALL, :SMALL]))
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    segmenter_for((SMALL, SMALL), engine, classes, protocol)(np.ascontiguousarray(image[:SMALL, :SMALL]))
     segmenter = segmenter_for(size, engine, classes, protocol)
     before, start = forget_peak(), time.perf_counter()
-    segmenter(picture)
+    segmenter(image)
     seconds, peak = time.perf_counter() - start, peak_memory()
-    return {"seconds": seconds, "peak MiB": peak / 2**20, "of it for the picture, MiB": (peak - before) / 2**20}
+    return {"seconds": seconds, "peak MiB": peak / 2**20, "of it for the image, MiB": (peak - before) / 2**20}
 
 
 def segmenter_for(size: Size, engine: OpenVINOEngine, classes: int, protocol: Protocol) -> Segmenter:
-    """One that shows the network a picture of this size as large as it is."""
+    """One that shows the network an image of this size as large as it is."""
     info = WeightsInfo(
         model=ModelConfig(classes=classes),
         classes=named(tuple(f"class {label}" for label in range(classes))),
@@ -61,14 +61,14 @@ def in_own_process(graph: Path, size: Size, window: int = 0) -> dict[str, float]
 
 
 def main() -> None:
-    """Measure one picture and print it as JSON."""
+    """Measure one image and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--size", default="8192x8192", help="height x width")
     parser.add_argument("--window", type=int, default=1024)
     options = parser.parse_args()
     height, width = map(int, options.size.split("x"))
-    print(json.dumps(one_picture(options.file, (height, width), options.window)))
+    print(json.dumps(one_image(options.file, (height, width), options.window)))
 
 
 if __name__ == "__main__":

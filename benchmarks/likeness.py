@@ -1,9 +1,9 @@
-"""What it takes to find the pictures that look alike among many.
+"""What it takes to find the images that look alike among many.
 
-    OMP_NUM_THREADS=1 python benchmarks/likeness.py [--pictures 1000 10000 100000] [--plain 10000]
+    OMP_NUM_THREADS=1 python benchmarks/likeness.py [--images 1000 10000 100000] [--plain 10000]
 
-Hashes are made up: a tenth of the pictures are scenes of ten frames that differ in a few bits, the others are alone. Up
-to the number after --plain the groups are also found the plain way, one picture against all that come after it, and
+Hashes are made up: a tenth of the images are scenes of ten frames that differ in a few bits, the others are alone. Up
+to the number after --plain the groups are also found the plain way, one image against all that come after it, and
 compared.
 """
 
@@ -19,7 +19,7 @@ FRAMES = 10
 
 
 def make_hashes(count: int) -> np.ndarray:
-    """The hashes of so many pictures, packed, in any order."""
+    """The hashes of so many images, packed, in any order."""
     rng = np.random.default_rng(0)
     first = rng.integers(0, 256, (count - count // 10 + count // 10 // FRAMES, 32), np.uint8)
     scenes = first[: count // 10 // FRAMES].repeat(FRAMES - 1, axis=0)
@@ -28,7 +28,7 @@ def make_hashes(count: int) -> np.ndarray:
 
 
 def plain_groups(hashes: np.ndarray) -> list[list[int]]:
-    """The same groups: each picture against all after it, and labels overwritten."""
+    """The same groups: each image against all after it, and labels overwritten."""
     flags = np.unpackbits(hashes, axis=1)
     root = np.arange(len(flags))
     for row in range(len(flags)):
@@ -41,13 +41,13 @@ def plain_groups(hashes: np.ndarray) -> list[list[int]]:
 
 
 def main() -> None:
-    """Time every number of pictures and print a row for each."""
+    """Time every number of images and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--plain", type=int, default=10_000)
     options = parser.parse_args()
     print(f"{'pictures':>9} {'groups':>8} {'seconds':>8} {'plain way':>10}")
-    for count in options.pictures:
+    for count in options.images:
         hashes = make_hashes(count)
         start = time.perf_counter()
         found = groups(list(hashes))

@@ -3,7 +3,7 @@
     OMP_WAIT_POLICY=PASSIVE python benchmarks/photos.py OUT --camvid CamVid --coco FOLDER [FOLDER...] [--json FILE]
 
     CamVid      200 frames of train with five classes made of the eleven, scored on val; the other 167 are unlabelled
-    COCO-Stuff  every picture of FOLDERs with six classes, in a folder without splits: the plan splits it by content
+    COCO-Stuff  every image of FOLDERs with six classes, in a folder without splits: the plan splits it by content
 
 Each is learnt from `cgrseg-t-camvid` and from scratch, at equal steps, one after the other. A run that was stopped goes
 on with the same command; one that has its verdict is not repeated. Minutes are added up over all that it took.
@@ -51,7 +51,7 @@ SCENES: Merge = {
 
 
 def copy_pairs(dataset: LabelledImages, places: list[int], root: Path, split: str) -> None:
-    """Pictures as they are, and their labels by the new classes, below `root`."""
+    """Images as they are, and their labels by the new classes, below `root`."""
     for place in places:
         pair = dataset.pairs[place]
         image, labels = root / "images" / split / pair.image.name, root / "annotations" / split / f"{pair.name}.png"
@@ -74,7 +74,7 @@ def build_street(camvid: Path, root: Path) -> None:
 
 
 def build_scenes(folders: list[Path], root: Path) -> None:
-    """All pictures of all folders, not split."""
+    """All images of all folders, not split."""
     named = {old for olds in SCENES.values() for old in olds}
     merge = SCENES | {"other": tuple(name for name in published("cocostuff164k").names if name not in named)}
     for folder in folders:

@@ -3,7 +3,7 @@
     python benchmarks/plain.py [PHOTO] [--size t] [--threads 1] [--repeats 20]
 
     photo (already decoded, fitted to 683 x 512) -- normalise, pad -- eager network, position="official", nothing folded
-    -- bilinear to the padded input -- cut, bilinear to the picture -- softmax -- argmax
+    -- bilinear to the padded input -- cut, bilinear to the image -- softmax -- argmax
 
 Weights are random (150 classes); time does not depend on them. In the same run it measures the best rate at which this
 machine multiplies fp32 matrices: the floor of the network is 2 x multiply-adds / that rate.
@@ -27,7 +27,7 @@ from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise
 from cgrseg.model import attention
 
-PICTURE = (512, 683)
+IMAGE = (512, 683)
 """Height and width: ADE20K's usual size at the paper's short side of 512."""
 MATRIX = 1536
 WARM_UP = 3
@@ -78,7 +78,7 @@ def main() -> None:
     torch.manual_seed(0)
     attention.BLOCK = 1 << 31  # all queries at once, as released
     model = build_model(ModelConfig(size=options.size, classes=150, position="official")).eval()
-    image = resize_image(read_image(Path(str(options.photo))), PICTURE)
+    image = resize_image(read_image(Path(str(options.photo))), IMAGE)
     rows, rates = [], []
     with torch.inference_mode():
         for _ in range(WARM_UP):

@@ -1,8 +1,8 @@
-"""Load on `cgrseg serve`: latency and pictures a second at several numbers of clients, and what is left under overload.
+"""Load on `cgrseg serve`: latency and images a second at several numbers of clients, and what is left under overload.
 
 python benchmarks/serve.py http://127.0.0.1:8080 photo.jpg --clients 1,8,64 --seconds 10 --repeats 3 --json serve.json
 
-Each client keeps one connection and sends the picture again as soon as it has the answer; one that is told 503 waits
+Each client keeps one connection and sends the image again as soon as it has the answer; one that is told 503 waits
 as `Retry-After` says. The overload is open: requests start at `--overload` times the best rate, whether answers come
 or not. Best rate and overload take turns, `--repeats` times, and the medians are printed: goodput is measured against
 the rate just before it. Clients start one after another, not at once, and spread what `Retry-After` says, as good
@@ -63,11 +63,11 @@ def percentiles(values: list[float]) -> dict[str, float] | None:
     return {f"p{share}": round(float(np.percentile(values, share)), 1) for share in (50, 95, 99)}
 
 
-def ask(connection: http.client.HTTPConnection, path: str, picture: bytes, tally: Tally) -> float:
-    """Send the picture once; the seconds to wait before the next."""
+def ask(connection: http.client.HTTPConnection, path: str, image: bytes, tally: Tally) -> float:
+    """Send the image once; the seconds to wait before the next."""
     started = time.perf_counter()
     try:
-        connection.request("POST", path, picture)
+        connection.request("POST", path, image)
         answer = connection.getresponse()
         answer.read()
     except OSError as error:
@@ -78,14 +78,14 @@ def ask(connection: http.client.HTTPConnection, path: str, picture: bytes, tally
     return float(answer.headers.get("Retry-After", 0))
 
 
-def closed_loop(address: str, path: str, picture: bytes, clients: int, seconds: float) -> dict:
+def closed_loop(address: str, path: str, image: bytes, clients: int, seconds: float) -> dict:
     """So many clients, each sending when it has its answer."""
     tally, end = Tally(), time.perf_counter() + seconds
 
     def client() -> None:
         connection = http.client.HTTPConnection(address, timeout=120)
         while time.perf_counter() < end:
-            wait = ask(connection, path, picture, tally)
+            wait = ask(connection, path, image, tally)
             spread = wait * (1 + random.random())  # noqa: S311  spreads clients, keeps no secret
             time.sleep(max(0.0, min(spread, end - time.perf_counter())))
         connection.close()
@@ -100,13 +100,13 @@ def closed_loop(address: str, path: str, picture: bytes, clients: int, seconds: 
     return {"clients": clients} | tally.told(time.perf_counter() - started)
 
 
-def open_loop(address: str, path: str, picture: bytes, rate: float, seconds: float) -> dict:
+def open_loop(address: str, path: str, image: bytes, rate: float, seconds: float) -> dict:
     """Requests at a steady rate, each on a connection of its own."""
     tally = Tally()
 
     def once() -> None:
         connection = http.client.HTTPConnection(address, timeout=120)
-        ask(connection, path, picture, tally)
+        ask(connection, path, image, tally)
         connection.close()
 
     started = time.perf_counter()
@@ -129,18 +129,18 @@ def main() -> None:
     parser.add_argument("--format", default="png")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    address, picture = urlsplit(given.url).netloc, given.picture.read_bytes()
+    address, image = urlsplit(given.url).netloc, given.image.read_bytes()
     path = f"/v1/segment?format={given.format}"
-    closed_loop(address, path, picture, 1, 1)
+    closed_loop(address, path, image, 1, 1)
     runs = []
     for clients in map(int, given.clients.split(",")):
-        runs.append(closed_loop(address, path, picture, clients, given.seconds))
+        runs.append(closed_loop(address, path, image, clients, given.seconds))
         print(json.dumps(runs[-1]))
     fullest = max(runs, key=lambda run: run["pictures_per_second"])["clients"]
     rounds = []
     for _ in range(given.repeats):
-        best = closed_loop(address, path, picture, fullest, given.seconds)["pictures_per_second"]
-        overload = open_loop(address, path, picture, given.overload * best, given.seconds)
+        best = closed_loop(address, path, image, fullest, given.seconds)["pictures_per_second"]
+        overload = open_loop(address, path, image, given.overload * best, given.seconds)
         rounds.append(overload | {"best": best, "share_of_best": round(overload["pictures_per_second"] / best, 3)})
         print(json.dumps(rounds[-1]))
     medians = {

@@ -7,7 +7,7 @@ walls (Wortsman et al., "Model soups", ICML 2022). What it was worth here: docs/
 says what the first of them says, but for scores and temperature, which are not those of the average.
 
 The bias of the talking heads adds to attention the sum of the values over all tokens, so what it adds grows with the
-picture, and networks break on pictures much larger than those they learnt from. `--talk-bias` multiplies it: by the
+image, and networks break on images much larger than those they learnt from. `--talk-bias` multiplies it: by the
 tokens of the trained size over those of the size in use, it adds there what it added in training.
 """
 
@@ -42,8 +42,8 @@ def main() -> None:
     for module in models[0].modules():
         if isinstance(module, Attention):
             module.talk_after.get_parameter("bias").data.mul_(options.talk_bias)
-    pictures = {digest for info in infos for digest in info.trained_on}
-    said = replace(infos[0], scores={}, temperature=1.0, trained_on=tuple(sorted(pictures)))
+    images = {digest for info in infos for digest in info.trained_on}
+    said = replace(infos[0], scores={}, temperature=1.0, trained_on=tuple(sorted(images)))
     save_weights(options.out, models[0], said, half=True)
 
 

@@ -81,7 +81,7 @@ def network() -> nn.Module:
 
 
 def batch_of(step: int, crop: int, count: int) -> Batch:
-    """Pictures of blobs whose class can be seen."""
+    """Images of blobs whose class can be seen."""
     rng = np.random.default_rng(step)
     coarse = rng.integers(0, CLASSES, (count, crop // 32, crop // 32)).astype(np.uint8)
     labels = np.ascontiguousarray(coarse.repeat(32, 1).repeat(32, 2))
@@ -144,11 +144,11 @@ def main() -> None:
 
 
 def show(seconds: dict[str, list[float]], crop: int, threads: int, count: int) -> None:
-    """Pictures a second, and the median of the ratios within rounds."""
+    """Images a second, and the median of the ratios within rounds."""
     for name, taken in seconds.items():
         ratios = [first / second for first, second in zip(seconds["plain"], taken, strict=True)]
         speed, gain = count / statistics.median(taken), statistics.median(ratios)
-        print(f"{threads} threads  {crop} px  {name:14} {speed:6.2f} pictures/s  {gain:5.2f} x", flush=True)
+        print(f"{threads} threads  {crop} px  {name:14} {speed:6.2f} images/s  {gain:5.2f} x", flush=True)
 
 
 def show_curve(told: dict[str, list[float]]) -> None:

@@ -1,9 +1,9 @@
-"""How much of the network's own rate a folder of pictures gets: one after another, streamed, and streamed to files.
+"""How much of the network's own rate a folder of images gets: one after another, streamed, and streamed to files.
 
-    OMP_NUM_THREADS=1 python benchmarks/stream.py FOLDER [--pictures 16] [--repeats 5] [--weights W] [--engine auto]
+    OMP_NUM_THREADS=1 python benchmarks/stream.py FOLDER [--images 16] [--repeats 5] [--weights W] [--engine auto]
 
     network     calls of the network alone, on inputs prepared before
-    one by one  segmenter(path) for each picture: read, prepare, network, label map
+    one by one  segmenter(path) for each image: read, prepare, network, label map
     stream      segmenter.stream(paths): the same, overlapped
     saved       segmenter.stream(paths), each result saved as `cgrseg predict` does: label map, overlay and summary
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     segmenter = cgrseg.load(options.weights, engine=options.engine, threads=options.threads)
-    paths = find_images(options.folder)[: options.pictures]
+    paths = find_images(options.folder)[: options.images]
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as output:
         timed = ways(segmenter, paths, Path(output))
@@ -62,11 +62,11 @@ def main() -> None:
                 run()
                 seconds.setdefault(name, []).append(time.perf_counter() - start)
     print(f"{options.weights}, engine {segmenter.engine.name}, {options.threads} thread(s) of {os.cpu_count()} cores")
-    print(f"{len(paths)} pictures of {options.folder}, {options.repeats} rounds, PyTorch {torch.__version__}, medians")
+    print(f"{len(paths)} images of {options.folder}, {options.repeats} rounds, PyTorch {torch.__version__}, medians")
     for name, spent in seconds.items():
         shares = [alone / each for alone, each in zip(seconds["network"], spent, strict=True)]
         rate = len(paths) / statistics.median(spent)
-        print(f"{name:12} {rate:7.2f} pictures/s  {statistics.median(shares):6.1%} of the network's own rate")
+        print(f"{name:12} {rate:7.2f} images/s  {statistics.median(shares):6.1%} of the network's own rate")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def test_the_sizes_cost_what_the_paper_and_the_table_of_sizes_say(size, every, i
     assert cost.layer_macs == pytest.approx(in_layers, rel=0.015)
 
 
-def test_counting_takes_no_memory_for_weights_or_pictures():
+def test_counting_takes_no_memory_for_weights_or_images():
     held = forget_peak()
 
     complexity(lambda: nn.Conv2d(3, 10_000, 64), (2048, 2048))

@@ -94,7 +94,7 @@ def test_a_recipe_of_a_published_run_starts_from_the_backbone_of_its_size(file):
 
 
 @every_published_run
-def test_a_recipe_of_a_published_run_differs_from_it_only_where_pictures_are_not_of_the_trained_size(file):
+def test_a_recipe_of_a_published_run_differs_from_it_only_where_images_are_not_of_the_trained_size(file):
     comparison = compare_with_published(cgrseg.read_recipe(file))
 
     assert comparison.source == PUBLISHED[cgrseg.read_recipe(file).data.kind][0]

@@ -1,4 +1,4 @@
-"""Efficient semantic segmentation: from a picture to a map of labels.
+"""Efficient semantic segmentation: from an image to a map of labels.
 
     segmenter = cgrseg.load("cgrseg-lite-everyday")
     result = segmenter("street.jpg")

@@ -27,13 +27,13 @@ class Published:
     name: str
     """For people."""
     terms: str
-    """What its pictures and labels may be used for, in a few words."""
+    """What its images and labels may be used for, in a few words."""
     home: str
     """The page that describes it."""
     files: tuple[str, ...]
-    """Where the archives of pictures and labels are."""
+    """Where the archives of images and labels are."""
     splits: dict[str, int]
-    """Number of pictures in each split of the official release."""
+    """Number of images in each split of the official release."""
     classes: ClassTable
     raw: tuple[int, ...]
     """The value of each class in the label files."""

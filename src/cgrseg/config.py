@@ -1,6 +1,6 @@
 """Settings: frozen dataclasses that hold the defaults; a recipe in YAML (`recipes`) holds what differs.
 
-A field is documented by the string under it. Defaults are the paper's (ADE20K, 160,000 steps of 16 pictures).
+A field is documented by the string under it. Defaults are the paper's (ADE20K, 160,000 steps of 16 images).
 """
 
 import math
@@ -38,7 +38,7 @@ DEFAULT_WEIGHTS = "cgrseg-lite-everyday"
 """The bundled weights that are taken where a user names none."""
 
 HoldOut = str | tuple[str, ...]
-"""Pictures of `train` that are scored and not learnt: by the beginning of their names, or by their names."""
+"""Images of `train` that are scored and not learnt: by the beginning of their names, or by their names."""
 
 Merge = dict[str, tuple[str | int, ...]]
 """New classes in order of label: names, or values in the label files, of the old ones; the key `ignore` drops."""
@@ -81,10 +81,10 @@ class ModelConfig:
     position: Literal["offsets", "official"] = "offsets"
     """How the attention bias meets sizes other than `trained_px`: by offset, or as the released code does."""
     trained_px: Annotated[int, Within(32, step=32)] = 512
-    """Side of the square pictures that the attention bias tables are made for (a multiple of 32)."""
+    """Side of the square images that the attention bias tables are made for (a multiple of 32)."""
     talk_bias: TalkBias = "sum"
     """What the bias of the talking heads weighs: the sum of the values over all tokens, as in the paper, which grows
-    with the picture, or their mean, times the tokens of `trained_px`."""
+    with the image, or their mean, times the tokens of `trained_px`."""
     batch_norm: Literal["trained", "frozen"] = "trained"
     """Whether the backbone's BatchNorm uses batch statistics in training, or its stored ones."""
     layer_scale: Amount = 1e-5
@@ -111,7 +111,7 @@ PRESETS = {
     "from_scratch": {"layer_scale": 0.1, "rcm_scale": 0.1, "talk_bias": "mean"},
 }
 """Named starts for `model.preset` in a recipe: with the paper's tiny scales an untrained backbone learns slowly, and
-what learns from crops falls apart on pictures much larger than they are where the bias weighs a sum."""
+what learns from crops falls apart on images much larger than they are where the bias weighs a sum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class DataConfig:
     kind: Kind = "folder"
     """The layout of the files; `--data KIND=PATH` says where they are."""
     hold_out: HoldOut = ""
-    """Prefix of picture names kept out of training, or a list of the names; the split `holdout` is exactly these."""
+    """Prefix of image names kept out of training, or a list of the names; the split `holdout` is exactly these."""
     merge: Merge = field(default_factory=dict)
     """New classes made of the data set's own, such as `{vehicle: [car, bus], ignore: [sky]}`; empty leaves them."""
     classes: tuple[str, ...] = ()
@@ -149,11 +149,11 @@ class DataConfig:
     """Images of a class that occurs in less than this share of the images come more often: sqrt(this / its share) times
     as often, 8 times at most; 0 shows every image once in a pass."""
     fit_px: tuple[Count, Count] = (512, 2048)
-    """Before scaling, a picture is resized to fit this (short side, long side), keeping its aspect."""
+    """Before scaling, an image is resized to fit this (short side, long side), keeping its aspect."""
     scale: tuple[Amount, Amount] = (0.5, 2.0)
     """Range of the random factor on top of `fit_px`."""
     crops_px: tuple[tuple[Count, Count], ...] = ((512, 512),)
-    """Crop sizes (height, width); each step draws one of them for all its pictures."""
+    """Crop sizes (height, width); each step draws one of them for all its images."""
     crop_max_share: Share = 0.75
     """A crop is redrawn (10 times at most) while one class holds this share of its labelled pixels, or all of them."""
     flip: Share = 0.5
@@ -161,7 +161,7 @@ class DataConfig:
     photometric: bool = True
     """Random brightness, contrast, saturation and hue."""
     workers: Annotated[int, Within(0)] = 2
-    """Processes that prepare pictures; 0 prepares them in the training process."""
+    """Processes that prepare images; 0 prepares them in the training process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,7 @@ class TrainConfig:
     steps: Count = 160_000
     """Optimizer steps of the whole run."""
     batch_size: Count = 16
-    """Pictures per step over all processes."""
+    """Images per step over all processes."""
     accumulate: Count = 1
     """Parts of each process's share of a batch that go through the network one after the other, to save memory."""
     lr: Amount = 1.2e-4
@@ -227,7 +227,7 @@ class TrainConfig:
     save_every: Count | None = None
     """Steps between further saves of the state; null saves at evaluations only."""
     channels_last: bool = True
-    """Memory layout of pictures and kernels; faster on most machines, same numbers up to rounding."""
+    """Memory layout of images and kernels; faster on most machines, same numbers up to rounding."""
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"
     """Arithmetic of forward and backward; weights and their updates stay fp32. fp16 scales the loss.
 
@@ -241,7 +241,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceConfig:
-    """How a picture is brought to the network's size; the label map always has the picture's own."""
+    """How an image is brought to the network's size; the label map always has the image's own."""
 
     short_px: Count = 512
     """Short side that the network sees; aspect is kept."""

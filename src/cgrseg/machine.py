@@ -40,7 +40,7 @@ class Complexity:
 
 
 def complexity(build: Callable[[], nn.Module], size: Size) -> Complexity:
-    """Parameters, and multiply-adds for one picture of this size; nothing is computed, only shapes.
+    """Parameters, and multiply-adds for one image of this size; nothing is computed, only shapes.
 
     The paper's numbers come from a counter that watches layers, so what attention multiplies between its layers is not
     in them. `layer_macs` counts by that rule: for 150 classes and 512 x 512 it gives T, B and L 4.0, 7.6 and 14.8 G

@@ -1,6 +1,6 @@
 """Names for the shapes of arrays that cross module borders.
 
-Axes: H W picture rows and columns, k classes. Sizes are always (height, width).
+Axes: H W image rows and columns, k classes. Sizes are always (height, width).
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ Colour = tuple[int, int, int]
 """(red, green, blue), each 0..255."""
 
 Image = UInt8[np.ndarray, "H W 3"]
-"""RGB picture, 0..255."""
+"""RGB image, 0..255."""
 
 LabelMap = Shaped[np.ndarray, "H W"]
 """One class number per pixel: uint8 with 255 = ignore, or uint16 with 65535 = ignore above 255 classes."""

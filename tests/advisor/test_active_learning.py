@@ -1,4 +1,4 @@
-"""Which pictures to label next."""
+"""Which images to label next."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 
 from cgrseg.advisor.active_learning import COUNT, candidate, rank_unlabelled
 from cgrseg.classes import named
-from cgrseg.data.similarity import picture_bits
+from cgrseg.data.similarity import image_bits
 from cgrseg.errors import ImageError
 from cgrseg.predictor import Segmentation, Segmenter
 
@@ -43,7 +43,7 @@ class Known(Segmenter):
 def ranked(folder: Path, answers: list[Segmentation], labelled: tuple[np.ndarray, ...] = ()):
     for each in answers:
         Image.fromarray(each.image).save(folder / each.source.name)
-    return rank_unlabelled(Known(answers), folder, [picture_bits(image) for image in labelled])
+    return rank_unlabelled(Known(answers), folder, [image_bits(image) for image in labelled])
 
 
 def test_doubt_is_the_mean_of_what_confidence_lacks_and_is_told_by_class():
@@ -57,10 +57,10 @@ def test_the_least_sure_come_first(tmp_path):
     found = ranked(tmp_path, [answer("sure", scene(1), 0.9), answer("unsure", scene(2), 0.3)])
 
     assert [each.path.stem for each in found.candidates] == ["unsure", "sure"]
-    assert (found.pictures, found.alike) == (2, 0)
+    assert (found.images, found.alike) == (2, 0)
 
 
-def test_look_alikes_of_labelled_pictures_and_of_each_other_are_passed_over(tmp_path):
+def test_look_alikes_of_labelled_images_and_of_each_other_are_passed_over(tmp_path):
     answers = [answer("known", scene(1), 0.1), answer("new", scene(2), 0.2), answer("again", scene(2), 0.3)]
 
     found = ranked(tmp_path, answers, labelled=(scene(1),))
@@ -75,6 +75,6 @@ def test_the_list_is_short(tmp_path):
     assert len(found.candidates) == COUNT
 
 
-def test_a_folder_without_pictures_is_a_mistake(tmp_path):
+def test_a_folder_without_images_is_a_mistake(tmp_path):
     with pytest.raises(ImageError):
         rank_unlabelled(Known([]), tmp_path, [])

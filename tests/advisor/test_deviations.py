@@ -45,8 +45,8 @@ def test_what_no_setting_can_change_is_always_told():
     ("override", "sentence"),
     [
         ("model.position=offsets", "model.position: offsets instead of official; equal in training on squares"),
-        ("model.talk_bias=mean", "model.talk_bias: mean instead of sum; attention adds the same on pictures"),
-        ("model.preset=from_scratch", "model.talk_bias: mean instead of sum; attention adds the same on pictures"),
+        ("model.talk_bias=mean", "model.talk_bias: mean instead of sum; attention adds the same on images"),
+        ("model.preset=from_scratch", "model.talk_bias: mean instead of sum; attention adds the same on images"),
         ("model.rcm_scale=0.1", "model.rcm_scale: 0.1 instead of 1e-06; a larger start"),
         (
             "start.backbone=",
@@ -56,7 +56,7 @@ def test_what_no_setting_can_change_is_always_told():
         ("data.crops_px=[[256, 320], [64, 64]]", "data.crops_px: [[256, 320], [64, 64]] instead of [[512, 512]]"),
         ("data.photometric=false", "data.photometric: false instead of true"),
         ("data.merge={a: [wall, 3]}", "data.merge: {a: [wall, 3]} instead of none; other classes"),
-        ("data.hold_out=ADE_train_1", "data.hold_out: ADE_train_1 instead of none; pictures of train"),
+        ("data.hold_out=ADE_train_1", "data.hold_out: ADE_train_1 instead of none; images of train"),
         ("train.steps=1000", "train.steps: 1000 instead of 160000"),
         ("train.clip_norm=1", "train.clip_norm: 1 instead of none"),
         ("train.ema=0.999", "train.ema: 0.999 instead of none; an average"),

@@ -1,4 +1,4 @@
-"""A recipe made from pictures."""
+"""A recipe made from images."""
 
 import shutil
 import sys
@@ -17,7 +17,7 @@ from cgrseg.weights import WeightsInfo, save_weights
 
 @pytest.fixture
 def photos(tmp_path):
-    """Ten pictures of noise, not split; the third class is in one of them."""
+    """Ten images of noise, not split; the third class is in one of them."""
     root = tmp_path / "photos"
     for part in ("images", "annotations"):
         (root / part).mkdir(parents=True)
@@ -33,7 +33,7 @@ def photos(tmp_path):
 
 
 def with_val(root):
-    """The same with its first pictures as val."""
+    """The same with its first images as val."""
     for part in ("images", "annotations"):
         for index in range(10):
             split = "val" if index < 3 else "train"
@@ -42,7 +42,7 @@ def with_val(root):
     return root
 
 
-def test_pictures_without_val_are_split_and_the_recipe_holds_the_names(photos):
+def test_images_without_val_are_split_and_the_recipe_holds_the_names(photos):
     made = plan("folder", photos)
 
     names = made.recipe.data.hold_out
@@ -76,7 +76,7 @@ def test_a_merge_makes_the_classes_of_the_plan(photos):
     assert made.facts.classes == ("still", "moving")
 
 
-def test_a_start_that_has_learnt_the_held_out_pictures_is_told(photos, tmp_path):
+def test_a_start_that_has_learnt_the_held_out_images_is_told(photos, tmp_path):
     held = open_dataset("folder", with_val(photos), "val")
     config = ModelConfig(size="s0", classes=3)
     info = WeightsInfo(model=config, classes=held.classes, trained_on=held.fingerprints()[:2])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from support.tiny import draw_pictures
+from support.tiny import draw_images
 
 from cgrseg.advisor import plan_sources
 from cgrseg.advisor.plan import shared_classes, shares_by_size
@@ -35,7 +35,7 @@ def test_sources_are_named_by_kind_or_folder():
 
 
 def test_a_plan_of_two_folders_is_a_recipe_with_two_sources(tmp_path):
-    folders = [draw_pictures(tmp_path / name) for name in ("first", "second")]
+    folders = [draw_images(tmp_path / name) for name in ("first", "second")]
     (folders[1] / "classes.txt").write_text("dark\nwhite\n")
 
     made = plan_sources([("folder", folder) for folder in folders], overrides=("train.steps=7",))
@@ -44,11 +44,11 @@ def test_a_plan_of_two_folders_is_a_recipe_with_two_sources(tmp_path):
     assert {name: source.share for name, source in made.recipe.sources.items()} == {"first": 0.5, "second": 0.5}
     assert made.recipe.train.steps == 7
     assert (made.facts.learnt, made.facts.scored) == (12, 4)
-    assert str(made.choices[0]) == "12 pictures to learn from, 4 to score on"
+    assert str(made.choices[0]) == "12 images to learn from, 4 to score on"
 
 
 def test_a_folder_without_val_is_split_by_content(tmp_path):
-    folders = [draw_pictures(tmp_path / name) for name in ("first", "second")]
+    folders = [draw_images(tmp_path / name) for name in ("first", "second")]
     rng = np.random.default_rng(0)
     for file in (folders[1] / "images/train").iterdir():  # drawn ones look alike
         blocks = rng.integers(0, 256, (6, 8, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)

@@ -56,7 +56,7 @@ def test_without_imagenet_weights_the_plan_says_why_and_what_it_costs():
     assert choice.reason.endswith(": the hub is out of reach")
 
 
-def test_from_scratch_the_network_starts_so_that_it_learns_soon_and_bears_larger_pictures():
+def test_from_scratch_the_network_starts_so_that_it_learns_soon_and_bears_larger_images():
     scales = {"model.layer_scale": 0.1, "model.rcm_scale": 0.1}
     t, lite = (replace(FACTS, size=size, no_imagenet="none") for size in ("t", "lite"))
 
@@ -84,7 +84,7 @@ def test_from_weights_the_network_is_theirs_and_known_names_are_told():
         (replace(FACTS, sides=(20, 20)), 32),
     ],
 )
-def test_pictures_are_as_large_as_time_allows_and_not_blown_up(facts, side):
+def test_images_are_as_large_as_time_allows_and_not_blown_up(facts, side):
     settings = chosen(choices.choose_size, facts)
 
     assert settings["data.fit_px"] == [side, 2048]
@@ -99,7 +99,7 @@ def test_pictures_are_as_large_as_time_allows_and_not_blown_up(facts, side):
         (0.5, [[288, 288], [448, 448]]),
     ],
 )
-def test_crops_have_the_shape_of_the_pictures(upright, crops):
+def test_crops_have_the_shape_of_the_images(upright, crops):
     fitted = replace(Recipe(), data=replace(Recipe().data, fit_px=(384, 2048)))
 
     assert chosen(choices.choose_crops, replace(FACTS, upright=upright), fitted) == {"data.crops_px": crops}
@@ -116,7 +116,7 @@ def test_crops_have_the_shape_of_the_pictures(upright, crops):
         (replace(FACTS, learnt=1600), 8000),
     ],
 )
-def test_steps_grow_with_the_pictures_within_bounds(facts, steps):
+def test_steps_grow_with_the_images_within_bounds(facts, steps):
     recipe = replace(Recipe(), train=TrainConfig(batch_size=4))
 
     assert chosen(choices.choose_steps, facts, recipe) == {"train.steps": steps}

@@ -32,7 +32,7 @@ def write_scores(run, scores: dict[int, float]) -> None:
 
 @pytest.fixture
 def made(tmp_path):
-    """Five labelled pictures, three without labels, and the folder of a run of random weights."""
+    """Five labelled images, three without labels, and the folder of a run of random weights."""
     data, run = tmp_path / "photos", tmp_path / "run"
     for folder in ("images/unlabelled", "annotations"):
         (data / folder).mkdir(parents=True)
@@ -61,14 +61,14 @@ def test_a_verdict_says_how_good_how_sure_and_what_to_label(made):
     assert (verdict.split, verdict.learnt, verdict.scored, verdict.is_rough) == ("holdout", 3, 2, True)
     assert verdict.miou_interval[0] <= verdict.miou <= verdict.miou_interval[1]
     assert needs == {"sky": "rare", "road": "rare", "car": "unlearnt"}
-    assert [each.pictures for each in verdict.classes] == [3, 3, 0]
+    assert [each.images for each in verdict.classes] == [3, 3, 0]
     assert sum(each.pixels for each in verdict.classes) == 3 * 32 * 32
     assert {name for name, _ in verdict.worst} == {"3", "4"}
     assert {each.path.stem for each in verdict.ranking.candidates} == {"5", "6", "7"}
     assert (verdict.best_step, verdict.last_step, verdict.steps, verdict.looks) == (20, 30, 30, 3)
 
 
-def test_held_out_pictures_that_the_start_has_learnt_are_counted(made, tmp_path):
+def test_held_out_images_that_the_start_has_learnt_are_counted(made, tmp_path):
     data, run = made
     held = open_dataset("folder", data, "holdout", RECIPE.data.hold_out)
     info = WeightsInfo(model=RECIPE.model, classes=named(NAMES), trained_on=(*held.fingerprints()[:1], "another"))
@@ -95,7 +95,7 @@ def test_a_verdict_is_kept_beside_the_weights(made):
     assert tree["rules"]["few_pictures"] == 20
 
 
-def test_pictures_without_labels_may_lie_elsewhere(made, tmp_path):
+def test_images_without_labels_may_lie_elsewhere(made, tmp_path):
     data, run = made
     (tmp_path / "more").mkdir()
     (data / "images/unlabelled/5.png").rename(tmp_path / "more/x.png")
@@ -105,7 +105,7 @@ def test_pictures_without_labels_may_lie_elsewhere(made, tmp_path):
     assert [each.path.name for each in ranking.candidates] == ["x.png"]
 
 
-def test_without_such_pictures_nothing_is_ranked(made):
+def test_without_such_images_nothing_is_ranked(made):
     data, run = made
     for file in (data / "images/unlabelled").iterdir():
         file.unlink()

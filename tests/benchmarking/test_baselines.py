@@ -16,20 +16,20 @@ SMALL = InferenceConfig(short_px=64, long_px=128)
 
 
 @pytest.fixture
-def picture():
+def image():
     return np.random.default_rng(0).integers(0, 256, (48, 75, 3), dtype=np.uint8)
 
 
-def stages(peer, picture):
-    prepared = peer.prepare(picture)
+def stages(peer, image):
+    prepared = peer.prepare(image)
     logits = peer.network(prepared)
-    return prepared, logits, peer.label(logits, picture.shape[:2])
+    return prepared, logits, peer.label(logits, image.shape[:2])
 
 
-def test_plain_pads_what_the_network_takes_to_whole_blocks(picture):
+def test_plain_pads_what_the_network_takes_to_whole_blocks(image):
     plain = open_peer("plain", ModelConfig(size="s0", classes=7), SMALL)
 
-    prepared, logits, labels = stages(plain, picture)
+    prepared, logits, labels = stages(plain, image)
 
     assert prepared.shape == (3, 64, 128)
     assert (prepared[:, :, 100:] == 0).all()
@@ -45,10 +45,10 @@ def test_plain_labels_are_the_exact_ones_where_it_resizes_once():
     assert (plain.label(logits, (64, 128)) == label_map(logits, (64, 128))).all()
 
 
-def test_plain_of_a_network_without_attention_is_that_network(picture):
+def test_plain_of_a_network_without_attention_is_that_network(image):
     plain = open_peer("plain", ModelConfig(size="lite", classes=5), SMALL)
 
-    prepared, logits, labels = stages(plain, picture)
+    prepared, logits, labels = stages(plain, image)
 
     with torch.inference_mode():
         expected = seeded(ModelConfig(size="lite", classes=5))(torch.from_numpy(prepared)[None])[0].numpy()
@@ -77,12 +77,12 @@ def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone():
 
 
 @pytest.mark.slow
-def test_segformer_labels_are_the_upsampled_argmax(picture):
+def test_segformer_labels_are_the_upsampled_argmax(image):
     pytest.importorskip("transformers", reason="needs the extra [bench]")
     plan = replace(SEGFORMERS["segformer-b0"], widths=(8, 16, 40, 64), depths=(1, 1, 1, 1), decoder=8)
     peer = SegFormer(random_info(ModelConfig(classes=7), SMALL), plan)
 
-    prepared, logits, labels = stages(peer, picture)
+    prepared, logits, labels = stages(peer, image)
 
     assert prepared.shape == (3, 64, 100)
     assert logits.shape == (7, 16, 25)

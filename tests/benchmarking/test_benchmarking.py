@@ -93,8 +93,8 @@ def measured(monkeypatch):
     rounds = Rounds(ms, labels, rate=2e9)
 
     def measure(place: int):
-        picture, memory = flag(50, 70), Memory(5, 2)
-        return summary(entries, [contender(), contender()], place, picture, memory, rounds)
+        image, memory = flag(50, 70), Memory(5, 2)
+        return summary(entries, [contender(), contender()], place, image, memory, rounds)
 
     return measure
 
@@ -131,7 +131,7 @@ def test_each_weights_runs_on_each_engine_and_peers_come_last():
     assert entries[-1] == Entry(name="plain", engine=None, threads=2, size="s0", classes=7)
 
 
-def test_peers_see_the_picture_as_the_first_weights_do():
+def test_peers_see_the_image_as_the_first_weights_do():
     entries = enter(["cgrseg-t-camvid"], BenchmarkConfig(engines=("torch",), against=("plain",)))
 
     fit = cgrseg.load("cgrseg-t-camvid", engine="torch").info.inference
@@ -139,7 +139,7 @@ def test_peers_see_the_picture_as_the_first_weights_do():
     assert (entries[-1].short_px, entries[-1].long_px) == (fit.short_px, fit.long_px)
 
 
-def test_a_size_makes_a_jpeg_of_the_picture(photo, tmp_path):
+def test_a_size_makes_a_jpeg_of_the_image(photo, tmp_path):
     folder = tmp_path / "sized"
     folder.mkdir()
 
@@ -157,7 +157,7 @@ def test_a_size_makes_a_jpeg_of_the_picture(photo, tmp_path):
         (BenchmarkConfig(threads=0), "threads is 0; it is at least 1"),
         (BenchmarkConfig(repeats=1), "repeats is 1; it is at least 2"),
         (BenchmarkConfig(classes=0), "classes is 0; it is at least 1"),
-        (BenchmarkConfig(size=(0, 5)), "a picture of 0 x 5 has no pixels"),
+        (BenchmarkConfig(size=(0, 5)), "an image of 0 x 5 has no pixels"),
         (BenchmarkConfig(engines=()), "nothing to measure"),
     ],
 )
@@ -166,7 +166,7 @@ def test_settings_that_measure_nothing_are_refused(config, message):
         check(config, ["cgrseg-t"])
 
 
-def test_no_weights_and_no_picture_are_mistakes(tmp_path):
+def test_no_weights_and_no_image_are_mistakes(tmp_path):
     with pytest.raises(CGRSegError, match="name weights, such as cgrseg-t-camvid"):
         benchmark([])
     with pytest.raises(ImageError, match="no such file"):

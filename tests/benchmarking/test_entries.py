@@ -1,4 +1,4 @@
-"""A contender takes a picture the way users do, and can be made again in another process."""
+"""A contender takes an image the way users do, and can be made again in another process."""
 
 import json
 from dataclasses import asdict
@@ -61,7 +61,7 @@ def test_only_weights_from_a_file_are_trained():
     assert [entry.is_trained for entry in (trained, S0, peer)] == [True, False, False]
 
 
-def test_a_peer_sees_pictures_as_it_is_told():
+def test_a_peer_sees_images_as_it_is_told():
     peer = Entry(name="plain", engine=None, threads=1, size="s0", classes=3, short_px=32, long_px=64).open()
 
     assert isinstance(peer, Plain)

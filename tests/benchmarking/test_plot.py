@@ -80,7 +80,7 @@ def test_the_conditions_are_under_the_figure(report):
 
     line = conditions(report)
 
-    assert line.startswith("Some CPU, 1 thread, batch 1, picture of 512 x 683, 150 classes, medians of 20")
+    assert line.startswith("Some CPU, 1 thread, batch 1, image of 512 x 683, 150 classes, medians of 20")
     assert "4 threads" in conditions(many)
 
 

@@ -59,8 +59,8 @@ def weights(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path) -> Path:
-    """A folder with two small pictures."""
+def images(tmp_path) -> Path:
+    """A folder with two small images."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def pictures(tmp_path) -> Path:
 
 @pytest.fixture
 def labelled(tmp_path) -> Path:
-    """A folder data set of four pictures to learn from and two to score on."""
+    """A folder data set of four images to learn from and two to score on."""
     root = tmp_path / "labelled"
     rng = np.random.default_rng(0)
     for split, count in (("train", 4), ("val", 2)):

@@ -20,8 +20,8 @@ def quick(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_benchmark_prints_its_conditions_times_and_costs(run, weights, pictures, quick):
-    result = run("benchmark", weights, "--image", pictures / "one.png", "--engine", "torch", "--repeats", "2")
+def test_a_benchmark_prints_its_conditions_times_and_costs(run, weights, images, quick):
+    result = run("benchmark", weights, "--image", images / "one.png", "--engine", "torch", "--repeats", "2")
 
     assert result.code == 0
     assert "one.png at 40 x 60, batch 1, 1 thread; 2 rounds after 3 of warm-up" in result.out
@@ -32,7 +32,7 @@ def test_a_benchmark_prints_its_conditions_times_and_costs(run, weights, picture
 
 
 @pytest.mark.slow
-def test_a_benchmark_keeps_everything_as_json(run, weights, pictures, quick, tmp_path):
+def test_a_benchmark_keeps_everything_as_json(run, weights, images, quick, tmp_path):
     file = tmp_path / "results" / "here.json"
     arguments = [
         "benchmark",
@@ -40,7 +40,7 @@ def test_a_benchmark_keeps_everything_as_json(run, weights, pictures, quick, tmp
         "--engine",
         "torch",
         "--image",
-        pictures / "one.png",
+        images / "one.png",
         "--size",
         "32x48",
         "--repeats",
@@ -60,8 +60,8 @@ def test_a_benchmark_keeps_everything_as_json(run, weights, pictures, quick, tmp
 
 
 @pytest.mark.slow
-def test_networks_without_weights_have_as_many_classes_as_wanted(run, pictures, quick, tmp_path):
-    small = ["--image", pictures / "one.png", "--repeats", "2", "--json", tmp_path / "here.json"]
+def test_networks_without_weights_have_as_many_classes_as_wanted(run, images, quick, tmp_path):
+    small = ["--image", images / "one.png", "--repeats", "2", "--json", tmp_path / "here.json"]
 
     result = run("benchmark", "cgrseg-s0", "--engine", "torch", "--classes", "7", *small)
 

@@ -64,7 +64,7 @@ def test_a_folder_without_fault_passes_its_check(run, tmp_path):
     result = run("data", "check", "--data", f"folder={root}")
 
     assert (result.code, result.err) == (0, "")
-    assert "pictures: train 6, val 3" in result.out
+    assert "images: train 6, val 3" in result.out
     assert result.out.rstrip().endswith("0 errors, 0 warnings, 0 notes")
 
 
@@ -86,7 +86,7 @@ def test_an_error_is_shown_with_its_remedy_within_100_columns(run, tmp_path, mon
     results = [run("data", "check", "--data", f"folder={name}") for name in ("mine", "other")]
 
     assert [result.code for result in results] == [1, 1]
-    assert "6 of 6 pictures of train have no label file" in results[0].out
+    assert "6 of 6 images of train have no label file" in results[0].out
     assert "rm other/images/train/p0.png other/annotations/train/p0.png" in results[1].out
     assert max(len(line.rstrip()) for result in results for line in result.out.splitlines()) <= 100
 
@@ -114,7 +114,7 @@ def test_a_check_is_written_as_json_with_all_files(run, tmp_path):
     assert len(report["findings"][0]["files"]) == 5
 
 
-def test_a_sheet_shows_pictures_as_a_recipe_crops_them(run, tmp_path):
+def test_a_sheet_shows_images_as_a_recipe_crops_them(run, tmp_path):
     root, sheet = make_folder(tmp_path / "mine"), tmp_path / "sheet.png"
     (tmp_path / "recipe.yaml").write_text("data: {fit_px: [48, 96], crops_px: [[32, 64]]}")
 

@@ -65,7 +65,7 @@ def test_a_merge_file_that_is_not_there_is_a_mistake(run, weights, labelled):
     [
         ("camvd=.", "did you mean 'camvid'?"),
         ("satellite=.", "the kinds are camvid, ade20k, cocostuff10k, "),
-        ("pictures", "write KIND=PATH, for example camvid=pictures"),
+        ("pictures", "write KIND=PATH, for example camvid=images"),
         ("camvid=nowhere", "nowhere: no such folder"),
     ],
 )
@@ -88,7 +88,7 @@ def test_edges_and_calibration_come_when_asked_for(run, weights, labelled, tmp_p
     assert sum(row["pixels"] for row in report["calibration"]["bins"]) == 2 * 48 * 64
 
 
-def test_two_models_are_scored_on_the_same_pictures_and_compared(run, weights, labelled, tmp_path, monkeypatch):
+def test_two_models_are_scored_on_the_same_images_and_compared(run, weights, labelled, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     arguments = ("--against", weights, "--boundary", "--json", tmp_path / "scores.json")
     result = run("evaluate", weights, "--data", f"folder={labelled}", *arguments)
@@ -99,7 +99,7 @@ def test_two_models_are_scored_on_the_same_pictures_and_compared(run, weights, l
     assert report["against"]["iou"] == report["iou"]
     assert report["comparison"]["miou_interval"] == [0, 0]
     assert "mIoU: +0.00 (+0.00 to +0.00)" in result.out
-    assert "pictures better 0, worse 0, equal 2" in result.out
+    assert "images better 0, worse 0, equal 2" in result.out
     assert max(map(len, result.out.splitlines())) <= 80
 
 
@@ -113,8 +113,8 @@ def test_a_rival_of_other_classes_is_refused_before_anything_is_scored(run, weig
 @pytest.mark.parametrize(
     ("arguments", "protocol"),
     [
-        ((), "whole picture, short side 64, long side at most 2048"),
-        (("--paper-exact",), "whole picture, short side 64, long side at most 2048; two-step resize"),
+        ((), "whole image, short side 64, long side at most 2048"),
+        (("--paper-exact",), "whole image, short side 64, long side at most 2048; two-step resize"),
         (
             ("--protocol", "sliding"),
             "sliding windows 512 x 512, stride 341 x 341, short side 64, long side at most 2048",
@@ -126,7 +126,7 @@ def test_the_protocol_is_named_in_what_is_printed_and_written(run, weights, labe
 
     assert json.loads((tmp_path / "scores.json").read_text())["protocol"] == protocol
     assert protocol in " ".join(result.out.split())
-    assert "2 pictures in " in result.err
+    assert "2 images in " in result.err
 
 
 def test_workers_and_batches_do_not_change_the_report(run, weights, labelled, tmp_path):

@@ -36,7 +36,7 @@ def test_a_file_of_another_suffix_is_refused_before_anything_is_done(tmp_path):
 def test_the_table_says_what_agrees_and_what_it_gains(capsys):
     from rich.console import Console
 
-    size = SizeParity(short_px=512, pictures=3, equal=0.99951, difference=0.5, largest=20.0)
+    size = SizeParity(short_px=512, images=3, equal=0.99951, difference=0.5, largest=20.0)
     parity = Parity(
         engine="openvino",
         is_int8=True,

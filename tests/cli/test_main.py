@@ -41,10 +41,10 @@ def test_a_mistake_is_one_line_without_a_traceback(run):
     assert result.out == ""
 
 
-def test_an_output_that_cannot_be_written_is_one_line(run, weights, pictures, tmp_path):
+def test_an_output_that_cannot_be_written_is_one_line(run, weights, images, tmp_path):
     (tmp_path / "file").write_text("in the way")
 
-    result = run("predict", pictures, "-w", weights, "-o", tmp_path / "file" / "out")
+    result = run("predict", images, "-w", weights, "-o", tmp_path / "file" / "out")
 
     assert result.code == 1
     assert "Traceback" not in result.err

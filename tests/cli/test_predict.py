@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 
-def test_each_picture_gets_a_label_map_of_its_size(run, weights, pictures, tmp_path):
-    result = run("predict", pictures, "-w", weights, "-o", tmp_path / "out")
+def test_each_image_gets_a_label_map_of_its_size(run, weights, images, tmp_path):
+    result = run("predict", images, "-w", weights, "-o", tmp_path / "out")
 
     written = result.out.splitlines()
     assert result.code == 0
@@ -18,12 +18,12 @@ def test_each_picture_gets_a_label_map_of_its_size(run, weights, pictures, tmp_p
     for line in written:
         with Image.open(line) as labels:
             assert labels.size == (60, 40)
-    assert "2 of 2 pictures in " in result.err
+    assert "2 of 2 images in " in result.err
 
 
-def test_pictures_are_shown_to_the_network_as_asked_for(run, weights, pictures, tmp_path):
+def test_images_are_shown_to_the_network_as_asked_for(run, weights, images, tmp_path):
     for protocol in ("whole", "multi-scale"):
-        run("predict", pictures / "one.png", "-w", weights, "-o", tmp_path / protocol, "--protocol", protocol)
+        run("predict", images / "one.png", "-w", weights, "-o", tmp_path / protocol, "--protocol", protocol)
 
     confidence = [
         json.loads((tmp_path / protocol / "one.json").read_text())["confidence"]
@@ -32,25 +32,25 @@ def test_pictures_are_shown_to_the_network_as_asked_for(run, weights, pictures, 
     assert confidence[0] != confidence[1]
 
 
-def test_several_sources_are_taken_in_turn(run, weights, pictures, tmp_path):
-    result = run("predict", pictures / "two.png", pictures / "o*.png", "-w", weights, "-o", tmp_path / "out")
+def test_several_sources_are_taken_in_turn(run, weights, images, tmp_path):
+    result = run("predict", images / "two.png", images / "o*.png", "-w", weights, "-o", tmp_path / "out")
 
     assert [line.split("/")[-1].split(".")[0].split("_")[0] for line in result.out.splitlines()] == ["two", "one"]
 
 
-def test_a_broken_picture_is_named_and_the_rest_goes_on(run, weights, pictures, tmp_path):
-    (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
+def test_a_broken_image_is_named_and_the_rest_goes_on(run, weights, images, tmp_path):
+    (images / "broken.jpg").write_bytes(b"\xff\xd8\xff not an image")
 
-    result = run("predict", pictures, "-w", weights, "-o", tmp_path / "out")
+    result = run("predict", images, "-w", weights, "-o", tmp_path / "out")
 
     assert result.code == 3
     assert len(result.out.splitlines()) == 2
     assert "cgrseg: error: " in result.err
     assert "broken.jpg" in result.err
-    assert "2 of 3 pictures in " in result.err
+    assert "2 of 3 images in " in result.err
 
 
-def test_one_broken_picture_alone_is_a_mistake(run, weights, tmp_path):
+def test_one_broken_image_alone_is_a_mistake(run, weights, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"")
 
     result = run("predict", tmp_path / "broken.jpg", "-w", weights, "-o", tmp_path / "out")
@@ -60,18 +60,18 @@ def test_one_broken_picture_alone_is_a_mistake(run, weights, tmp_path):
     assert "Traceback" not in result.err
 
 
-def test_weights_that_do_not_exist_are_a_mistake(run, pictures):
-    result = run("predict", pictures, "-w", "no-such-weights")
+def test_weights_that_do_not_exist_are_a_mistake(run, images):
+    result = run("predict", images, "-w", "no-such-weights")
 
     assert result.code == 1
     assert "no-such-weights" in result.err
 
 
-def test_results_that_cannot_be_written_end_the_run(run, weights, pictures, tmp_path):
+def test_results_that_cannot_be_written_end_the_run(run, weights, images, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "one.json").mkdir()
 
-    result = run("predict", pictures, "-w", weights, "-o", tmp_path / "out")
+    result = run("predict", images, "-w", weights, "-o", tmp_path / "out")
 
     assert result.code == 1
     assert "cannot write results there" in result.err
@@ -83,10 +83,10 @@ MORE_THAN_A_PIPE_HOLDS = 2000
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_it_at_once_and_leaves_whole_files_only(weights, pictures, tmp_path):
+def test_ctrl_c_stops_it_at_once_and_leaves_whole_files_only(weights, images, tmp_path):
     for copy in range(MORE_THAN_A_PIPE_HOLDS):
-        shutil.copy(pictures / "one.png", pictures / f"one{copy:04}.png")
-    command = [sys.executable, "-m", "cgrseg", "predict", pictures, "-w", weights, "-o", tmp_path / "out"]
+        shutil.copy(images / "one.png", images / f"one{copy:04}.png")
+    command = [sys.executable, "-m", "cgrseg", "predict", images, "-w", weights, "-o", tmp_path / "out"]
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().endswith("one.png\n")
@@ -100,8 +100,8 @@ def test_ctrl_c_stops_it_at_once_and_leaves_whole_files_only(weights, pictures, 
 
 
 @pytest.mark.slow
-def test_progress_goes_to_stderr_and_results_to_stdout(weights, pictures, tmp_path):
-    command = [sys.executable, "-m", "cgrseg", "predict", pictures, "-w", weights, "-o", tmp_path / "out"]
+def test_progress_goes_to_stderr_and_results_to_stdout(weights, images, tmp_path):
+    command = [sys.executable, "-m", "cgrseg", "predict", images, "-w", weights, "-o", tmp_path / "out"]
     terminal = os.environ | {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "COLUMNS": "100"}
 
     result = subprocess.run(command, capture_output=True, text=True, env=terminal, check=True)

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from support.planted import make_folder
-from support.tiny import draw_pictures
+from support.tiny import draw_images
 
 MIXED = """
 model: {size: s0, preset: from_scratch}
@@ -18,7 +18,7 @@ inference: {short_px: 48}
 
 @pytest.fixture
 def folders(tmp_path):
-    return {name: draw_pictures(tmp_path / name) for name in ("first", "second")}
+    return {name: draw_images(tmp_path / name) for name in ("first", "second")}
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def test_a_recipe_with_sources_is_trained_resumed_and_scored_on_all_or_one(run, 
     one = run("evaluate", tmp_path / "run/best.safetensors", *given({"second": folders["second"]}), "--engine", "torch")
 
     assert (trained.code, again.code, both.code, one.code) == (0, 0, 0, 0), trained.err + again.err + both.err
-    assert "12 pictures (first 6, second 6), 3 classes, 2 steps" in trained.err
+    assert "12 images (first 6, second 6), 3 classes, 2 steps" in trained.err
     assert "the mean of first " in trained.err
     assert f"--data first={folders['first']} --data second={folders['second']} --resume" in trained.err
-    assert "mixture val, 4 pictures" in both.out
+    assert "mixture val, 4 images" in both.out
     assert "first: pixel accuracy" in both.out
-    assert "mixture val, 2 pictures" in one.out
+    assert "mixture val, 2 images" in one.out
     assert "first" not in one.out
 
 
@@ -56,8 +56,8 @@ def test_several_data_sets_need_no_recipe(run, folders, tmp_path, monkeypatch):
     made = run("train", *given(folders, "folder"), *(word for change in changes for word in ("--set", change)))
 
     assert made.code == 0, made.err
-    assert "12 pictures to learn from, 4 to score on" in made.err
-    assert "shares of what is drawn, by the roots of their sizes: first 0.5 (6 pictures), second 0.5" in made.err
+    assert "12 images to learn from, 4 to score on" in made.err
+    assert "shares of what is drawn, by the roots of their sizes: first 0.5 (6 images), second 0.5" in made.err
     recipe = yaml.safe_load((tmp_path / "runs/first-second/recipe.yaml").read_text())
     assert recipe["data"]["classes"] == ["dark", "bright"]
     assert list(recipe["sources"]) == ["first", "second"]
@@ -105,7 +105,7 @@ def test_several_data_sets_are_checked_each_and_as_one(run, tmp_path):
     result = run("data", "check", "--data", f"folder={one}", "--data", f"folder={two}")
 
     assert result.code == 0
-    assert f"folder {one}, pictures: train 6, val 3" in result.out
+    assert f"folder {one}, images: train 6, val 3" in result.out
     assert "2 sources as one" in result.out
     assert "twice" in result.out
 

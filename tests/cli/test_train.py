@@ -31,7 +31,7 @@ def test_a_run_writes_weights_that_the_other_commands_take(run, recipe, labelled
 
     assert trained.code == 0
     assert trained.out.strip() == str(tmp_path / "run/best.safetensors")
-    assert "4 pictures, 3 classes, 2 steps" in trained.err
+    assert "4 images, 3 classes, 2 steps" in trained.err
     assert "val mIoU" in trained.err
     assert yaml.safe_load(told.out)["trained"]["steps"] == 2
 
@@ -231,7 +231,7 @@ TINY_PLAN = ("--set", "train.steps=2", "--set", "train.batch_size=2", "--set", "
 
 @pytest.fixture
 def flat(labelled):
-    """The four pictures of train alone, without folders for splits, and the two others without labels."""
+    """The four images of train alone, without folders for splits, and the two others without labels."""
     for part in ("images", "annotations"):
         for file in (labelled / part / "train").iterdir():
             file.rename(labelled / part / file.name)
@@ -239,13 +239,13 @@ def flat(labelled):
     (labelled / "images/val").rename(labelled / "images/unlabelled")
     shutil.rmtree(labelled / "annotations/val")
     rng = np.random.default_rng(0)
-    for file in (labelled / "images").rglob("*.png"):  # pictures of few colours look alike
+    for file in (labelled / "images").rglob("*.png"):  # images of few colours look alike
         Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8)).save(file)
     return labelled
 
 
 @pytest.mark.slow
-def test_pictures_alone_are_enough_and_the_run_repeats_from_its_own_recipe(run, flat, weights, tmp_path, monkeypatch):
+def test_images_alone_are_enough_and_the_run_repeats_from_its_own_recipe(run, flat, weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     planned = run("train", "--init", weights, "--data", f"folder={flat}", *TINY_PLAN)
@@ -255,11 +255,11 @@ def test_pictures_alone_are_enough_and_the_run_repeats_from_its_own_recipe(run, 
 
     assert (planned.code, scored.code, again.code) == (0, 0, 0), planned.err
     assert planned.out.strip() == "runs/labelled/best.safetensors"
-    assert "3 pictures to learn from, 1 to score on, split by content: 4 scenes" in planned.err
+    assert "3 images to learn from, 1 to score on, split by content: 4 scenes" in planned.err
     assert "train.steps 2: as you set" in planned.err
     assert "VERDICT: mIoU" in planned.err
     assert "LABEL THESE NEXT" in planned.err
-    assert "folder holdout, 1 pictures" in scored.out
+    assert "folder holdout, 1 images" in scored.out
     assert json.loads((folder / "verdict.json").read_text())["scored"] == 1
     first, second = (yaml.safe_load((each / "recipe.yaml").read_text()) for each in (folder, tmp_path / "again"))
     assert first == second
@@ -276,7 +276,7 @@ def test_a_planned_run_goes_on_by_its_own_recipe_and_is_judged_anew(run, labelle
 
     assert (first.code, second.code) == (0, 0)
     assert "your own val" in first.err
-    assert "--resume -o" in first.err.partition("Which pictures to label next?")[2]
+    assert "--resume -o" in first.err.partition("Which images to label next?")[2]
     assert "LABEL THESE NEXT" in second.err
 
 

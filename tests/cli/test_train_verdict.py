@@ -9,8 +9,8 @@ from cgrseg.advisor.active_learning import Candidate, Ranking
 from cgrseg.advisor.verdict import ClassVerdict, Verdict
 from cgrseg.cli.train_verdict import COURSES, NEEDS, classes, next_labels, summary, worst
 
-SKY = ClassVerdict(name="sky", iou=0.9, pictures=100, pixels=900, confused_with="road", need="")
-CAR = ClassVerdict(name="car", iou=0.4, pictures=9, pixels=100, confused_with="road", need="rare")
+SKY = ClassVerdict(name="sky", iou=0.9, images=100, pixels=900, confused_with="road", need="")
+CAR = ClassVerdict(name="car", iou=0.4, images=9, pixels=100, confused_with="road", need="rare")
 VERDICT = Verdict(
     weights=Path("runs/x/best.safetensors"),
     split="holdout",
@@ -33,7 +33,7 @@ VERDICT = Verdict(
 def test_the_summary_tells_the_score_and_how_far_to_trust_it():
     told = list(summary(VERDICT))
 
-    assert told[0] == "VERDICT: mIoU 65.0 % on 20 pictures that it did not learn from (holdout)"
+    assert told[0] == "VERDICT: mIoU 65.0 % on 20 images that it did not learn from (holdout)"
     assert "60.0 % to 71.0 %" in told[1]
     assert "rough" in told[1]
     assert "best of 7 scorings" in told[2]
@@ -48,7 +48,7 @@ def test_the_summary_tells_what_flatters_and_what_is_not_known():
     assert told[-1].endswith("whether more steps help is not known.")
 
 
-def test_with_many_pictures_the_score_is_not_called_rough():
+def test_with_many_images_the_score_is_not_called_rough():
     assert "rough" not in " ".join(summary(replace(VERDICT, scored=200)))
 
 
@@ -69,24 +69,24 @@ def test_the_worst_class_comes_first_with_what_to_do():
 
 
 def test_classes_that_need_labels_are_named_with_the_rule():
-    pictures, needs = worst(VERDICT)
+    images, needs = worst(VERDICT)
 
-    assert pictures.endswith("a (20.0 %), b (31.0 %)")
+    assert images.endswith("a (20.0 %), b (31.0 %)")
     assert needs.startswith("More labels are needed for car. The rule: IoU under 50.0 %")
     assert "No class asks" in list(worst(replace(VERDICT, classes=(SKY,))))[1]
 
 
-def test_without_other_pictures_the_command_that_ranks_them_is_told():
+def test_without_other_images_the_command_that_ranks_them_is_told():
     assert (
         list(next_labels(VERDICT, "cgrseg train --resume"))[-1].strip() == "cgrseg train --resume --unlabelled FOLDER"
     )
 
 
-def test_the_pictures_to_label_are_listed_in_order():
-    ranking = Ranking((Candidate(Path("u/a.jpg"), 0.314, ("car", "sky")),), pictures=5, alike=2, unreadable=("bad",))
+def test_the_images_to_label_are_listed_in_order():
+    ranking = Ranking((Candidate(Path("u/a.jpg"), 0.314, ("car", "sky")),), images=5, alike=2, unreadable=("bad",))
 
     told = list(next_labels(replace(VERDICT, ranking=ranking), ""))
 
-    assert "1 of 5 pictures without labels; 2 passed over as look-alikes" in told[0]
+    assert "1 of 5 images without labels; 2 passed over as look-alikes" in told[0]
     assert told[1].endswith("u/a.jpg  unsure of 31%, mostly car and sky")
     assert "cannot be read: bad" in told[2]

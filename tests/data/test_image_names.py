@@ -1,4 +1,4 @@
-"""Which pictures a source means, and that no two results get the same name."""
+"""Which images a source means, and that no two results get the same name."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from cgrseg.data.images import name_pictures
+from cgrseg.data.images import name_images
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def write(tmp_path):
         (["photo.jpg"], ["photo.jpg", "."], ["photo", "photo"]),
     ],
 )
-def test_no_two_pictures_get_the_same_name(write, tmp_path, files, sources, names):
+def test_no_two_images_get_the_same_name(write, tmp_path, files, sources, names):
     for file in files:
         write(file)
 
-    named = name_pictures([str(tmp_path / source) for source in sources])
+    named = name_images([str(tmp_path / source) for source in sources])
 
     assert [name for _, name in named] == names
 
@@ -50,4 +50,4 @@ def test_relative_sources_are_named_like_absolute_ones(write, tmp_path, monkeypa
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    assert name_pictures(["../photos"]) == [(Path("../photos/x/photo.jpg"), "x/photo")]
+    assert name_images(["../photos"]) == [(Path("../photos/x/photo.jpg"), "x/photo")]

@@ -40,13 +40,13 @@ BROKEN = {
     "19_decompression_bomb.gif": "claims more than 178,956,970 pixels",
     "46_truncated.jpg": "cut short",
     "47_empty.jpg": r"is empty \(0 bytes\)",
-    "48_text_named.jpg": "holds text, not a picture",
+    "48_text_named.jpg": "holds text, not an image",
 }
 
 
-def encoded(picture, suffix="png", **options):
+def encoded(image, suffix="png", **options):
     file = io.BytesIO()
-    picture.save(file, format={"jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper()), **options)
+    image.save(file, format={"jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper()), **options)
     return file.getvalue()
 
 
@@ -77,7 +77,7 @@ def test_a_broken_file_gives_one_sentence_that_names_it(shared_data, name):
     assert not str(raised.value).endswith(".")
 
 
-def test_a_picture_is_turned_upright():
+def test_a_image_is_turned_upright():
     lying = np.zeros((2, 3, 3), np.uint8)
     lying[0, 0] = 255
     exif = Image.Exif()
@@ -139,7 +139,7 @@ def test_a_transparent_palette_colour_and_a_transparent_deep_gray_become_white()
 @pytest.mark.parametrize(
     ("mode", "suffix"), [("1", "png"), ("L", "webp"), ("LA", "png"), ("CMYK", "jpg"), ("P", "gif")]
 )
-def test_a_white_picture_is_white_in_every_mode(mode, suffix):
+def test_a_white_image_is_white_in_every_mode(mode, suffix):
     image = decode_image(encoded(Image.new("RGB", (5, 4), "white").convert(mode), suffix), f"white.{suffix}")
 
     assert image.shape == (4, 5, 3)
@@ -157,7 +157,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch, own_limit):
         decode_image(header[:12] + chunk + checksum + header[33:], "bomb.png")
 
 
-def test_a_large_picture_is_read_without_a_warning(monkeypatch):
+def test_a_large_image_is_read_without_a_warning(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
 
     with warnings.catch_warnings(record=True) as caught:
@@ -228,7 +228,7 @@ def test_labels_that_are_colours_or_lossy_are_refused_with_advice(tmp_path, mode
         read_label_map(path)
 
 
-def test_a_picture_shrinks_without_antialiasing_and_labels_take_the_nearest():
+def test_a_image_shrinks_without_antialiasing_and_labels_take_the_nearest():
     row = np.array([0, 0, 100, 200, 0, 0, 0, 0], np.uint8)
     image = np.repeat(np.tile(row, (4, 1))[..., None], 3, axis=2)
     labels = np.tile(row, (4, 1))
@@ -240,7 +240,7 @@ def test_a_picture_shrinks_without_antialiasing_and_labels_take_the_nearest():
 
 
 @pytest.mark.parametrize("name", ["picture.png", "picture.jpg", "picture.tif", "picture.webp"])
-def test_a_written_picture_can_be_read_back(tmp_path, name):
+def test_a_written_image_can_be_read_back(tmp_path, name):
     image = np.full((6, 7, 3), 90, np.uint8)
 
     write_image(tmp_path / name, image)
@@ -248,7 +248,7 @@ def test_a_written_picture_can_be_read_back(tmp_path, name):
     assert np.abs(read_image(tmp_path / name).astype(int) - 90).max() <= 1
 
 
-def test_a_picture_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monkeypatch):
+def test_a_image_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monkeypatch):
     path = tmp_path / "picture.png"
     path.write_bytes(b"old")
 
@@ -265,7 +265,7 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, mon
 
 
 def test_a_suffix_without_a_format_is_named(tmp_path):
-    with pytest.raises(ImageError, match=r"no picture format is written as '\.txt'"):
+    with pytest.raises(ImageError, match=r"no image format is written as '\.txt'"):
         write_image(tmp_path / "picture.txt", np.zeros((2, 2, 3), np.uint8))
 
 
@@ -286,16 +286,16 @@ def album(tmp_path):
         ("notes.txt", ["notes.txt"]),
     ],
 )
-def test_pictures_are_found_by_file_folder_and_pattern(album, source, names):
+def test_images_are_found_by_file_folder_and_pattern(album, source, names):
     found = find_images(str(album / source))
 
     assert [file.relative_to(album).as_posix() for file in found] == names
 
 
-def test_finding_no_picture_is_an_error_that_says_what_was_looked_for(album):
+def test_finding_no_image_is_an_error_that_says_what_was_looked_for(album):
     (album / "empty").mkdir()
 
-    with pytest.raises(ImageError, match=r"empty: holds no pictures; pictures end in \.jpg"):
+    with pytest.raises(ImageError, match=r"empty: holds no images; images end in \.jpg"):
         find_images(album / "empty")
     with pytest.raises(ImageError, match="no such file or folder"):
         find_images(album / "*.bmp")

@@ -77,7 +77,7 @@ def test_another_seed_gives_other_batches(dataset):
     assert not same(batches(dataset)[0], batches(dataset, seed=2)[0])
 
 
-def test_one_picture_twice_in_a_batch_is_transformed_twice(dataset):
+def test_one_image_twice_in_a_batch_is_transformed_twice(dataset):
     single = dataclasses.replace(dataset, pairs=dataset.pairs[:1])
 
     images = batches(single, last_step=1)[0].images
@@ -109,7 +109,7 @@ def test_a_bad_label_surfaces_as_one_sentence_from_any_process(dataset, workers)
 def test_a_worker_that_dies_is_one_sentence(dataset, monkeypatch):
     monkeypatch.setattr(loader, "train_sample", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 
-    with pytest.raises(TrainingError, match=r"prepares pictures died: .*try fewer data\.workers \(now 1\)"):
+    with pytest.raises(TrainingError, match=r"prepares images died: .*try fewer data\.workers \(now 1\)"):
         batches(dataset, workers=1)
 
 
@@ -122,7 +122,7 @@ def test_processes_read_the_places_of_a_batch_that_are_theirs(dataset):
         assert batch.names == first.names + second.names
 
 
-def test_a_fault_of_ours_names_the_picture(dataset, monkeypatch):
+def test_a_fault_of_ours_names_the_image(dataset, monkeypatch):
     def fail(*arguments):
         raise ZeroDivisionError
 
@@ -136,7 +136,7 @@ def test_a_fault_of_ours_names_the_picture(dataset, monkeypatch):
 
 
 @pytest.mark.parametrize(("bound", "reads"), [(10**6, 5), (0, 12)])
-def test_pictures_are_decoded_once_when_all_fit_in_the_cache(dataset, monkeypatch, bound, reads):
+def test_images_are_decoded_once_when_all_fit_in_the_cache(dataset, monkeypatch, bound, reads):
     read = []
     image = type(dataset).image
     monkeypatch.setattr(loader, "CACHE_BYTES", bound)

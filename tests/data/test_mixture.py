@@ -18,7 +18,7 @@ STREETS = SourceConfig(share=1.0, classes={"auto": "car", "*": "plant"})
 
 
 def draw(folder, classes, maps):
-    """A folder data set of one row of pixels a picture."""
+    """A folder data set of one row of pixels an image."""
     for split, rows in maps.items():
         for part in ("images", "annotations"):
             (folder / part / split).mkdir(parents=True)

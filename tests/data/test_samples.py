@@ -10,7 +10,7 @@ from cgrseg.data.samples import areas, denormalised, draw_samples
 from cgrseg.data.transforms import normalise
 
 PLAIN = DataConfig(fit_px=(48, 64), scale=(1.0, 1.0), crops_px=((64, 96),), flip=0.0, photometric=False)
-"""Transforms that leave a picture of 64 x 48 as it is, but for the padding."""
+"""Transforms that leave an image of 64 x 48 as it is, but for the padding."""
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def dataset(tmp_path) -> LabelledImages:
     return open_dataset("folder", make_folder(tmp_path / "mine"), "train")
 
 
-def test_samples_are_different_pictures_in_their_order(dataset):
+def test_samples_are_different_images_in_their_order(dataset):
     names = [sample.name for sample in draw_samples(dataset, PLAIN, 4, seed=1)]
 
     assert len(set(names)) == 4
@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_samples(dataset):
     assert not all(np.array_equal(a.seen, b.seen) for a, b in zip(one, other, strict=True))
 
 
-def test_what_training_sees_is_the_picture_with_gray_padding_and_no_label_there(dataset):
+def test_what_training_sees_is_the_image_with_gray_padding_and_no_label_there(dataset):
     sample = draw_samples(dataset, PLAIN, 1, seed=0)[0]
 
     assert sample.seen.shape == (64, 96, 3)

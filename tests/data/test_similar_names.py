@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cgrseg.data.images import read_image
-from cgrseg.data.similarity import beginnings, groups, in_order, picture_bits, series
+from cgrseg.data.similarity import beginnings, groups, image_bits, in_order, series
 
 
 def frames(count: int, change: float = 0.2) -> list[np.ndarray]:
@@ -37,7 +37,7 @@ def test_the_order_is_that_of_the_names_with_numbers_by_value():
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 60])
-def test_pictures_of_everything_are_no_series(count):
+def test_images_of_everything_are_no_series(count):
     assert series(numbered(count), frames(count, change=0.5)[:count]) == []
 
 
@@ -47,7 +47,7 @@ def test_near_duplicates_say_nothing_of_a_video():
     assert series(numbered(120), bits) == []
 
 
-def test_flat_pictures_are_left_out():
+def test_flat_images_are_left_out():
     assert len(series(numbered(60), [None, *frames(58), None])) > 30
     assert series(numbered(60), [None] * 60) == []
 
@@ -63,7 +63,7 @@ def test_frames_dealt_out_to_two_splits_are_told_and_parts_of_a_video_are_not():
 def test_real_frames_are_a_series_and_real_photos_are_none(shared_data):
     def looks(folder: str) -> tuple[list[str], list]:
         files = sorted((shared_data / folder).iterdir())
-        return [file.stem for file in files], [picture_bits(read_image(file)) for file in files]
+        return [file.stem for file in files], [image_bits(read_image(file)) for file in files]
 
     assert series(*looks("camvid/images/train"))
     assert not series(*looks("coco_stuff164k_more/images/train2017"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cgrseg.data import similarity as likeness
-from cgrseg.data.similarity import NEAR_BITS, groups, near_duplicates, picture_bits, signs
+from cgrseg.data.similarity import NEAR_BITS, groups, image_bits, near_duplicates, signs
 
 
 def bits(*ones: int) -> np.ndarray:
@@ -19,13 +19,13 @@ def test_near_duplicates_of_near_duplicates_are_in_one_group():
     assert groups([first, other, third, second]) == [[0, 2, 3], [1]]
 
 
-def test_pictures_without_contrast_are_alone():
-    flat = picture_bits(np.full((40, 40, 3), 90, np.uint8))
+def test_images_without_contrast_are_alone():
+    flat = image_bits(np.full((40, 40, 3), 90, np.uint8))
 
     assert groups([flat, None, bits(1), bits(1)]) == [[0], [1], [2, 3]]
 
 
-def test_no_pictures_are_no_groups():
+def test_no_images_are_no_groups():
     assert groups([]) == []
 
 
@@ -38,7 +38,7 @@ def scattered(count: int, seed: int) -> np.ndarray:
 
 
 def differing(flags: np.ndarray) -> np.ndarray:
-    """How many bits each picture has otherwise than each other, counted one by one."""
+    """How many bits each image has otherwise than each other, counted one by one."""
     return np.array([[int((one != other).sum()) for other in flags] for one in flags])
 
 

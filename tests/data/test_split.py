@@ -15,7 +15,7 @@ from cgrseg.errors import DatasetError
 
 
 def draw(root: Path, name: str, seed: int, label: int, noise: int = 0) -> None:
-    """A picture of the scene `seed`, all of one class but its first row."""
+    """An image of the scene `seed`, all of one class but its first row."""
     rng = np.random.default_rng(seed)
     scene = cv2.resize(rng.integers(0, 256, (6, 6, 3), np.uint8), (48, 48), interpolation=cv2.INTER_CUBIC)
     image = np.clip(scene.astype(int) + np.random.default_rng(noise).integers(-3, 4, scene.shape), 0, 255)
@@ -78,7 +78,7 @@ def test_one_scene_alone_cannot_be_split(tmp_path):
         draw(tmp_path, f"{frame}", 0, 1, noise=frame)
     (tmp_path / "classes.txt").write_text("zero\none\n", encoding="utf-8")
 
-    with pytest.raises(DatasetError, match=r"the 4 pictures of train look like one scene.*images/val"):
+    with pytest.raises(DatasetError, match=r"the 4 images of train look like one scene.*images/val"):
         split_by_content(open_dataset("folder", tmp_path, "train"))
 
 
@@ -91,8 +91,8 @@ def scenes(*sizes: int) -> list[Scene]:
 
 
 @pytest.mark.parametrize(("pictures", "held"), [(20, 6), (60, 20), (100, 20), (200, 40), (1000, 200)])
-def test_a_fifth_is_held_out_and_at_least_twenty_where_a_third_allows_it(pictures, held):
-    assert len(choose(scenes(*[1] * pictures))) == held
+def test_a_fifth_is_held_out_and_at_least_twenty_where_a_third_allows_it(images, held):
+    assert len(choose(scenes(*[1] * images))) == held
 
 
 def test_a_scene_larger_than_a_third_is_learnt():
@@ -122,5 +122,5 @@ def test_frames_of_videos_are_told_by_their_looks(tmp_path):
     assert split.videos == ("left", "right")
 
 
-def test_pictures_of_everything_are_no_videos(photos):
+def test_images_of_everything_are_no_videos(photos):
     assert split_by_content(open_dataset("folder", photos, "train")).videos is None

@@ -23,7 +23,7 @@ def has_colour(sheet: np.ndarray, colour: tuple[int, int, int]) -> bool:
     return bool((sheet == np.array(colour)).all(axis=2).any())
 
 
-def test_a_picture_fills_its_cell_and_one_of_another_shape_lies_on_a_mat():
+def test_a_image_fills_its_cell_and_one_of_another_shape_lies_on_a_mat():
     wide = contact_sheet("t", ("a",), [[Cell(RED)]], CLASSES, {})
     both = contact_sheet("t", ("a",), [[Cell(RED)], [Cell(RED[:, :30])]], CLASSES, {})
 
@@ -42,9 +42,9 @@ def test_pixels_without_label_are_dim():
 
 
 def test_heads_captions_and_title_are_written(texts):
-    contact_sheet("my pictures", ("left", "right"), [[Cell(RED, caption="one"), Cell(RED, caption="two")]], CLASSES, {})
+    contact_sheet("my images", ("left", "right"), [[Cell(RED, caption="one"), Cell(RED, caption="two")]], CLASSES, {})
 
-    assert {"my pictures", "left", "right", "one", "two"} <= set(texts)
+    assert {"my images", "left", "right", "one", "two"} <= set(texts)
 
 
 def test_a_long_caption_keeps_its_end(texts):

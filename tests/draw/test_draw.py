@@ -1,4 +1,4 @@
-"""Drawings show the classes' colours, the picture below them, and a legend that can be read."""
+"""Drawings show the classes' colours, the image below them, and a legend that can be read."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_the_outline_runs_along_every_border_and_nowhere_else():
     assert edge.astype(int).tolist() == [[0, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]]
 
 
-def test_an_overlay_leans_to_the_class_colour_and_keeps_the_pictures_detail():
+def test_an_overlay_leans_to_the_class_colour_and_keeps_the_images_detail():
     image = np.full((40, 40, 3), 100, np.uint8)
     image[:, ::2] = 160
     labels = np.ones((40, 40), np.uint8)
@@ -57,7 +57,7 @@ def test_an_overlay_leans_to_the_class_colour_and_keeps_the_pictures_detail():
 
 
 @pytest.mark.parametrize(("opacity", "shown"), [(0.0, (90, 80, 70)), (1.0, (200, 0, 0))])
-def test_opacity_goes_from_the_picture_to_the_colour(opacity, shown):
+def test_opacity_goes_from_the_image_to_the_colour(opacity, shown):
     image = np.full((9, 9, 3), (90, 80, 70), np.uint8)
 
     overlay = draw.overlay(image, np.ones((9, 9), np.uint8), CLASSES, opacity)
@@ -65,7 +65,7 @@ def test_opacity_goes_from_the_picture_to_the_colour(opacity, shown):
     assert (overlay == shown).all()
 
 
-def test_ignored_pixels_show_the_picture():
+def test_ignored_pixels_show_the_image():
     image = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
 
     overlay = draw.overlay(image, np.full((20, 20), 255, np.uint8), CLASSES)
@@ -73,7 +73,7 @@ def test_ignored_pixels_show_the_picture():
     assert (overlay == image).all()
 
 
-def test_neither_picture_nor_labels_are_drawn_upon():
+def test_neither_image_nor_labels_are_drawn_upon():
     image, labels = np.full((20, 30, 3), 50, np.uint8), stripes(20, 30, 3)
     kept = image.copy(), labels.copy()
 
@@ -114,7 +114,7 @@ def test_a_legend_lists_the_largest_area_first(monkeypatch):
 
 
 @pytest.mark.parametrize(("size", "beside"), [((300, 400), True), ((800, 200), True), ((100, 400), False)])
-def test_the_legend_stands_beside_the_picture_or_below_a_wide_one(size, beside):
+def test_the_legend_stands_beside_the_image_or_below_a_wide_one(size, beside):
     labels = stripes(*size, classes=3)
     gap = draw.SMALLEST_TEXT_PX
 

@@ -1,4 +1,4 @@
-"""Pictures in memory whose labels the colour engine finds or misses, as many as a test likes."""
+"""Images in memory whose labels the colour engine finds or misses, as many as a test likes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ def enlarged(small: np.ndarray, index: int) -> np.ndarray:
 
 @pytest.fixture
 def drawn() -> Callable[..., Drawn]:
-    """Makes a data set of so many pictures."""
+    """Makes a data set of so many images."""
 
     def draw(count: int, **settings: object) -> Drawn:
         pairs = tuple(

@@ -1,4 +1,4 @@
-"""A temperature makes confidence honest, is judged on pictures it has not seen, and travels with the weights."""
+"""A temperature makes confidence honest, is judged on images it has not seen, and travels with the weights."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +39,8 @@ def test_errors_are_those_that_an_evaluation_finds(drawn):
 
     found = calibrate(colour_segmenter(1.5), dataset)
 
-    def error(temperature: float, pictures: LabelledImages) -> float:
-        evaluation = evaluate(colour_segmenter(temperature), pictures, calibration=True)
+    def error(temperature: float, images: LabelledImages) -> float:
+        evaluation = evaluate(colour_segmenter(temperature), images, calibration=True)
         return evaluation.reliability.expected_error
 
     assert found.before == pytest.approx(error(1.5, dataset))
@@ -52,17 +52,17 @@ def test_errors_are_those_that_an_evaluation_finds(drawn):
 
 
 def calibrate_half(dataset: LabelledImages, part: slice) -> float:
-    """What is fitted on these pictures twice over, so that both halves of what is given are the same."""
+    """What is fitted on these images twice over, so that both halves of what is given are the same."""
     return calibrate(colour_segmenter(), Reordered.of(dataset, [*range(10)[part]] * 2)).temperature
 
 
 def judged(dataset: LabelledImages, part: slice, temperature: float) -> float:
-    pictures = Reordered.of(dataset, [*range(10)[part]])
-    return evaluate(colour_segmenter(temperature), pictures, calibration=True).reliability.expected_error
+    images = Reordered.of(dataset, [*range(10)[part]])
+    return evaluate(colour_segmenter(temperature), images, calibration=True).reliability.expected_error
 
 
 class Reordered(LabelledImages):
-    """Some pictures of another data set."""
+    """Some images of another data set."""
 
     @classmethod
     def of(cls, dataset: LabelledImages, order: list[int]) -> "Reordered":
@@ -154,7 +154,7 @@ def test_another_protocol_is_refused_with_the_way_out(drawn, tmp_path):
         lambda: calibrate(segmenter, drawn(4)),
         lambda: require_target(segmenter, tmp_path / "a.safetensors"),
     ):
-        with pytest.raises(CheckpointError, match="fitted on whole pictures; leave out --protocol"):
+        with pytest.raises(CheckpointError, match="fitted on whole images; leave out --protocol"):
             refuse()
 
 

@@ -31,8 +31,8 @@ def segmenter():
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """One picture of two squares, bright left and dark right, of which some labels are wrong or missing."""
+def images(tmp_path):
+    """One image of two squares, bright left and dark right, of which some labels are wrong or missing."""
     labels = np.zeros((32, 64), np.uint8)
     labels[:, :32] = 1
     image = (40 + 180 * labels[..., None].repeat(3, 2)).astype(np.uint8)
@@ -46,10 +46,10 @@ def pictures(tmp_path):
     return tmp_path
 
 
-def test_scores_count_labelled_pixels_at_the_size_of_the_annotation(segmenter, pictures):
+def test_scores_count_labelled_pixels_at_the_size_of_the_annotation(segmenter, images):
     done = []
 
-    evaluation = evaluate(segmenter, open_dataset("folder", pictures, "val"), done.append)
+    evaluation = evaluate(segmenter, open_dataset("folder", images, "val"), done.append)
 
     tree = evaluation.as_tree()
     assert done == [1]
@@ -62,15 +62,15 @@ def test_scores_count_labelled_pixels_at_the_size_of_the_annotation(segmenter, p
     assert "short side 32" in tree["protocol"]
 
 
-def test_data_of_other_classes_is_refused_with_the_difference(segmenter, pictures):
-    (pictures / "classes.txt").write_text("dark\nlight\nnever\n")
+def test_data_of_other_classes_is_refused_with_the_difference(segmenter, images):
+    (images / "classes.txt").write_text("dark\nlight\nnever\n")
 
     with pytest.raises(DatasetError, match="the model predicts a class 'bright' where folder has 'light'"):
-        evaluate(segmenter, open_dataset("folder", pictures, "val"))
+        evaluate(segmenter, open_dataset("folder", images, "val"))
 
-    (pictures / "classes.txt").write_text("dark\nbright\n")
+    (images / "classes.txt").write_text("dark\nbright\n")
     with pytest.raises(DatasetError, match="the model predicts 3 classes but folder has 2"):
-        evaluate(segmenter, open_dataset("folder", pictures, "val"))
+        evaluate(segmenter, open_dataset("folder", images, "val"))
 
 
 @pytest.fixture
@@ -84,16 +84,16 @@ def inverse(segmenter):
     return Segmenter(Inverse(), segmenter.info)
 
 
-def add_picture(root, name, level, label):
+def add_image(root, name, level, label):
     write_image(root / f"images/val/{name}.png", np.full((32, 64, 3), level, np.uint8))
     write_palette_png(root / f"annotations/val/{name}.png", np.full((32, 64), label, np.uint8), CLASSES.colours)
 
 
-def test_each_picture_has_its_own_miou_and_none_where_nothing_is_labelled(segmenter, pictures):
-    add_picture(pictures, "b", 220, 1)
-    add_picture(pictures, "c", 220, 255)
+def test_each_image_has_its_own_miou_and_none_where_nothing_is_labelled(segmenter, images):
+    add_image(images, "b", 220, 1)
+    add_image(images, "c", 220, 255)
 
-    tree = evaluate(segmenter, open_dataset("folder", pictures, "val")).as_tree()
+    tree = evaluate(segmenter, open_dataset("folder", images, "val")).as_tree()
 
     assert tree["picture_mious"] == {"a": 0.75, "b": 1.0, "c": None}
     assert tree["picture_miou"] == 0.875
@@ -102,9 +102,9 @@ def test_each_picture_has_its_own_miou_and_none_where_nothing_is_labelled(segmen
     assert tree["frequency_weighted_iou"] == pytest.approx((32 * 24 / 32 + 88 * 88 / 96) / 120)
 
 
-def test_a_model_compared_with_itself_gains_nothing(segmenter, pictures):
-    add_picture(pictures, "b", 30, 1)
-    evaluation = evaluate(segmenter, open_dataset("folder", pictures, "val"))
+def test_a_model_compared_with_itself_gains_nothing(segmenter, images):
+    add_image(images, "b", 30, 1)
+    evaluation = evaluate(segmenter, open_dataset("folder", images, "val"))
 
     tree = compare(evaluation, evaluation).as_tree()
 
@@ -112,9 +112,9 @@ def test_a_model_compared_with_itself_gains_nothing(segmenter, pictures):
     assert (tree["better"], tree["worse"], tree["equal"]) == (0, 0, 2)
 
 
-def test_a_better_model_gains_on_each_picture(segmenter, inverse, pictures):
-    add_picture(pictures, "b", 220, 1)
-    dataset = open_dataset("folder", pictures, "val")
+def test_a_better_model_gains_on_each_image(segmenter, inverse, images):
+    add_image(images, "b", 220, 1)
+    dataset = open_dataset("folder", images, "val")
     right, wrong = evaluate(segmenter, dataset), evaluate(inverse, dataset)
 
     gain = compare(right, wrong)
@@ -126,8 +126,8 @@ def test_a_better_model_gains_on_each_picture(segmenter, inverse, pictures):
     assert compare(wrong, right).miou_interval == pytest.approx(tuple(-end for end in gain.miou_interval[::-1]))
 
 
-def test_edges_and_calibration_are_measured_where_asked_for(segmenter, pictures):
-    dataset = open_dataset("folder", pictures, "val")
+def test_edges_and_calibration_are_measured_where_asked_for(segmenter, images):
+    dataset = open_dataset("folder", images, "val")
 
     plain = evaluate(segmenter, dataset).as_tree()
     tree = evaluate(segmenter, dataset, boundary=True, calibration=True).as_tree()

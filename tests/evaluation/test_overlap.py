@@ -1,4 +1,4 @@
-"""What is counted does not depend on how many pictures are worked on at a time."""
+"""What is counted does not depend on how many images are worked on at a time."""
 
 import threading
 import weakref
@@ -53,7 +53,7 @@ def test_counts_of_a_network_are_the_same_for_any_number_of_workers(drawn):
     assert 0 < trees[0]["miou"] < 1
 
 
-def test_pictures_of_one_size_share_a_call_and_keep_their_places(drawn):
+def test_images_of_one_size_share_a_call_and_keep_their_places(drawn):
     engine = ColourEngine()
 
     evaluation = evaluate(Segmenter(engine, colour_info()), drawn(8), batch=4)
@@ -63,7 +63,7 @@ def test_pictures_of_one_size_share_a_call_and_keep_their_places(drawn):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
-def test_a_picture_that_cannot_be_read_stops_the_evaluation_by_its_name(drawn, workers):
+def test_a_image_that_cannot_be_read_stops_the_evaluation_by_its_name(drawn, workers):
     done, before = [], threading.enumerate()
     segmenter = Segmenter(ColourEngine(), colour_info())
 
@@ -75,8 +75,8 @@ def test_a_picture_that_cannot_be_read_stops_the_evaluation_by_its_name(drawn, w
 
 
 @pytest.mark.parametrize(("workers", "batch"), [(0, 1), (1, 1), (3, 1), (1, 3)])
-def test_few_pictures_are_in_memory_however_many_there_are(drawn, workers, batch):
-    def most_alive(pictures: int) -> int:
+def test_few_images_are_in_memory_however_many_there_are(drawn, workers, batch):
+    def most_alive(images: int) -> int:
         seen, most = [], 0
 
         def watch(array: np.ndarray) -> None:
@@ -84,7 +84,7 @@ def test_few_pictures_are_in_memory_however_many_there_are(drawn, workers, batch
             seen.append(weakref.ref(array))
             most = max(most, sum(each() is not None for each in list(seen)))
 
-        evaluate(Segmenter(ColourEngine(), colour_info()), drawn(pictures, watch=watch), workers=workers, batch=batch)
+        evaluate(Segmenter(ColourEngine(), colour_info()), drawn(images, watch=watch), workers=workers, batch=batch)
         return most
 
     bound = (AHEAD + 2 * (workers - 1)) * batch if workers else 2 * batch

@@ -1,4 +1,4 @@
-"""What pixels take from overlapping windows adds up to one picture."""
+"""What pixels take from overlapping windows adds up to one image."""
 
 import numpy as np
 import pytest

@@ -180,7 +180,7 @@ def test_places_are_those_of_interpolate(path, size):
     assert (labels == full.argmax(dim=0)).float().mean() > 0.9999
 
 
-def test_with_the_pictures_own_extent_the_map_is_the_corner_of_the_whole_grids(path):
+def test_with_the_images_own_extent_the_map_is_the_corner_of_the_whole_grids(path):
     logits = torch.randn(4, 5, 7, generator=torch.manual_seed(0))
 
     labels = label_map(logits, (35, 50), extent=(35, 50))

@@ -28,7 +28,7 @@ print(json.dumps({
 """
 
 
-def test_what_is_compiled_ahead_is_what_pictures_need():
+def test_what_is_compiled_ahead_is_what_images_need():
     warm_up().join()
     compiled = label_rows.signatures, weigh_rows.signatures
 
@@ -65,7 +65,7 @@ def test_on_a_new_machine_each_function_is_compiled_once_and_both_kernels_are_ke
         for _ in range(2)
     )
 
-    unused = {"weigh_steep_rows", "mix", "sum_powers"}  # few pictures need them
+    unused = {"weigh_steep_rows", "mix", "sum_powers"}  # few images need them
     assert first["compiled"] == {name: name not in unused for name in first["compiled"]}
     assert {name for name, count in second["compiled"].items() if count} == {"label_rows", "weigh_rows"}
     assert sorted(first["kept"]) == sorted(second["kept"]) == ["label_rows", "weigh_rows"]

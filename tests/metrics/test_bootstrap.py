@@ -5,13 +5,13 @@ from cgrseg.metrics import bootstrap as resampling
 from cgrseg.metrics.bootstrap import Areas, interval, resample
 
 
-def some_areas(pictures, classes, seed=0):
+def some_areas(images, classes, seed=0):
     rng = np.random.default_rng(seed)
-    unions = rng.integers(0, 50, (pictures, classes)) * (rng.random((pictures, classes)) < 0.7)
-    return Areas((unions * rng.random((pictures, classes))).astype(np.int64), unions.astype(np.int64))
+    unions = rng.integers(0, 50, (images, classes)) * (rng.random((images, classes)) < 0.7)
+    return Areas((unions * rng.random((images, classes))).astype(np.int64), unions.astype(np.int64))
 
 
-def test_each_draw_scores_the_pictures_drawn(monkeypatch):
+def test_each_draw_scores_the_images_drawn(monkeypatch):
     areas = some_areas(4, 3)
     monkeypatch.setattr(resampling, "DRAWS", 25)
     monkeypatch.setattr(resampling, "AT_A_TIME", 10)
@@ -29,7 +29,7 @@ def test_each_draw_scores_the_pictures_drawn(monkeypatch):
         assert found.picture_miou[row] == pytest.approx(np.nanmean(own[picked]))
 
 
-def test_the_same_pictures_are_drawn_each_time():
+def test_the_same_images_are_drawn_each_time():
     first, second = resample(some_areas(9, 3)), resample(some_areas(9, 3))
 
     assert (first.miou == second.miou).all()
@@ -48,7 +48,7 @@ def test_the_interval_of_a_mean_is_about_that_of_its_standard_error():
     assert high == pytest.approx((hits / 1000).mean() + 1.96 * error, abs=0.2 * error)
 
 
-def test_one_picture_has_an_interval_without_width():
+def test_one_image_has_an_interval_without_width():
     areas = some_areas(1, 5)
 
     assert interval(resample(areas).miou) == pytest.approx((areas.picture_miou()[0],) * 2)

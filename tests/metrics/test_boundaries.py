@@ -7,7 +7,7 @@ from cgrseg.metrics.boundaries import boundary_areas, boundary_scores, strip_px
 
 
 def eroded(mask: np.ndarray) -> np.ndarray:
-    """One erosion with a 3 x 3 kernel; outside the picture is no mask."""
+    """One erosion with a 3 x 3 kernel; outside the image is no mask."""
     height, width = mask.shape
     padded = np.pad(mask, 1)
     shifts = [padded[row : row + height, column : column + width] for row in range(3) for column in range(3)]

@@ -36,7 +36,7 @@ def test_confidences_zero_and_one_and_rounding_above_fall_into_the_outer_bins():
     assert found.pixels.tolist() == [1, *[0] * 13, 2]
 
 
-def test_pictures_add_up():
+def test_images_add_up():
     rng = np.random.default_rng(0)
     truth, labels = rng.integers(0, 3, (2, 8, 6), dtype=np.uint8)
     confidence = rng.random((8, 6), np.float32)

@@ -58,7 +58,7 @@ def test_scores_equal_their_definitions_pixel_by_pixel(case):
 
 
 def mmsegmentation(truths: list[np.ndarray], predictions: list[np.ndarray], classes: int) -> float:
-    """Its rule: areas added over the pictures, absent classes nan, the mean of the rest (in 64 bits, not rounded)."""
+    """Its rule: areas added over the images, absent classes nan, the mean of the rest (in 64 bits, not rounded)."""
     intersection, union = np.zeros(classes), np.zeros(classes)
     for truth, prediction in zip(truths, predictions, strict=True):
         label, guess = truth[truth != 255], prediction[truth != 255]

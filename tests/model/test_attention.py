@@ -44,7 +44,7 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def test_no_tensor_of_tokens_by_tokens_exists_in_a_large_picture():
+def test_no_tensor_of_tokens_by_tokens_exists_in_a_large_image():
     model = build_model(ModelConfig(size="s0", classes=3)).eval()
     tokens = (2048 // 32) * (1024 // 32)
 
@@ -56,7 +56,7 @@ def test_no_tensor_of_tokens_by_tokens_exists_in_a_large_picture():
 
 
 def added_by_talk_bias(talk_bias, tokens):
-    """What the bias after the softmax adds on a picture of one colour, for a module made for 4 x 4 tokens."""
+    """What the bias after the softmax adds on an image of one colour, for a module made for 4 x 4 tokens."""
     torch.manual_seed(0)
     module = Attention(16, AttentionBias(8, 4), reduce=False, talk_bias=talk_bias).eval()
     inside, image = {}, torch.ones(1, 16, tokens, tokens)
@@ -71,7 +71,7 @@ def added_by_talk_bias(talk_bias, tokens):
 
 
 @pytest.mark.parametrize(("talk_bias", "factor"), [("sum", 9), ("mean", 1)])
-def test_what_the_talking_heads_bias_adds_grows_with_the_picture_by_sum_and_not_by_mean(talk_bias, factor):
+def test_what_the_talking_heads_bias_adds_grows_with_the_image_by_sum_and_not_by_mean(talk_bias, factor):
     trained, larger = (added_by_talk_bias(talk_bias, tokens) for tokens in (4, 12))
 
     torch.testing.assert_close(trained, added_by_talk_bias("sum", 4), rtol=1e-5, atol=1e-6)

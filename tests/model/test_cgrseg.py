@@ -47,7 +47,7 @@ def test_the_sizes_have_the_parameters_that_the_table_of_sizes_tells(size, milli
     assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6, 2) == millions
 
 
-def test_pictures_of_a_batch_do_not_mix():
+def test_images_of_a_batch_do_not_mix():
     model = lively(TINY)
     images = normal_image(3, 3, 64, 96)
 

@@ -1,4 +1,4 @@
-"""From a picture of any size to a label map of that size."""
+"""From an image of any size to a label map of that size."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def predict(engine: Engine, info: WeightsInfo, image: np.ndarray) -> Evidence:
         ((3000, 1), (128, 1)),
     ],
 )
-def test_a_picture_is_fitted_into_short_and_long_side(size, prepared):
+def test_a_image_is_fitted_into_short_and_long_side(size, prepared):
     image = np.zeros((*size, 3), np.uint8)
 
     assert prepare(image, colour_info()).shape == (3, *prepared)
@@ -40,12 +40,12 @@ def test_values_are_normalised_by_the_weights_own_mean_and_deviation():
 
 
 @pytest.mark.parametrize("size", [(64, 64), (61, 62), (128, 128), (37, 200), (500, 60)])
-def test_labels_have_the_pictures_size_and_change_where_it_changes(size):
+def test_labels_have_the_images_size_and_change_where_it_changes(size):
     image = flag(*size)
 
     labels = predict(ColourEngine(), colour_info(), image).labels()
 
-    slack = -(-8 * size[1] // 64)  # a grid point, seen in the picture
+    slack = -(-8 * size[1] // 64)  # a grid point, seen in the image
     assert labels.shape == size
     assert (labels[:, : size[1] // 2 - slack] == 0).all()
     assert (labels[:, size[1] // 2 + slack :] == 2).all()
@@ -58,7 +58,7 @@ def test_labels_are_right_to_the_pixel_where_the_grid_meets_the_edge():
     assert (labels[:, 32:] == 2).all()
 
 
-def test_a_grid_that_reaches_beyond_the_picture_does_not_move_its_labels():
+def test_a_grid_that_reaches_beyond_the_image_does_not_move_its_labels():
     image = np.zeros((64, 257, 3), np.uint8)
     image[:, :224, 0] = 255
     image[:, 224:, 2] = 255
@@ -70,7 +70,7 @@ def test_a_grid_that_reaches_beyond_the_picture_does_not_move_its_labels():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 5), (7, 900)])
-def test_extreme_pictures_get_a_label_for_every_pixel(size):
+def test_extreme_images_get_a_label_for_every_pixel(size):
     image = np.zeros((*size, 3), np.uint8)
     image[..., 1] = 200
 
@@ -90,7 +90,7 @@ def test_confidence_is_the_probability_of_the_label():
     assert evidence.confidence() == pytest.approx(np.full((64, 64), np.exp(2) / (np.exp(2) + 2)), abs=1e-5)
 
 
-def test_the_engine_sees_one_picture_at_a_time():
+def test_the_engine_sees_one_image_at_a_time():
     engine = ColourEngine()
 
     predict(engine, colour_info(), flag(640, 320))

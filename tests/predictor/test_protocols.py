@@ -28,7 +28,7 @@ def test_windows_of_foreign_weights_are_as_large_as_their_attention_tables():
 @pytest.mark.parametrize(
     ("protocol", "line"),
     [
-        (choose_protocol("whole", colour_info()), "whole picture, short side 512, long side at most 2048"),
+        (choose_protocol("whole", colour_info()), "whole image, short side 512, long side at most 2048"),
         (
             choose_protocol("sliding", colour_info(), paper_exact=True),
             "sliding windows 512 x 512, stride 341 x 341, short side 512, long side at most 2048; two-step resize",
@@ -36,7 +36,7 @@ def test_windows_of_foreign_weights_are_as_large_as_their_attention_tables():
         (
             choose_protocol("multi-scale", colour_info()),
             (
-                "whole picture at 0.5, 0.75, 1, 1.25, 1.5, 1.75 times short side 512, long side at most 2048, "
+                "whole image at 0.5, 0.75, 1, 1.25, 1.5, 1.75 times short side 512, long side at most 2048, "
                 "each mirrored, too"
             ),
         ),
@@ -46,7 +46,7 @@ def test_a_protocol_says_what_is_done_in_a_line(protocol, line):
     assert protocol.describe(INFERENCE) == line
 
 
-def test_only_the_whole_picture_in_one_step_is_plain():
+def test_only_the_whole_image_in_one_step_is_plain():
     assert choose_protocol("whole", colour_info()).is_plain
     assert not choose_protocol("whole", colour_info(), paper_exact=True).is_plain
     assert not choose_protocol("sliding", colour_info()).is_plain

@@ -1,4 +1,4 @@
-"""From a path, a PIL picture or an array to a result that can be looked at and saved."""
+"""From a path, a PIL image or an array to a result that can be looked at and saved."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ def write(tmp_path):
     return write
 
 
-def test_a_path_a_pil_picture_and_an_array_give_the_same_labels(segmenter, write):
+def test_a_path_a_pil_image_and_an_array_give_the_same_labels(segmenter, write):
     path = write("photo.png")
 
     results = [segmenter(path), segmenter(str(path)), segmenter(Pillow.open(path)), segmenter(flag(64, 64))]
@@ -56,11 +56,11 @@ def test_a_path_a_pil_picture_and_an_array_give_the_same_labels(segmenter, write
         (Pillow.new("1", (9, 8), 1), (255, 255, 255)),
     ],
 )
-def test_pil_pictures_of_any_8_bit_mode_become_rgb(segmenter, picture, shown):
-    if picture.mode == "P":
-        picture.putpalette(bytes(768))
+def test_pil_images_of_any_8_bit_mode_become_rgb(segmenter, image, shown):
+    if image.mode == "P":
+        image.putpalette(bytes(768))
 
-    result = segmenter(picture)
+    result = segmenter(image)
 
     assert result.labels.shape == (8, 9)
     assert (result.image == shown).all()
@@ -76,15 +76,13 @@ def test_pil_pictures_of_any_8_bit_mode_become_rgb(segmenter, picture, shown):
         (np.zeros((2, 4, 5, 3), np.uint8), "2 x 4 x 5 x 3 uint8"),
     ],
 )
-def test_an_array_that_is_no_picture_is_told_what_is_needed(segmenter, picture, shape):
-    with pytest.raises(
-        ImageError, match=f"an array of {shape} is no picture; an RGB array of h x w x 3 uint8 is needed"
-    ):
-        segmenter(picture)
+def test_an_array_that_is_no_image_is_told_what_is_needed(segmenter, image, shape):
+    with pytest.raises(ImageError, match=f"an array of {shape} is no image; an RGB array of h x w x 3 uint8 is needed"):
+        segmenter(image)
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
-def test_a_pil_picture_beyond_8_bits_looks_like_its_file(segmenter, mode, tmp_path):
+def test_a_pil_image_beyond_8_bits_looks_like_its_file(segmenter, mode, tmp_path):
     tones = np.linspace(0, 65535, 64).astype(np.int32).reshape(8, 8)
     opened = Pillow.fromarray(tones.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]))
     opened.save(tmp_path / "deep.tif")
@@ -96,7 +94,7 @@ def test_a_pil_picture_beyond_8_bits_looks_like_its_file(segmenter, mode, tmp_pa
     assert np.array_equal(image, segmenter(tmp_path / "deep.tif").image)
 
 
-def test_areas_are_shares_of_the_picture_and_the_largest_comes_first(segmenter):
+def test_areas_are_shares_of_the_image_and_the_largest_comes_first(segmenter):
     image = np.zeros((64, 64, 3), np.uint8)
     image[..., 2] = 200
     image[:16] = (0, 200, 0)
@@ -104,7 +102,7 @@ def test_areas_are_shares_of_the_picture_and_the_largest_comes_first(segmenter):
     assert segmenter(image).areas() == {"blue": 0.75, "green": 0.25}
 
 
-def test_the_overlay_has_the_pictures_size(segmenter):
+def test_the_overlay_has_the_images_size(segmenter):
     result = segmenter(flag(50, 70))
 
     assert result.overlay().shape == (50, 70, 3)
@@ -147,7 +145,7 @@ def test_the_summary_says_what_is_where_and_how_sure(segmenter, write, tmp_path)
     }
 
 
-def test_a_result_never_takes_the_place_of_its_picture(segmenter, write):
+def test_a_result_never_takes_the_place_of_its_image(segmenter, write):
     path = write("photo.png")
     before = path.read_bytes()
 
@@ -179,7 +177,7 @@ def test_a_failed_write_leaves_no_half_files(segmenter, tmp_path, monkeypatch):
 def test_a_stream_goes_through_a_folder_in_order_and_past_broken_files(segmenter, write, tmp_path):
     write("b.png")
     write("sub/c.jpg")
-    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    (tmp_path / "a.jpg").write_bytes(b"no image")
 
     broken, *rest = segmenter.stream(tmp_path)
 
@@ -204,14 +202,14 @@ def test_a_stream_works_ahead_of_its_user_but_not_before_it_starts_nor_far(segme
     assert seen[-1] == 3 * AHEAD
 
 
-def test_a_stream_keeps_few_pictures_in_memory(segmenter, write, tmp_path):
+def test_a_stream_keeps_few_images_in_memory(segmenter, write, tmp_path):
     for place in range(3 * AHEAD):
         write(f"{place:02}.png")
-    pictures, most = [], 0
+    images, most = [], 0
 
     for result in segmenter.stream(tmp_path):
-        pictures.append(weakref.ref(result.image))
-        most = max(most, sum(picture() is not None for picture in pictures))
+        images.append(weakref.ref(result.image))
+        most = max(most, sum(image() is not None for image in images))
 
     assert most <= 2  # the result of this round and of the one before
 
@@ -248,7 +246,7 @@ def test_what_is_no_mistake_of_the_users_ends_a_stream(write, tmp_path):
     assert set(threading.enumerate()) == before
 
 
-def test_a_mistake_that_the_engine_tells_is_a_failure_of_its_picture(write, tmp_path):
+def test_a_mistake_that_the_engine_tells_is_a_failure_of_its_image(write, tmp_path):
     class Choosy(ColourEngine):
         def __call__(self, images):
             if images.shape[2] > 100:
@@ -282,7 +280,7 @@ def test_the_engine_is_asked_by_one_thread_at_a_time(write, tmp_path):
 
 
 def test_a_stream_of_nothing_says_so(segmenter, tmp_path):
-    with pytest.raises(ImageError, match="holds no pictures"):
+    with pytest.raises(ImageError, match="holds no images"):
         next(segmenter.stream(tmp_path))
 
 
@@ -373,7 +371,7 @@ def test_sixteen_bit_label_maps_are_saved_too(tmp_path):
     assert result.areas() == {"299": 1.0}
 
 
-def test_every_odd_picture_gets_a_label_map_or_one_sentence(segmenter, shared_data, tmp_path):
+def test_every_odd_image_gets_a_label_map_or_one_sentence(segmenter, shared_data, tmp_path):
     results = list(segmenter.stream(shared_data / "odd_images"))
 
     assert len(results) >= 17
@@ -385,7 +383,7 @@ def test_every_odd_picture_gets_a_label_map_or_one_sentence(segmenter, shared_da
             assert result.save(tmp_path).is_file()
 
 
-def test_a_picture_too_long_for_jpeg_gets_a_png_overlay(segmenter, tmp_path):
+def test_a_image_too_long_for_jpeg_gets_a_png_overlay(segmenter, tmp_path):
     path = segmenter(np.zeros((1, 66_000, 3), np.uint8)).save(tmp_path)
 
     assert path.with_name("picture_overlay.png").is_file()

@@ -68,7 +68,7 @@ def test_scales_and_flips_average_probabilities(size, windows):
 
 
 @pytest.mark.parametrize("protocol", [MULTI_SCALE, SLIDING])
-def test_where_every_size_is_a_multiple_of_32_and_the_pictures_own_one_step_is_two(protocol):
+def test_where_every_size_is_a_multiple_of_32_and_the_images_own_one_step_is_two(protocol):
     image, info = photo((64, 128)), random_info(64)
     window, stride = ((32, 64), (16, 32)) if protocol is SLIDING else (None, None)
     protocol = Protocol(window_px=window, stride_px=stride, mirrored=protocol.mirrored)
@@ -104,7 +104,7 @@ def test_flips_and_windows_leave_things_where_they_are(protocol, size):
     assert (labels[:, size[1] // 2 + slack :] == 2).all()
 
 
-def test_windows_have_one_size_and_the_last_ends_where_the_picture_does():
+def test_windows_have_one_size_and_the_last_ends_where_the_image_does():
     engine = RandomEngine()
 
     infer_parts(engine, [photo((72, 130))], random_info(), SLIDING)

@@ -1,4 +1,4 @@
-"""A report on six small pictures."""
+"""A report on six small images."""
 
 from collections.abc import Callable
 from dataclasses import replace

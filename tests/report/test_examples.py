@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from support.reported import content_of
 
-from cgrseg.report.examples import LONG_PX, choose_pictures, examine, pack, show_maps, shown_size
+from cgrseg.report.examples import LONG_PX, choose_images, examine, pack, show_maps, shown_size
 
 
 def unpacked(packed: str, height: int, width: int) -> np.ndarray:
@@ -17,12 +17,12 @@ def unpacked(packed: str, height: int, width: int) -> np.ndarray:
 
 
 def test_the_worst_and_the_best_are_chosen_and_none_twice():
-    few = choose_pictures([0.5, float("nan"), 0.1, 0.9])
-    many = choose_pictures([index / 20 for index in range(20)])
+    few = choose_images([0.5, float("nan"), 0.1, 0.9])
+    many = choose_images([index / 20 for index in range(20)])
 
     assert few == [("worst", 2), ("worst", 0), ("best", 3)]
     assert many == [("worst", index) for index in range(6)] + [("best", index) for index in range(19, 13, -1)]
-    assert choose_pictures([float("nan")]) == []
+    assert choose_images([float("nan")]) == []
 
 
 def test_a_packed_map_arrives_as_it_was():
@@ -37,7 +37,7 @@ def test_the_longer_side_is_bounded(size, shown):
     assert shown_size(size) == shown
 
 
-def test_what_is_shown_of_a_large_picture_is_small():
+def test_what_is_shown_of_a_large_image_is_small():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (1500, 2000, 3), np.uint8)
     truth = rng.integers(0, 150, (15, 20), np.uint8).repeat(100, axis=0).repeat(100, axis=1)
@@ -67,10 +67,10 @@ def test_mistakes_are_named_the_largest_first():
     assert about["iou"] == [[0, 0.25], [1, 0.75], [2, 0]]
 
 
-def test_each_shown_picture_has_the_score_that_it_has_in_the_evaluation(report, scene):
+def test_each_shown_image_has_the_score_that_it_has_in_the_evaluation(report, scene):
     content = content_of(report)
 
-    shown = {picture["name"]: picture["miou"] for picture in content["pictures"]}
+    shown = {image["name"]: image["miou"] for image in content["pictures"]}
 
     assert len(shown) == 5
     assert shown.items() <= scene.evaluation.as_tree()["picture_mious"].items()

@@ -55,7 +55,7 @@ def small_graph(small_weights, make_graph) -> Path:
 
 @pytest.fixture(scope="session")
 def sizes() -> list[np.ndarray]:
-    """Prepared pictures: of one and of several, small, large, and of sides that are no multiple of anything."""
+    """Prepared images: of one and of several, small, large, and of sides that are no multiple of anything."""
     random = np.random.default_rng(0)
     shapes = ((1, 3, 64, 96), (2, 3, 77, 41), (1, 3, 300, 533), (3, 3, 8, 8))
     return [random.standard_normal(shape).astype(np.float32) for shape in shapes]

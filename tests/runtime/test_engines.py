@@ -23,7 +23,7 @@ def as_read(segmenter: cgrseg.Segmenter, images: np.ndarray) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.xdist_group("graph")
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
-def test_engines_agree_on_pictures_of_any_size_and_number(small_graph, sizes, engine):
+def test_engines_agree_on_images_of_any_size_and_number(small_graph, sizes, engine):
     ours = cgrseg.load(small_graph, engine="torch")
     theirs = cgrseg.load(small_graph, engine=engine, threads=1)
 
@@ -157,9 +157,9 @@ def test_auto_is_openvino_where_it_is_installed(small_graph, monkeypatch):
 @pytest.mark.xdist_group("graph")
 def test_quantizing_puts_every_convolution_in_integers_but_for_the_parts_that_stay_in_floats(small_graph, sizes):
     graph = graph_of(open_weights(small_graph)[0])
-    pictures = [np.ascontiguousarray(sizes[2][:, :, :128, :192])] * 2
+    images = [np.ascontiguousarray(sizes[2][:, :, :128, :192])] * 2
 
-    whole, partly = quantize(graph, pictures), quantize(graph, pictures, ["head", "reconstruct"])
+    whole, partly = quantize(graph, images), quantize(graph, images, ["head", "reconstruct"])
 
     assert in_integers(whole)[0] == 1.0
     assert 0.5 < in_integers(partly)[0] < 1.0

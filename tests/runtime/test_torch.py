@@ -11,7 +11,7 @@ from cgrseg.runtime import TorchEngine, open_engine, require_device
 
 
 class Halves(nn.Module):
-    """Half of the picture's channels, at an eighth of its size; in training it would be something else."""
+    """Half of the image's channels, at an eighth of its size; in training it would be something else."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         assert not self.training

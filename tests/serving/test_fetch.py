@@ -1,4 +1,4 @@
-"""Pictures fetched from a host on this machine, that stands for hosts of the Internet and for what lies inside."""
+"""Images fetched from a host on this machine, that stands for hosts of the Internet and for what lies inside."""
 
 import asyncio
 import gzip
@@ -119,7 +119,7 @@ def test_what_is_too_large_is_given_up(body):
     ],
     ids=["404", "500", "gzip", "cut", "ssh", "endless header", "nothing"],
 )
-def test_what_is_no_picture_is_one_sentence(body, words):
+def test_what_is_no_image_is_one_sentence(body, words):
     with upstream(body) as host, pytest.raises(FetchError, match=words):
         fetch(host.fetcher())
 

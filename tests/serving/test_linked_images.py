@@ -1,4 +1,4 @@
-"""Pictures that a request names by URL: off, on, and every way in which none comes."""
+"""Images that a request names by URL: off, on, and every way in which none comes."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def test_a_server_that_fetches_nothing_says_how_it_would():
     assert "--allow-url" in refused.json()["error"]
 
 
-def test_a_picture_by_url_has_the_label_map_of_the_same_picture_sent(client, reach):
+def test_a_image_by_url_has_the_label_map_of_the_same_image_sent(client, reach):
     with upstream(answer(FLAG)) as host:
         reach(host)
         by_url = ask(client)
@@ -60,7 +60,7 @@ def test_a_picture_by_url_has_the_label_map_of_the_same_picture_sent(client, rea
     ],
     ids=["404", "large", "text", "bomb"],
 )
-def test_what_does_not_come_or_is_no_picture_is_a_sentence_and_is_counted(client, reach, told, status, words, kind):
+def test_what_does_not_come_or_is_no_image_is_a_sentence_and_is_counted(client, reach, told, status, words, kind):
     before = float(errors(client).get(kind, 0))
     with upstream(told) as host:
         reach(host)
@@ -90,7 +90,7 @@ def test_the_server_as_it_is_started_reaches_nothing_inside(client, url):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"url": 1}', b'{"address": "http://a/"}', b"[" * 10_000])
-def test_json_that_names_no_picture_is_told_how_it_would(client, body):
+def test_json_that_names_no_image_is_told_how_it_would(client, body):
     refused = client.post("/v1/segment", content=body, headers={"content-type": "application/json"})
 
     assert refused.status_code == 400

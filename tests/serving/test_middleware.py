@@ -58,7 +58,7 @@ def test_without_the_token_nothing_but_health_is_told(locked, path):
     assert locked.get("/v2/health/ready").status_code == 200
 
 
-def test_a_picture_without_the_token_is_not_looked_at(locked):
+def test_a_image_without_the_token_is_not_looked_at(locked):
     assert locked.post("/v1/segment", content=FLAG).status_code == 401
     assert metric_of_errors(locked) == {"token": 1.0}
 
@@ -88,7 +88,7 @@ def test_the_token_opens_by_either_way(locked, shown, status):
 
 def test_each_request_is_a_line_of_json_in_the_access_log(client, caplog):
     with caplog.at_level(logging.INFO, "cgrseg.access"):
-        client.post("/v1/segment", content=b"no picture", headers={"X-Request-Id": "mine-2"})
+        client.post("/v1/segment", content=b"no image", headers={"X-Request-Id": "mine-2"})
 
     line = json.loads(caplog.messages[-1])
     assert {key: line[key] for key in ("id", "method", "path", "status", "error")} == {
@@ -109,7 +109,7 @@ def test_a_path_cannot_forge_a_line_of_the_access_log(client, caplog):
 
 
 def test_the_counters_reconcile_with_what_was_sent(client):
-    sent = [(FLAG, 200)] * 5 + [(b"no picture", 400)] * 3 + [(bytes(10_001), 413)] * 2
+    sent = [(FLAG, 200)] * 5 + [(b"no image", 400)] * 3 + [(bytes(10_001), 413)] * 2
 
     statuses = [client.post("/v1/segment", content=data).status_code for data, _ in sent]
 

@@ -69,26 +69,26 @@ def test_a_file_in_json_is_base64(client, expected):
         ([tensor("FP32")], "FP32"),
         ([tensor(shape=[40, 60])], r"[40, 60]"),
         ([tensor(shape=[40, 61, 3])], "7320 values; 7200"),
-        ([tensor(shape=[-1, -1, 3])], "no picture"),
+        ([tensor(shape=[-1, -1, 3])], "no image"),
         ([tensor(data=[256] * 7200)], "0 to 255"),
         ([tensor(data=[[1], [1, 2]])], "evenly nested"),
         ([tensor(data=["a"] * 7200)], "0 to 255"),
         ([tensor("BYTES", [1], ["no base64!"])], "Base64"),
         ([tensor("BYTES", [1], [base64.b64encode(b"text").decode()])], "text"),
-        ([tensor("BYTES", [2], ["", ""])], "one picture"),
+        ([tensor("BYTES", [2], ["", ""])], "one image"),
         ([{"name": "x", "datatype": "UINT8", "shape": [1, 1, 3]}], "neither"),
         ([tensor(parameters={"binary_data_size": 5})], "0 bytes follow"),
         ([{"name": "x"}], "datatype"),
     ],
 )
-def test_an_input_that_is_no_picture_is_refused_in_one_sentence(client, given, words):
+def test_an_input_that_is_no_image_is_refused_in_one_sentence(client, given, words):
     answer = infer(client, *given)
 
     assert answer.status_code == 400
     assert words in answer.json()["error"]
 
 
-def test_a_picture_of_too_many_pixels_is_refused(client):
+def test_a_image_of_too_many_pixels_is_refused(client):
     assert infer(client, tensor(shape=[1_000_000, 1_000_000, 3])).status_code == 413
 
 

@@ -28,7 +28,7 @@ def test_the_label_map_over_http_is_the_offline_one_byte_for_byte(server, tiny, 
     assert np.array_equal(np.load(io.BytesIO(arrays))["confidence"], offline.confidence)
 
 
-def test_every_odd_picture_gets_a_map_of_its_size_or_a_sentence(server, shared_data):
+def test_every_odd_image_gets_a_map_of_its_size_or_a_sentence(server, shared_data):
     files = sorted(file for file in (shared_data / "odd_images").iterdir() if file.suffix != ".tsv")
     assert len(files) > 10
 

@@ -7,7 +7,7 @@ from support.served import png
 import cgrseg
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-PICTURE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def triton(server):
 
 @pytest.fixture(scope="module")
 def expected(tiny):
-    return cgrseg.load(tiny)(PICTURE)
+    return cgrseg.load(tiny)(IMAGE)
 
 
 def test_it_finds_server_and_model_ready(triton):
@@ -37,7 +37,7 @@ def test_it_finds_server_and_model_ready(triton):
 def test_it_gets_labels_and_confidence_for_numbers(triton, expected, is_binary):
     public, client = triton
     given = public.InferInput("image", [1, 50, 70, 3], "UINT8")
-    given.set_data_from_numpy(PICTURE[None], binary_data=is_binary)
+    given.set_data_from_numpy(IMAGE[None], binary_data=is_binary)
     wanted = [public.InferRequestedOutput(name, binary_data=is_binary) for name in ("labels", "confidence")]
 
     result = client.infer("tiny", [given], outputs=wanted, request_id="a")
@@ -47,10 +47,10 @@ def test_it_gets_labels_and_confidence_for_numbers(triton, expected, is_binary):
     assert np.array_equal(result.as_numpy("confidence")[0], expected.confidence)
 
 
-def test_it_gets_labels_for_the_file_of_a_picture(triton, expected):
+def test_it_gets_labels_for_the_file_of_a_image(triton, expected):
     public, client = triton
     given = public.InferInput("encoded", [1], "BYTES")
-    given.set_data_from_numpy(np.array([png(PICTURE)], dtype=np.object_))
+    given.set_data_from_numpy(np.array([png(IMAGE)], dtype=np.object_))
 
     result = client.infer("tiny", [given])
 
@@ -62,5 +62,5 @@ def test_it_is_told_what_is_wrong(triton):
     given = public.InferInput("image", [2, 2], "UINT8")
     given.set_data_from_numpy(np.zeros((2, 2), np.uint8))
 
-    with pytest.raises(public.InferenceServerException, match="is no picture"):
+    with pytest.raises(public.InferenceServerException, match="is no image"):
         client.infer("tiny", [given])

@@ -1,4 +1,4 @@
-"""One picture to one answer, in every format, and every way in which a picture is none."""
+"""One image to one answer, in every format, and every way in which an image is none."""
 
 import io
 import json
@@ -25,7 +25,7 @@ def ask(client, query="", data=None, **headers):
     return client.post(f"/v1/segment{query}", content=png(FLAG) if data is None else data, headers=headers)
 
 
-def test_a_picture_gets_a_palette_map_of_its_size_unless_something_else_is_asked_for(client):
+def test_a_image_gets_a_palette_map_of_its_size_unless_something_else_is_asked_for(client):
     answer = ask(client)
 
     labels = Image.open(io.BytesIO(answer.content))
@@ -95,11 +95,11 @@ def test_maps_hold_labels_and_then_confidence(client):
     assert np.array_equal(confidence, np.rint(arrays["confidence"] * 255))
 
 
-def test_an_overlay_is_a_picture_of_the_same_size(client):
+def test_an_overlay_is_a_image_of_the_same_size(client):
     assert Image.open(io.BytesIO(ask(client, "?format=overlay").content)).size == (60, 40)
 
 
-def test_a_form_may_carry_the_picture(client):
+def test_a_form_may_carry_the_image(client):
     answer = client.post("/v1/segment", files={"image": ("flag.png", png(FLAG), "image/png")})
 
     assert answer.content == ask(client).content
@@ -121,7 +121,7 @@ def test_a_form_may_carry_the_picture(client):
     ],
     ids=["empty", "text", "eps", "cut", "bomb", "type", "boundary", "form", "long", "deadline"],
 )
-def test_what_is_no_picture_is_refused_in_one_sentence(client, data, headers, status, words):
+def test_what_is_no_image_is_refused_in_one_sentence(client, data, headers, status, words):
     answer = ask(client, data=data, **headers)
 
     assert answer.status_code == status
@@ -144,7 +144,7 @@ def test_a_name_that_is_none_is_refused(client, query, status):
     assert answer.json()["error"]
 
 
-def test_one_bad_picture_among_many_fails_alone(client):
+def test_one_bad_image_among_many_fails_alone(client):
     statuses = [ask(client, data=data).status_code for data in (png(FLAG), b"no", png(FLAG))]
 
     assert statuses == [200, 400, 200]

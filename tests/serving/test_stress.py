@@ -36,11 +36,11 @@ class Stressed:
         return len(asked.read_text().splitlines()) if asked.exists() else 0
 
     def send(self, **headers):
-        """Segment a picture in the background."""
+        """Segment an image in the background."""
         return self.pool.submit(self.served.ask, "POST", "/v1/segment", FLAG, **headers)
 
     def depth(self) -> int:
-        """How many pictures the server says that it has in hand."""
+        """How many images the server says that it has in hand."""
         told = self.served.ask("GET", "/metrics")[2].decode()
         line = next(line for line in told.splitlines() if line.startswith("cgrseg_queue_depth{"))
         return round(float(line.split()[-1]))
@@ -157,7 +157,7 @@ def test_memory_does_not_grow_with_the_number_of_requests(tmp_path):
 
 
 def send(served, times: int) -> None:
-    """Segment a picture again and again, on one connection, in formats by turns."""
+    """Segment an image again and again, on one connection, in formats by turns."""
     connection = served.connect()
     for number in range(times):
         connection.request("POST", f"/v1/segment?format={('png', 'json', 'npz', 'maps')[number % 4]}", FLAG)

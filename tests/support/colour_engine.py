@@ -11,7 +11,7 @@ CLASSES = ClassTable(("red", "green", "blue"), ((255, 0, 0), (0, 255, 0), (0, 0,
 
 
 class ColourEngine:
-    """Logits are the mean colours of 8 x 8 pixels; what lies beyond the picture repeats its border."""
+    """Logits are the mean colours of 8 x 8 pixels; what lies beyond the image repeats its border."""
 
     name = "colour"
 
@@ -27,7 +27,7 @@ class ColourEngine:
 
 
 def colour_info(short_px: int = 64, long_px: int = 128) -> WeightsInfo:
-    """Weights that leave the picture's values as they are and look at it in this size."""
+    """Weights that leave the image's values as they are and look at it in this size."""
     return WeightsInfo(
         model=ModelConfig(classes=3),
         classes=CLASSES,
@@ -38,8 +38,8 @@ def colour_info(short_px: int = 64, long_px: int = 128) -> WeightsInfo:
 
 
 def flag(height: int, width: int) -> np.ndarray:
-    """A picture whose left half is red and right half blue."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[:, : width // 2, 0] = 255
-    picture[:, width // 2 :, 2] = 255
-    return picture
+    """An image whose left half is red and right half blue."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, : width // 2, 0] = 255
+    image[:, width // 2 :, 2] = 255
+    return image

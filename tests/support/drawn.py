@@ -1,4 +1,4 @@
-"""Published data sets in miniature: six drawn pictures each, in the layout of the release."""
+"""Published data sets in miniature: six drawn images each, in the layout of the release."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ HEIGHT, WIDTH = 48, 96
 
 
 def drawn(values: tuple[int, ...]) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
-    """For each picture its split, its number, its pixels and a map of some of the values, in blocks."""
+    """For each image its split, its number, its pixels and a map of some of the values, in blocks."""
     rng = np.random.default_rng(0)
     for split, count in COUNTS.items():
         for index in range(count):

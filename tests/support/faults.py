@@ -26,7 +26,7 @@ from support.planted import (
     resized,
     rewrite,
     saved_as,
-    tree_of_picture,
+    tree_of_image,
     turn,
     with_lines,
     with_spot,
@@ -42,10 +42,10 @@ FAULTS = {
         "'val' has no folder images/val",
         "mkdir",
     ),
-    "no pictures": (
+    "no images": (
         lambda root: [file.unlink() for file in (root / "images/val").iterdir()],
         "no-picture",
-        "3 label files of val have no picture",
+        "3 label files of val have no image",
         "rm ",
     ),
     "empty split": (
@@ -53,8 +53,8 @@ FAULTS = {
             file.unlink() for file in [*(root / "images/val").iterdir(), *(root / "annotations/val").iterdir()]
         ],
         "no-pictures",
-        "'val' holds no pictures",
-        "copy pictures into",
+        "'val' holds no images",
+        "copy images into",
     ),
     "no classes": (lambda root: (root / "classes.txt").unlink(), "no-classes", "names no classes", "classes.txt"),
     "class twice": (
@@ -76,44 +76,44 @@ FAULTS = {
         "is not JSON",
         "meta.json",
     ),
-    "no label": (lambda root: labels(root).unlink(), "no-label", "1 of 6 pictures of train has no label file", "rm "),
-    "no picture": (lambda root: image(root).unlink(), "no-picture", "1 label file of train has no picture", "rm "),
-    "names differ": (renamed, "no-label", "6 of 6 pictures", '"${f%_mask.*}.${f##*.}"'),
+    "no label": (lambda root: labels(root).unlink(), "no-label", "1 of 6 images of train has no label file", "rm "),
+    "no image": (lambda root: image(root).unlink(), "no-picture", "1 label file of train has no image", "rm "),
+    "names differ": (renamed, "no-label", "6 of 6 images", '"${f%_mask.*}.${f##*.}"'),
     "same stem": (
         lambda root: shutil.copy(image(root), image(root).with_suffix(".jpg")),
         "same-stem",
         "has the name of another",
         "rm ",
     ),
-    # pictures
-    "picture empty": (
+    # images
+    "image empty": (
         lambda root: image(root).write_bytes(b""),
         "picture-empty",
-        "1 of 9 pictures is an empty file",
+        "1 of 9 images is an empty file",
         "rm ",
     ),
-    "picture cut": (lambda root: cut(image(root)), "picture-damaged", "cut short", "download them again"),
-    "picture is text": (lambda root: image(root).write_text("hello"), "picture-damaged", "holds text", "rm "),
-    "picture tiny": (
+    "image cut": (lambda root: cut(image(root)), "picture-damaged", "cut short", "download them again"),
+    "image is text": (lambda root: image(root).write_text("hello"), "picture-damaged", "holds text", "rm "),
+    "image tiny": (
         lambda root: [rewrite([file(root)], lambda values: values[:8, :8]) for file in (image, labels)],
         "picture-tiny",
         "a side below 32 pixels",
         "rm ",
     ),
-    "picture clear": (
+    "image clear": (
         lambda root: rewrite([image(root)], lambda rgb: np.dstack([rgb, np.full(rgb.shape[:2], 99, np.uint8)])),
         "picture-alpha",
         "transparent parts, which are read as white",
         "background",
     ),
-    "picture 16 bit": (
+    "image 16 bit": (
         lambda root: rewrite([image(root)], lambda rgb: rgb[..., 0].astype(np.uint16) * 200),
         "picture-16",
         "16 bits a channel",
         "nothing to do",
     ),
-    "picture turned": (lambda root: turn(image(root), 6), "turned", "drawn on it unturned", "exiftool -Orientation="),
-    "picture upside down": (lambda root: turn(image(root), 3), "orientation", "before or after", "cgrseg data show"),
+    "image turned": (lambda root: turn(image(root), 6), "turned", "drawn on it unturned", "exiftool -Orientation="),
+    "image upside down": (lambda root: turn(image(root), 3), "orientation", "before or after", "cgrseg data show"),
     # label files
     "label turned": (lambda root: turn(labels(root), 3), "label-orientation", "never done with numbers", "exiftool"),
     "label across": (
@@ -125,7 +125,7 @@ FAULTS = {
     "label small": (
         lambda root: rewrite([labels(root)], lambda values: values[::2, ::2]),
         "size",
-        "32 x 24 where the picture is 64 x 48",
+        "32 x 24 where the image is 64 x 48",
         "resize((64, 48), 0)",
     ),
     "label cropped": (
@@ -162,7 +162,7 @@ FAULTS = {
         "9 label files hold 4 colours, not class numbers",
         "[128, 64, 128]",
     ),
-    "label is the photo": (tree_of_picture, "label-photo", "is a photo", "mixed up"),
+    "label is the photo": (tree_of_image, "label-photo", "is a photo", "mixed up"),
     "colour unknown": (
         lambda root: [in_colours(root), repaint(labels(root), lambda rgb: with_spot(rgb, (1, 2, 3)))],
         "colour-unknown",
@@ -242,7 +242,7 @@ FAULTS = {
         lambda root: rewrite(all_labels(root), lambda values: np.full_like(values, 255)),
         "nothing-labelled",
         "no pixel of all 9 label maps",
-        "label the pictures",
+        "label the images",
     ),
     "a map without label": (
         lambda root: rewrite([labels(root)], lambda values: np.full_like(values, 255)),
@@ -289,7 +289,7 @@ FAULTS = {
     ),
     "classes differ": (coco, "classes-differ", "train has 3, val has 2", "classes.txt"),
     # copies
-    "in two splits": (leak, "leak", "1 picture is in two splits", "take them out of one: rm "),
+    "in two splits": (leak, "leak", "1 image is in two splits", "take them out of one: rm "),
     "nearly in two splits": (near_leak, "near-leak", "looks like one in train", "data.hold_out"),
     "frames dealt out": (dealt_out, "frames", "is in another split (frames of one video", "keep whole videos"),
     "twice": (lambda root: copy_within(root, with_labels=True), "same-picture", "twice in one split", "rm "),

@@ -12,7 +12,7 @@ PAGE = Path(cgrseg.serving.__file__).parent / "page"
 READY = "html[data-ready]"
 LABELLED = "#work:not(.bare) .legend li"
 FLAG = {"name": "flag.png", "mimeType": "image/png", "buffer": png(flag(80, 120))}
-NO_PICTURE = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a picture\n" * 9}
+NO_IMAGE = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not an image\n" * 9}
 
 
 def choose(page, file) -> None:

@@ -1,4 +1,4 @@
-"""A small folder of pictures and labels without fault, and ways to spoil it."""
+"""A small folder of images and labels without fault, and ways to spoil it."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ COUNTS = {"train": 6, "val": 3}
 
 
 def noise(seed: int) -> np.ndarray:
-    """A picture like no other."""
+    """An image like no other."""
     tones = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
     return cv2.resize(tones, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
 
@@ -72,7 +72,7 @@ def write_classes(root: Path, text: str) -> None:
 
 
 def turn(file: Path, orientation: int) -> None:
-    """Mark a picture to be turned."""
+    """Mark an image to be turned."""
     with Image.open(file) as opened:
         opened.load()
         exif = opened.getexif()
@@ -195,5 +195,5 @@ def gray_copies(root: Path) -> None:
     rewrite([labels(root)], lambda values: np.repeat(values[..., None], 3, axis=2))
 
 
-def tree_of_picture(root: Path) -> None:
+def tree_of_image(root: Path) -> None:
     shutil.copy(image(root), labels(root))

@@ -91,11 +91,11 @@ def fill(key: str, shape: tuple[int, ...], strength: float = 1.0) -> np.ndarray:
 
 
 def fill_lite(model: nn.Module) -> nn.Module:
-    """A network of size lite with values by the rule, under our names, and logits that depend on the picture."""
+    """A network of size lite with values by the rule, under our names, and logits that depend on the image."""
     for name, tensor in model.state_dict().items():
         tensor.copy_(torch.from_numpy(fill(name, tuple(tensor.shape))))
         if name.startswith("backbone.") and name.endswith("norm.weight"):
-            tensor.mul_(1.2)  # by the rule alone little of the picture is left after so many blocks
+            tensor.mul_(1.2)  # by the rule alone little of the image is left after so many blocks
     return model.eval()
 
 

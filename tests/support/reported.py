@@ -1,4 +1,4 @@
-"""What the tests of reports share: six small pictures whose label maps are known, each pixel its strongest colour."""
+"""What the tests of reports share: six small images whose label maps are known, each pixel its strongest colour."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HEIGHT, WIDTH = 48, 64
 STRANGE = ClassTable(("<b>&\"red'", "</script><!--green", "blue ☃"), CLASSES.colours)
 """Names that would break a page which takes them for HTML."""
 NAMES = ("all right", "a third wrong & <i>", "half wrong%20", 'two "thirds" wrong', "all wrong#", "nothing labelled")
-"""Of the pictures; label 0 is true in all of them, except where nothing is."""
+"""Of the images; label 0 is true in all of them, except where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Scene:
 
 
 def draw(root: Path, name: str, wrong: float) -> None:
-    """A red picture labelled red whose right part is blue."""
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    picture[..., 0] = 200
-    picture[:, round(WIDTH * (1 - wrong)) :] = (0, 0, 200)
+    """A red image labelled red whose right part is blue."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[..., 0] = 200
+    image[:, round(WIDTH * (1 - wrong)) :] = (0, 0, 200)
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     labels[:8] = 255
     if name.startswith("nothing"):
         labels[:] = 255
-    write_image(root / f"images/val/{name}.png", picture)
+    write_image(root / f"images/val/{name}.png", image)
     write_palette_png(root / f"annotations/val/{name}.png", labels, STRANGE.colours)
 
 

@@ -75,10 +75,10 @@ def wait_until(holds) -> None:
         time.sleep(0.005)
 
 
-def png(picture: np.ndarray) -> bytes:
+def png(image: np.ndarray) -> bytes:
     """The bytes of a PNG file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG")
+    Image.fromarray(image).save(file, format="PNG")
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""The smallest run that has everything: two splits of drawn pictures, a recipe of four steps, and its events."""
+"""The smallest run that has everything: two splits of drawn images, a recipe of four steps, and its events."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ RECIPE = Recipe(
 )
 
 
-def draw_pictures(folder: Path) -> Path:
+def draw_images(folder: Path) -> Path:
     """A folder data set: dark left, bright right, and the labels say so."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 6), ("val", 2)):

@@ -1,4 +1,4 @@
-"""A host on this machine that pictures are fetched from, in tests: one answer, said to whoever connects."""
+"""A host on this machine that images are fetched from, in tests: one answer, said to whoever connects."""
 
 import ssl
 import threading

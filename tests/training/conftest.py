@@ -1,7 +1,7 @@
 import pytest
-from support.tiny import draw_pictures
+from support.tiny import draw_images
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
-    return draw_pictures(tmp_path_factory.mktemp("pictures") / "data")
+def images(tmp_path_factory):
+    return draw_images(tmp_path_factory.mktemp("pictures") / "data")

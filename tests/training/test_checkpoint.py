@@ -31,8 +31,8 @@ def changed(**settings):
     return replace(RECIPE, train=replace(RECIPE.train, **settings))
 
 
-def start(pictures, run, *, recipe=RECIPE, **asked) -> subprocess.CompletedProcess:
-    command = [sys.executable, CHILD, pictures, run, json.dumps({"recipe": as_tree(recipe)} | asked)]
+def start(images, run, *, recipe=RECIPE, **asked) -> subprocess.CompletedProcess:
+    command = [sys.executable, CHILD, images, run, json.dumps({"recipe": as_tree(recipe)} | asked)]
     surroundings = os.environ | {"PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, check=False, env=surroundings, capture_output=True, text=True, timeout=120)
 
@@ -50,21 +50,21 @@ def assert_same_run(run, whole):
 
 
 @pytest.fixture(scope="module")
-def whole(pictures, tmp_path_factory):
+def whole(images, tmp_path_factory):
     """A run that nothing interrupts, in a process like those that are killed."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    assert start(pictures, run).returncode == 0
+    assert start(images, run).returncode == 0
     return run
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("kills")
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_run_killed_in_any_phase_of_a_save_goes_on_bit_for_bit(phase, pictures, whole, tmp_path):
+def test_a_run_killed_in_any_phase_of_a_save_goes_on_bit_for_bit(phase, images, whole, tmp_path):
     run = tmp_path / "run"
-    killed = start(pictures, run, die=[phase, 2])
+    killed = start(images, run, die=[phase, 2])
 
-    resumed = start(pictures, run, resume=True)
+    resumed = start(images, run, resume=True)
 
     assert killed.returncode == -signal.SIGKILL
     assert resumed.returncode == 0, resumed.stderr[-2000:]
@@ -72,23 +72,23 @@ def test_a_run_killed_in_any_phase_of_a_save_goes_on_bit_for_bit(phase, pictures
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_run_stopped_between_evaluations_goes_on_bit_for_bit(workers, pictures, tmp_path):
+def test_a_run_stopped_between_evaluations_goes_on_bit_for_bit(workers, images, tmp_path):
     recipe = replace(RECIPE, data=replace(RECIPE.data, workers=workers))
-    train(recipe, pictures, tmp_path / "whole")
+    train(recipe, images, tmp_path / "whole")
 
     with pytest.raises(RunStopped, match="stopped after step 3; the same command with --resume"):
-        train(recipe, pictures, tmp_path / "cut", watch=lambda event: isinstance(event, Stepped) and event.step == 3)
-    train(recipe, pictures, tmp_path / "cut", resume=True)
+        train(recipe, images, tmp_path / "cut", watch=lambda event: isinstance(event, Stepped) and event.step == 3)
+    train(recipe, images, tmp_path / "cut", resume=True)
 
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
-def test_a_run_stopped_in_an_evaluation_repeats_it(pictures, tmp_path):
-    train(RECIPE, pictures, tmp_path / "whole")
+def test_a_run_stopped_in_an_evaluation_repeats_it(images, tmp_path):
+    train(RECIPE, images, tmp_path / "whole")
 
     with pytest.raises(RunStopped, match="stopped after step 2"):
-        train(RECIPE, pictures, tmp_path / "cut", watch=lambda event: isinstance(event, Scoring))
-    train(RECIPE, pictures, tmp_path / "cut", resume=True)
+        train(RECIPE, images, tmp_path / "cut", watch=lambda event: isinstance(event, Scoring))
+    train(RECIPE, images, tmp_path / "cut", resume=True)
 
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
@@ -96,11 +96,11 @@ def test_a_run_stopped_in_an_evaluation_repeats_it(pictures, tmp_path):
 @pytest.mark.slow
 @pytest.mark.xdist_group("kills")
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, 2), (signal.SIGINT, 0)])
-def test_a_signal_saves_and_ends_with_75_and_the_same_command_goes_on(number, workers, pictures, tmp_path):
+def test_a_signal_saves_and_ends_with_75_and_the_same_command_goes_on(number, workers, images, tmp_path):
     recipe = replace(changed(steps=400, eval_every=200), data=replace(RECIPE.data, workers=workers))
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(as_tree(recipe)))
     run = tmp_path / "run"
-    data = f"folder={pictures}"
+    data = f"folder={images}"
     command = [sys.executable, "-m", "cgrseg", "train", tmp_path / "recipe.yaml", "--data", data, "-o", run, "--resume"]
     surroundings = os.environ | {"PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=surroundings, stderr=subprocess.PIPE, text=True)
@@ -119,50 +119,50 @@ def test_a_signal_saves_and_ends_with_75_and_the_same_command_goes_on(number, wo
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped"])
-def test_a_damaged_state_is_named_and_the_one_before_it_taken(damage, pictures, tmp_path, caplog):
-    train(RECIPE, pictures, tmp_path / "whole")
-    train(RECIPE, pictures, tmp_path / "run")
+def test_a_damaged_state_is_named_and_the_one_before_it_taken(damage, images, tmp_path, caplog):
+    train(RECIPE, images, tmp_path / "whole")
+    train(RECIPE, images, tmp_path / "run")
     older, newest = states(tmp_path / "run")
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content[:-9] if damage == "truncated" else content)
 
-    train(RECIPE, pictures, tmp_path / "run", resume=True)
+    train(RECIPE, images, tmp_path / "run", resume=True)
 
     assert f"{newest} is damaged" in caplog.text
     assert_same_run(tmp_path / "run", tmp_path / "whole")
     assert older.exists()
 
 
-def test_without_a_whole_state_a_run_does_not_go_on(pictures, tmp_path):
-    train(RECIPE, pictures, tmp_path / "run")
+def test_without_a_whole_state_a_run_does_not_go_on(images, tmp_path):
+    train(RECIPE, images, tmp_path / "run")
     for path in states(tmp_path / "run"):
         path.write_bytes(b"")
 
     with pytest.raises(TrainingError, match=r"no state that is whole: 0+4-0+4-.*, 0+2-0+2-.* are damaged"):
-        train(RECIPE, pictures, tmp_path / "run", resume=True)
+        train(RECIPE, images, tmp_path / "run", resume=True)
 
 
-def test_resuming_where_nothing_was_saved_starts_at_the_first_step_and_says_so(pictures, tmp_path, caplog):
-    train(RECIPE, pictures, tmp_path / "run", resume=True)
+def test_resuming_where_nothing_was_saved_starts_at_the_first_step_and_says_so(images, tmp_path, caplog):
+    train(RECIPE, images, tmp_path / "run", resume=True)
 
     assert f"{tmp_path / 'run'} holds no state to go on from" in caplog.text
     assert [event["step"] for event in events(tmp_path / "run") if event["event"] == "stepped"] == [1, 2, 3, 4]
 
 
-def test_the_newest_states_stay_and_a_damaged_one_is_never_counted_among_them(pictures, tmp_path):
-    train(changed(save_every=1, eval_every=4), pictures, tmp_path / "run")
+def test_the_newest_states_stay_and_a_damaged_one_is_never_counted_among_them(images, tmp_path):
+    train(changed(save_every=1, eval_every=4), images, tmp_path / "run")
     older, newest = states(tmp_path / "run")
     newest.write_bytes(b"")
 
-    train(changed(save_every=1, eval_every=4), pictures, tmp_path / "run", resume=True)
+    train(changed(save_every=1, eval_every=4), images, tmp_path / "run", resume=True)
 
     assert [path.name[:8] for path in states(tmp_path / "run")] == ["00000003", "00000004"]
     assert all(state.is_whole(path) for path in states(tmp_path / "run"))
     assert older in states(tmp_path / "run")
 
 
-def test_a_full_disk_stops_the_run_and_leaves_the_states_that_are_there(pictures, tmp_path, monkeypatch):
+def test_a_full_disk_stops_the_run_and_leaves_the_states_that_are_there(images, tmp_path, monkeypatch):
     run, write, saved = tmp_path / "run", torch.save, 0
 
     def fail_later(tree, path):
@@ -175,49 +175,49 @@ def test_a_full_disk_stops_the_run_and_leaves_the_states_that_are_there(pictures
 
     monkeypatch.setattr(torch, "save", fail_later)
     with pytest.raises(TrainingError, match="after step 4 cannot be written: the disk is full; what was"):
-        train(RECIPE, pictures, run)
+        train(RECIPE, images, run)
     monkeypatch.undo()
     left = [path.name for path in (run / "states").iterdir()]
-    train(RECIPE, pictures, run, resume=True)
+    train(RECIPE, images, run, resume=True)
 
     assert [name[:8] for name in left] == ["00000002"]
-    train(RECIPE, pictures, tmp_path / "whole")
+    train(RECIPE, images, tmp_path / "whole")
     assert_same_run(run, tmp_path / "whole")
 
 
-def test_a_changed_recipe_is_refused_with_its_difference_unless_it_is_accepted(pictures, tmp_path):
-    train(changed(steps=2), pictures, tmp_path / "run")
+def test_a_changed_recipe_is_refused_with_its_difference_unless_it_is_accepted(images, tmp_path):
+    train(changed(steps=2), images, tmp_path / "run")
 
     with pytest.raises(TrainingError, match=r"not the one of this run: train\.steps was 2, is 4, train\.lr was 0\.002"):
-        train(changed(lr=1e-3), pictures, tmp_path / "run", resume=True)
-    train(changed(lr=1e-3), pictures, tmp_path / "run", resume="changed")
+        train(changed(lr=1e-3), images, tmp_path / "run", resume=True)
+    train(changed(lr=1e-3), images, tmp_path / "run", resume="changed")
 
     assert state_of(tmp_path / "run")["progress"]["step"] == 4
 
 
-def test_other_training_pictures_are_refused(pictures, tmp_path):
-    train(RECIPE, pictures, tmp_path / "run")
+def test_other_training_images_are_refused(images, tmp_path):
+    train(RECIPE, images, tmp_path / "run")
     fewer = replace(RECIPE, data=replace(RECIPE.data, hold_out="3"))
 
     with pytest.raises(TrainingError, match=r"data\.hold_out was '', is '3'|data\.hold_out was"):
-        train(fewer, pictures, tmp_path / "run", resume=True)
+        train(fewer, images, tmp_path / "run", resume=True)
 
 
-def test_other_workers_are_no_change(pictures, tmp_path):
-    train(RECIPE, pictures, tmp_path / "run")
+def test_other_workers_are_no_change(images, tmp_path):
+    train(RECIPE, images, tmp_path / "run")
 
-    train(replace(RECIPE, data=replace(RECIPE.data, workers=1)), pictures, tmp_path / "run", resume=True)
+    train(replace(RECIPE, data=replace(RECIPE.data, workers=1)), images, tmp_path / "run", resume=True)
 
     assert state_of(tmp_path / "run")["progress"]["step"] == 4
 
 
-def test_half_a_line_of_a_killed_run_is_forgotten(pictures, tmp_path):
-    train(RECIPE, pictures, tmp_path / "whole")
+def test_half_a_line_of_a_killed_run_is_forgotten(images, tmp_path):
+    train(RECIPE, images, tmp_path / "whole")
     with pytest.raises(RunStopped):
-        train(RECIPE, pictures, tmp_path / "cut", watch=lambda event: isinstance(event, Stepped) and event.step == 3)
+        train(RECIPE, images, tmp_path / "cut", watch=lambda event: isinstance(event, Stepped) and event.step == 3)
     with (tmp_path / "cut/metrics.jsonl").open("a") as file:
         file.write('{"event": "stepped", "step": 4, "lo')
 
-    train(RECIPE, pictures, tmp_path / "cut", resume=True)
+    train(RECIPE, images, tmp_path / "cut", resume=True)
 
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")

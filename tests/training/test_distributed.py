@@ -37,10 +37,10 @@ def with_train(**settings):
     return replace(RECIPE, train=replace(RECIPE.train, **{"batch_size": 6, "ema": None} | settings))
 
 
-def launch(processes, pictures, run, recipe, **asked) -> subprocess.CompletedProcess:
+def launch(processes, images, run, recipe, **asked) -> subprocess.CompletedProcess:
     words = [json.dumps({"recipe": as_tree(recipe)} | asked)]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(torchrun if processes > 1 else []), CHILD, pictures, run, *words]
+    command = [sys.executable, *(torchrun if processes > 1 else []), CHILD, images, run, *words]
     surroundings = os.environ | {"PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, check=False, env=surroundings, capture_output=True, text=True, timeout=150)
 
@@ -50,10 +50,10 @@ def losses(run) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def alone(pictures, tmp_path_factory):
-    """One process, six pictures a step."""
+def alone(images, tmp_path_factory):
+    """One process, six images a step."""
     run = tmp_path_factory.mktemp("alone") / "run"
-    done = launch(1, pictures, run, with_train(), plain=True)
+    done = launch(1, images, run, with_train(), plain=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return run
 
@@ -61,8 +61,8 @@ def alone(pictures, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_that_share_a_batch_learn_what_one_learns(processes, alone, pictures, tmp_path):
-    done = launch(processes, pictures, tmp_path, with_train(), plain=True)
+def test_processes_that_share_a_batch_learn_what_one_learns(processes, alone, images, tmp_path):
+    done = launch(processes, images, tmp_path, with_train(), plain=True)
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert events(tmp_path)[0]["processes"] == processes
@@ -72,10 +72,10 @@ def test_processes_that_share_a_batch_learn_what_one_learns(processes, alone, pi
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
-def test_a_run_goes_on_with_another_number_of_processes(alone, pictures, tmp_path):
-    launch(1, pictures, tmp_path, with_train(), plain=True, stop=2)
+def test_a_run_goes_on_with_another_number_of_processes(alone, images, tmp_path):
+    launch(1, images, tmp_path, with_train(), plain=True, stop=2)
 
-    resumed = launch(2, pictures, tmp_path, with_train(), plain=True, resume=True)
+    resumed = launch(2, images, tmp_path, with_train(), plain=True, resume=True)
 
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert losses(tmp_path)[:2] == losses(alone)[:2]
@@ -84,17 +84,17 @@ def test_a_run_goes_on_with_another_number_of_processes(alone, pictures, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
-def test_parts_that_accumulate_learn_what_the_whole_batch_does(pictures, tmp_path):
+def test_parts_that_accumulate_learn_what_the_whole_batch_does(images, tmp_path):
     for name, parts in (("whole", 1), ("parts", 3)):
-        launch(1, pictures, tmp_path / name, with_train(accumulate=parts), plain=True, frozen=True)
+        launch(1, images, tmp_path / name, with_train(accumulate=parts), plain=True, frozen=True)
 
     assert losses(tmp_path / "parts") == pytest.approx(losses(tmp_path / "whole"), rel=TOLERANCE)
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
-def test_a_process_that_fails_ends_all_with_its_own_error(pictures, tmp_path):
-    failed = launch(2, pictures, tmp_path, with_train(), fail=[1, 2])
+def test_a_process_that_fails_ends_all_with_its_own_error(images, tmp_path):
+    failed = launch(2, images, tmp_path, with_train(), fail=[1, 2])
 
     assert failed.returncode != 0
     assert "ZeroDivisionError: planted" in failed.stderr
@@ -124,16 +124,16 @@ class Meeting:
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_an_evaluation_by_several_counts_every_picture_once(size, pictures):
+def test_an_evaluation_by_several_counts_every_image_once(size, images):
     torch.manual_seed(0)
     config = replace(RECIPE.model, classes=2)
-    dataset = open_dataset("folder", pictures, "val")
+    dataset = open_dataset("folder", images, "val")
     info = WeightsInfo(model=config, classes=dataset.classes, inference=RECIPE.inference)
     segmenter = Segmenter(TorchEngine(build_model(config)), info)
     whole, meeting, found = evaluate(segmenter, dataset), Meeting(size), [None] * size
 
     def score(rank) -> None:
-        found[rank] = evaluate_together(segmenter, dataset, Together(rank, meeting), lambda done, pictures: None)
+        found[rank] = evaluate_together(segmenter, dataset, Together(rank, meeting), lambda done, images: None)
 
     threads = [threading.Thread(target=score, args=(rank,)) for rank in range(size)]
     for thread in threads:

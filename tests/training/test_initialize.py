@@ -29,7 +29,7 @@ SCALE = "backbone.stages.0.0.mlp.1.factor"
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """A folder data set of two classes."""
     folder = tmp_path_factory.mktemp("data")
     for split in ("train", "val"):
@@ -49,10 +49,10 @@ def recipe(imagenet_s0):
 
 
 @pytest.fixture(scope="module")
-def run(recipe, pictures, tmp_path_factory):
+def run(recipe, images, tmp_path_factory):
     """A run of one step, at a rate of zero: its weights are those that it started with."""
     folder = tmp_path_factory.mktemp("runs") / "first"
-    train(recipe, pictures, folder)
+    train(recipe, images, folder)
     return folder
 
 
@@ -78,27 +78,27 @@ def test_log_recipe_and_weights_name_the_file_and_its_digest(run, imagenet_s0):
     assert read_info(run / "last.safetensors").recipe.start == expected
 
 
-def test_repeating_a_run_from_its_own_recipe_takes_the_same_file_only(run, pictures, tmp_path, imagenet_s0):
+def test_repeating_a_run_from_its_own_recipe_takes_the_same_file_only(run, images, tmp_path, imagenet_s0):
     changed = tmp_path / "changed.safetensors"
     changed.write_bytes(imagenet_s0.read_bytes()[:-1] + b"?")
     again = read_recipe(run / "recipe.yaml", (f"start.backbone={changed}",))
 
     with pytest.raises(CheckpointError, match="it is not the file that the recipe was run with"):
-        train(again, pictures, tmp_path / "again")
+        train(again, images, tmp_path / "again")
 
     assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.slow
-def test_a_resumed_run_needs_no_file_and_keeps_what_it_knows(pictures, tmp_path, imagenet_s0):
+def test_a_resumed_run_needs_no_file_and_keeps_what_it_knows(images, tmp_path, imagenet_s0):
     file = tmp_path / "moved.safetensors"
     file.write_bytes(imagenet_s0.read_bytes())
     recipe = replace(RECIPE, start=StartConfig(backbone=str(file)))
-    train(recipe, pictures, tmp_path / "run")
+    train(recipe, images, tmp_path / "run")
     file.unlink()
     longer = replace(recipe, train=replace(recipe.train, steps=2))
 
-    train(longer, pictures, tmp_path / "run", resume="changed")
+    train(longer, images, tmp_path / "run", resume="changed")
 
     assert read_info(tmp_path / "run/last.safetensors").recipe.start.sha256
     assert read_info(tmp_path / "run/last.safetensors").step == 2
@@ -113,21 +113,21 @@ def test_a_resumed_run_needs_no_file_and_keeps_what_it_knows(pictures, tmp_path,
         ({"sha256": "abc"}, "cannot begin with .*SHA-256 abc"),
     ],
 )
-def test_a_run_is_not_resumed_with_another_start(start, sentence, run, recipe, pictures):
+def test_a_run_is_not_resumed_with_another_start(start, sentence, run, recipe, images):
     other = replace(recipe, start=replace(recipe.start, **start))
 
     with pytest.raises(TrainingError, match=sentence):
-        train(other, pictures, run, resume="changed")
+        train(other, images, run, resume="changed")
 
 
 @pytest.mark.slow
-def test_weights_of_a_whole_network_win_and_it_is_said(run, recipe, pictures, tmp_path, caplog):
+def test_weights_of_a_whole_network_win_and_it_is_said(run, recipe, images, tmp_path, caplog):
     seen = []
 
     with caplog.at_level(logging.INFO, logger="cgrseg"):
         best = train(
             replace(recipe, start=StartConfig(backbone="not/there")),
-            pictures,
+            images,
             tmp_path / "second",
             init=run / "last.safetensors",
             watch=seen.append,
@@ -149,11 +149,11 @@ def lite(imagenet_lite, **settings: float) -> Recipe:
 
 
 @pytest.mark.slow
-def test_frozen_stages_keep_weights_and_statistics_while_the_others_learn(pictures, tmp_path, imagenet_lite):
+def test_frozen_stages_keep_weights_and_statistics_while_the_others_learn(images, tmp_path, imagenet_lite):
     before = build_model(ModelConfig(size="lite")).backbone
     fill_backbone(before, read_backbone(imagenet_lite), "resampled")
 
-    train(lite(imagenet_lite, freeze_stages=2), pictures, tmp_path / "run")
+    train(lite(imagenet_lite, freeze_stages=2), images, tmp_path / "run")
 
     after = load_weights(tmp_path / "run/last.safetensors")[0].backbone.state_dict()
     moved = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after[name])}

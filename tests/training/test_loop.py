@@ -14,10 +14,10 @@ from cgrseg.training.loggers import Evaluated, Scored, Scoring, Started, Stepped
 from cgrseg.weights import read_info
 
 
-def test_a_run_leaves_weights_log_and_recipe_and_tells_what_it_does(pictures, tmp_path):
+def test_a_run_leaves_weights_log_and_recipe_and_tells_what_it_does(images, tmp_path):
     seen = []
 
-    best = train(RECIPE, pictures, tmp_path / "run", watch=seen.append)
+    best = train(RECIPE, images, tmp_path / "run", watch=seen.append)
 
     info = read_info(best)
     assert sorted(path.name for path in best.parent.iterdir()) == [
@@ -40,38 +40,38 @@ def test_a_run_leaves_weights_log_and_recipe_and_tells_what_it_does(pictures, tm
 
 
 @pytest.mark.slow
-def test_the_network_learns_and_the_weights_segment_a_picture(pictures, tmp_path):
+def test_the_network_learns_and_the_weights_segment_a_image(images, tmp_path):
     longer = replace(RECIPE, train=replace(RECIPE.train, steps=40, eval_every=40, ema=None))
 
-    best = train(longer, pictures, tmp_path / "run")
+    best = train(longer, images, tmp_path / "run")
 
     losses = [event["loss"] for event in events(tmp_path / "run") if event["event"] == "stepped"]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     assert read_info(best).scores["val/miou"] > 0.8
-    assert load(best)(pictures / "images/val/0.png").labels.shape == (48, 64)
+    assert load(best)(images / "images/val/0.png").labels.shape == (48, 64)
 
 
-def test_a_folder_with_a_run_is_not_overwritten(pictures, tmp_path):
+def test_a_folder_with_a_run_is_not_overwritten(images, tmp_path):
     (tmp_path / "best.safetensors").write_bytes(b"")
 
     with pytest.raises(TrainingError, match="already holds a run; add --resume"):
-        train(RECIPE, pictures, tmp_path)
+        train(RECIPE, images, tmp_path)
 
 
-def test_a_loss_that_is_not_finite_stops_with_step_and_names_and_overwrites_nothing(pictures, tmp_path):
+def test_a_loss_that_is_not_finite_stops_with_step_and_names_and_overwrites_nothing(images, tmp_path):
     run = tmp_path / "run"
     wild = replace(RECIPE, train=replace(RECIPE.train, lr=1e30, warmup_steps=0, clip_norm=None, eval_every=1, steps=9))
 
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step \d, on \d, \d; nothing was overwritten"):
-        train(wild, pictures, run)
+        train(wild, images, run)
 
     written = [event["step"] for event in events(run) if event["event"] == "scored"]
     assert state_of(run)["progress"]["scored"] == written[-1]
 
 
-def test_a_run_can_start_from_weights_with_other_classes(pictures, tmp_path):
-    first = train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), pictures, tmp_path / "first")
-    other = shutil.copytree(pictures, tmp_path / "other")
+def test_a_run_can_start_from_weights_with_other_classes(images, tmp_path):
+    first = train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), images, tmp_path / "first")
+    other = shutil.copytree(images, tmp_path / "other")
     (other / "classes.txt").write_text("bright\ncar\n")
     seen = []
 
@@ -80,11 +80,11 @@ def test_a_run_can_start_from_weights_with_other_classes(pictures, tmp_path):
     assert seen[0].drawn_anew == ("car",)
 
 
-def test_weights_learnt_with_another_talk_bias_are_told_of(pictures, tmp_path, caplog):
-    first = train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), pictures, tmp_path / "first")
+def test_weights_learnt_with_another_talk_bias_are_told_of(images, tmp_path, caplog):
+    first = train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), images, tmp_path / "first")
     mean = replace(RECIPE, model=replace(RECIPE.model, talk_bias="mean"))
 
-    train(mean, pictures, tmp_path / "second", init=first)
+    train(mean, images, tmp_path / "second", init=first)
 
     assert "was trained with model.talk_bias=sum and goes on with mean; --set model.talk_bias=sum keeps" in caplog.text
 
@@ -104,42 +104,42 @@ def stale_at(monkeypatch, scores: list[float]) -> None:
 PATIENT = replace(RECIPE, train=replace(RECIPE.train, steps=9, eval_every=1, patience=2, ema=None))
 
 
-def test_a_run_ends_when_its_score_gets_no_better_and_keeps_the_best_weights(pictures, tmp_path, monkeypatch):
+def test_a_run_ends_when_its_score_gets_no_better_and_keeps_the_best_weights(images, tmp_path, monkeypatch):
     stale_at(monkeypatch, [0.3, 0.5, 0.5, 0.4])
     seen = []
 
-    best = train(PATIENT, pictures, tmp_path / "run", watch=seen.append)
+    best = train(PATIENT, images, tmp_path / "run", watch=seen.append)
 
     assert seen[-1] == Stopped(step=4, patience=2, best=0.5)
     assert read_info(best).step == 2
 
 
-def test_a_better_score_makes_patience_begin_anew(pictures, tmp_path, monkeypatch):
+def test_a_better_score_makes_patience_begin_anew(images, tmp_path, monkeypatch):
     stale_at(monkeypatch, [0.3, 0.2, 0.4, 0.2, 0.5, 0.1])
     seen = []
 
-    train(PATIENT, pictures, tmp_path / "run", watch=seen.append)
+    train(PATIENT, images, tmp_path / "run", watch=seen.append)
 
     assert seen[-1] == Stopped(step=7, patience=2, best=0.5)
 
 
-def test_patience_survives_a_stop(pictures, tmp_path, monkeypatch):
+def test_patience_survives_a_stop(images, tmp_path, monkeypatch):
     stale_at(monkeypatch, [0.5, 0.4])
 
     with pytest.raises(RunStopped):
-        train(PATIENT, pictures, tmp_path / "run", watch=lambda event: isinstance(event, Scored) and event.step == 2)
+        train(PATIENT, images, tmp_path / "run", watch=lambda event: isinstance(event, Scored) and event.step == 2)
     for _ in range(2):  # the second finds the run ended, and does nothing
-        train(PATIENT, pictures, tmp_path / "run", resume=True)
+        train(PATIENT, images, tmp_path / "run", resume=True)
 
     assert [event["step"] for event in events(tmp_path / "run") if event["event"] == "scored"] == [1, 2, 3]
 
 
-def test_a_single_picture_too_small_for_the_pyramid_is_refused(pictures, tmp_path):
+def test_a_single_image_too_small_for_the_pyramid_is_refused(images, tmp_path):
     small = replace(RECIPE, data=replace(RECIPE.data, crops_px=((96, 64), (64, 64))))
     small = replace(small, train=replace(small.train, batch_size=2, accumulate=2))
 
-    with pytest.raises(RecipeError, match=r"crops_px \[64, 64\] is too small for one picture at a time"):
-        train(small, pictures, tmp_path / "run")
+    with pytest.raises(RecipeError, match=r"crops_px \[64, 64\] is too small for one image at a time"):
+        train(small, images, tmp_path / "run")
 
     wide = replace(small, data=replace(small.data, crops_px=((96, 64),)), train=replace(small.train, steps=1))
-    assert train(wide, pictures, tmp_path / "run").is_file()
+    assert train(wide, images, tmp_path / "run").is_file()

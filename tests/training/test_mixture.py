@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.tiny import RECIPE, assert_same, draw_pictures, events, numbers, state_of
+from support.tiny import RECIPE, assert_same, draw_images, events, numbers, state_of
 
 from cgrseg.config import SourceConfig
 from cgrseg.data.mixture import open_mixture
@@ -28,7 +28,7 @@ MIXED = replace(
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mixture")
-    return {name: draw_pictures(folder / name) for name in ("first", "second")}
+    return {name: draw_images(folder / name) for name in ("first", "second")}
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from cgrseg.training.monitor import SETTLED, Guards
 
 
 @pytest.fixture
-def guards(pictures):
-    return Guards(RECIPE, open_dataset("folder", pictures, "train"))
+def guards(images):
+    return Guards(RECIPE, open_dataset("folder", images, "train"))
 
 
 def batch(*labels) -> Batch:
@@ -35,18 +35,18 @@ def test_a_sound_run_is_left_in_peace(guards):
     assert sentences(guards, range(1, 2 * SETTLED)) == []
 
 
-def test_a_class_that_never_came_is_named_once_after_a_pass_over_the_pictures(guards):
+def test_a_class_that_never_came_is_named_once_after_a_pass_over_the_images(guards):
     assert sentences(guards, [1, 2], labels=(0, 255)) == []
 
     (told,) = sentences(guards, range(3, 20), labels=(0, 255))
 
-    assert told.startswith("no pixel of bright in a first pass over 6 pictures")
+    assert told.startswith("no pixel of bright in a first pass over 6 images")
 
 
 def test_a_loader_slower_than_the_network_is_told_once_with_both_rates(guards):
     (told,) = sentences(guards, range(1, 3 * SETTLED), waiting=0.6)
 
-    assert "waits for pictures 60 % of the time: 4.0 a second arrive, it could take 10.0" in told
+    assert "waits for images 60 % of the time: 4.0 a second arrive, it could take 10.0" in told
     assert "data.workers=2 (now 0)" in told
 
 
@@ -67,9 +67,9 @@ def test_a_disk_with_room_is_no_news(guards, tmp_path):
     assert list(guards.look_at_disk(tmp_path, 1)) == []
 
 
-def test_more_workers_are_proposed_than_there_are(pictures):
+def test_more_workers_are_proposed_than_there_are(images):
     recipe = replace(RECIPE, data=replace(RECIPE.data, workers=3))
-    guards = Guards(recipe, open_dataset("folder", pictures, "train"))
+    guards = Guards(recipe, open_dataset("folder", images, "train"))
 
     (told,) = sentences(guards, range(1, SETTLED + 1), waiting=0.5)
 
@@ -81,13 +81,13 @@ def test_more_workers_are_proposed_than_there_are(pictures):
     [("bf16", "cpu", 9.0, True), ("fp16", "cpu", 9.0, True), ("bf16", "cpu", 0.6, False), ("bf16", "cuda", 9.0, False)],
 )
 def test_a_processor_that_emulates_the_arithmetic_is_told_before_the_first_step(
-    precision, device, cost, is_told, pictures, monkeypatch
+    precision, device, cost, is_told, images, monkeypatch
 ):
     monkeypatch.setattr(watching, "cost_of", lambda precision: cost)
     recipe = replace(RECIPE, train=replace(RECIPE.train, precision=precision))
 
     told = [
-        each.sentence for each in Guards(recipe, open_dataset("folder", pictures, "train")).look_at_processor(device, 0)
+        each.sentence for each in Guards(recipe, open_dataset("folder", images, "train")).look_at_processor(device, 0)
     ]
 
     assert len(told) == is_told

@@ -60,14 +60,14 @@ def test_this_machine_has_an_answer():
 
 
 @pytest.mark.slow
-def test_a_run_writes_down_what_auto_was_and_keeps_it_on_another_machine(pictures, tmp_path, monkeypatch):
+def test_a_run_writes_down_what_auto_was_and_keeps_it_on_another_machine(images, tmp_path, monkeypatch):
     costs(monkeypatch, 9.0)
-    train(AUTO, pictures, tmp_path / "whole")
+    train(AUTO, images, tmp_path / "whole")
     with pytest.raises(RunStopped):
-        train(AUTO, pictures, tmp_path / "run", watch=lambda event: isinstance(event, Stepped) and event.step == 1)
+        train(AUTO, images, tmp_path / "run", watch=lambda event: isinstance(event, Stepped) and event.step == 1)
     costs(monkeypatch, 0.5)
 
-    best = train(AUTO, pictures, tmp_path / "run", resume=True)
+    best = train(AUTO, images, tmp_path / "run", resume=True)
 
     assert read_recipe(tmp_path / "run/recipe.yaml").train.precision == "fp32"
     assert read_info(best).recipe.train.precision == "fp32"
@@ -75,12 +75,12 @@ def test_a_run_writes_down_what_auto_was_and_keeps_it_on_another_machine(picture
 
 
 @pytest.mark.slow
-def test_a_run_in_slow_arithmetic_says_so_before_its_first_step(pictures, tmp_path, monkeypatch):
+def test_a_run_in_slow_arithmetic_says_so_before_its_first_step(images, tmp_path, monkeypatch):
     costs(monkeypatch, 9.0)
     slow = replace(RECIPE, train=replace(RECIPE.train, precision="bf16", steps=1, eval_every=1))
     seen = []
 
-    train(slow, pictures, tmp_path / "run", watch=seen.append)
+    train(slow, images, tmp_path / "run", watch=seen.append)
 
     kinds = [type(event) for event in seen]
     assert kinds.index(Warned) < kinds.index(Stepped)

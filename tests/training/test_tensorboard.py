@@ -11,11 +11,11 @@ from cgrseg.training.loggers import TensorBoard
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorBoard's own
-def test_tensorboard_gets_numbers_of_every_step_and_pictures_with_truth_and_prediction(pictures, tmp_path):
+def test_tensorboard_gets_numbers_of_every_step_and_images_with_truth_and_prediction(images, tmp_path):
     accumulator = import_module("tensorboard.backend.event_processing.event_accumulator")
 
     with TensorBoard(tmp_path) as board:
-        train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), pictures, tmp_path, watch=board)
+        train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), images, tmp_path, watch=board)
 
     told = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     told.Reload()

@@ -54,7 +54,7 @@ def features(backbone, *size: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("trained_px", [320, 512])
-def test_on_pictures_of_the_new_size_the_network_is_the_one_that_was_given(given, trained_px):
+def test_on_images_of_the_new_size_the_network_is_the_one_that_was_given(given, trained_px):
     resampled, kept = (features(started(given, trained_px=px), trained_px, trained_px) for px in (trained_px, 224))
 
     for one, other in zip(resampled, kept, strict=True):
@@ -67,14 +67,14 @@ def test_the_positions_of_the_authors_take_the_same_tables(given):
     assert all(torch.equal(one, other) for one, other in zip(official, offsets, strict=True))
 
 
-def test_on_pictures_of_the_first_size_it_is_not_for_its_table_spans_the_larger_ones(given):
+def test_on_images_of_the_first_size_it_is_not_for_its_table_spans_the_larger_ones(given):
     resampled, kept = (features(started(given, trained_px=px), 224, 224) for px in (512, 224))
 
     assert (resampled[-1] - kept[-1]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("trained_px", [128, 192])
-def test_for_smaller_pictures_the_nearest_entries_stay_as_they_are(given, trained_px):
+def test_for_smaller_images_the_nearest_entries_stay_as_they_are(given, trained_px):
     table = started(given, trained_px=trained_px).state_dict()[BLOCK]
 
     assert torch.equal(table, started(given).state_dict()[BLOCK][:, : trained_px // 32, : trained_px // 32])
@@ -170,7 +170,11 @@ def test_what_is_missing_unknown_or_misshapen_is_listed(tmp_path):
             "resnet.safetensors is neither EfficientFormerV2 nor EfficientNet-Lite2: it has",
         ),
         ("s9.pth", {"patch_embed.0.weight": torch.zeros(1)}, "s9.pth is none of the backbones EfficientFormerV2-S0"),
-        ("whole.pth", {"decode_head.x": torch.zeros(1)}, "whole.pth holds a whole network.*start from the whole network instead"),
+        (
+            "whole.pth",
+            {"decode_head.x": torch.zeros(1)},
+            "whole.pth holds a whole network.*start from it",
+        ),
     ],
 )
 def test_a_file_that_is_no_backbone_says_what_it_lacks_or_is(name, tensors, sentence, tmp_path):
@@ -185,7 +189,7 @@ def test_weights_of_ours_are_told_from_a_backbone(tmp_path):
     info = WeightsInfo(model=CONFIG, classes=named(("a", "b", "c")))
     save_weights(tmp_path / "ours.safetensors", build_model(CONFIG), info)
 
-    with pytest.raises(CheckpointError, match="start from the whole network instead"):
+    with pytest.raises(CheckpointError, match="start from it instead"):
         read_backbone(tmp_path / "ours.safetensors")
 
 

@@ -20,7 +20,7 @@ STAGES = {f"stage{stage}": f"backbone.stages.{stage}" for stage in range(4)}
 
 
 def features(path, size: str, tables: str = "resampled", trained_px: int = 224) -> dict[str, np.ndarray]:
-    """What the stages give for the reference picture when started from a file."""
+    """What the stages give for the reference image when started from a file."""
     network = build_model(ModelConfig(size=size, trained_px=trained_px)).eval()
     fill_backbone(network.backbone, read_backbone(path), tables)
     seen = outputs_of(network, STAGES, normal_image(1, 3, 224, 224))

@@ -1,9 +1,9 @@
-"""Which pictures to label next: those of which the network is least sure.
+"""Which images to label next: those of which the network is least sure.
 
-    pictures without labels -- confidence of each pixel -- mean of 1 - confidence: the highest first
-                            -- not those that look like a labelled picture, or like one already on the list
+    images without labels -- confidence of each pixel -- mean of 1 - confidence: the highest first
+                            -- not those that look like a labelled image, or like one already on the list
 
-Axes: H W picture rows and columns, k classes.
+Axes: H W image rows and columns, k classes.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,18 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from cgrseg.data.images import find_images
-from cgrseg.data.similarity import Bits, near_duplicates, picture_bits, signs
+from cgrseg.data.similarity import Bits, image_bits, near_duplicates, signs
 from cgrseg.predictor import Failure, Segmentation, Segmenter
 
 COUNT = 10
-"""Pictures on the list."""
+"""Images on the list."""
 NOTABLE = 0.2
-"""A class is named if at least this share of a picture's uncertainty lies in it."""
+"""A class is named if at least this share of an image's uncertainty lies in it."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A picture that is worth labelling."""
+    """An image that is worth labelling."""
 
     path: Path
     uncertainty: float
@@ -35,13 +35,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The pictures to label next, and what became of the others."""
+    """The images to label next, and what became of the others."""
 
     candidates: tuple[Candidate, ...]
-    pictures: int
+    images: int
     """How many were looked at."""
     alike: int
-    """How many of them look like a labelled picture or like another on the list, and were passed over."""
+    """How many of them look like a labelled image or like another on the list, and were passed over."""
     unreadable: tuple[str, ...] = ()
     """What is wrong with those that could not be read."""
 
@@ -52,16 +52,16 @@ def rank_unlabelled(
     labelled: Sequence[Bits | None],
     show: Callable[[int, int], None] | None = None,
 ) -> Ranking:
-    """The pictures of a folder that the network is least sure of.
+    """The images of a folder that the network is least sure of.
 
     Args:
         segmenter: the trained network.
-        folder: pictures without labels, also in folders below it.
-        labelled: the hashes of the labelled pictures.
-        show: called with the pictures done, and all of them.
+        folder: images without labels, also in folders below it.
+        labelled: the hashes of the labelled images.
+        show: called with the images done, and all of them.
 
     Raises:
-        ImageError: the folder holds no pictures.
+        ImageError: the folder holds no images.
     """
     total = len(find_images(folder))
     found, faults = list[tuple[Candidate, Bits | None]](), list[str]()
@@ -69,7 +69,7 @@ def rank_unlabelled(
         if isinstance(answer, Failure):
             faults.append(str(answer.error))
         else:
-            found.append((candidate(answer), picture_bits(answer.image)))
+            found.append((candidate(answer), image_bits(answer.image)))
         if show:
             show(done, total)
     found.sort(key=lambda each: (-each[0].uncertainty, str(each[0].path)))
@@ -78,7 +78,7 @@ def rank_unlabelled(
 
 
 def candidate(answer: Segmentation) -> Candidate:
-    """How unsure the network is of a picture, and of which of its labels."""
+    """How unsure the network is of an image, and of which of its labels."""
     doubt = 1 - answer.confidence.astype(np.float64)
     by_class = np.bincount(answer.labels.ravel(), doubt.ravel(), minlength=len(answer.classes))
     order = np.argsort(-by_class, kind="stable")
@@ -88,7 +88,7 @@ def candidate(answer: Segmentation) -> Candidate:
 
 
 def _unlike(found: list[tuple[Candidate, Bits | None]], known: list[Bits]) -> tuple[list[Candidate], int]:
-    """The first that look like no known picture and like none before them, and how many were passed over."""
+    """The first that look like no known image and like none before them, and how many were passed over."""
     chosen, alike = list[Candidate](), 0
     for each, bits in found:
         if len(chosen) == COUNT:

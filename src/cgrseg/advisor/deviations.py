@@ -119,22 +119,22 @@ IMAGENET = "a backbone trained on ImageNet-1k"
 WITHOUT_BACKBONE = "without it choose --set model.preset=from_scratch"
 
 REMARKS = {
-    "model.position": "equal in training on squares of trained_px, not on pictures of other sizes",
+    "model.position": "equal in training on squares of trained_px, not on images of other sizes",
     "model.trained_px": "the attention bias has tables of another size",
-    "model.talk_bias": "attention adds the same on pictures of any size, not more on larger ones",
+    "model.talk_bias": "attention adds the same on images of any size, not more on larger ones",
     "model.batch_norm": "the released configurations train the backbone's BatchNorm, synchronised over the processes",
     "model.layer_scale": "a larger start lets a backbone without ImageNet weights learn",
     "start.attention_tables": "the paper's network learns them anew for its own grid",
     "model.rcm_scale": "a larger start lets a decoder learn sooner",
-    "data.hold_out": "pictures of train are left out, and are those that are scored",
+    "data.hold_out": "images of train are left out, and are those that are scored",
     "data.merge": "other classes; the mIoU cannot be compared",
-    "train.batch_size": "BatchNorm sees as many pictures at a time",
+    "train.batch_size": "BatchNorm sees as many images at a time",
     "train.groups": "other learning rates and weight decays for the same lr and weight_decay",
     "train.lovasz": "a surrogate of 1 - IoU is added to cross-entropy",
     "train.ema": "an average of the weights is scored and saved",
     "train.precision": "arithmetic of forward and backward",
-    "inference.short_px": "size of the pictures that are scored",
-    "inference.long_px": "size of the pictures that are scored",
+    "inference.short_px": "size of the images that are scored",
+    "inference.long_px": "size of the images that are scored",
 }
 """What a difference means, where its name does not say."""
 
@@ -147,13 +147,13 @@ ALWAYS = (
     ),
     Deviation(
         "data order",
-        "a permutation of all pictures in each pass, from the seed and the pass alone",
+        "a permutation of all images in each pass, from the seed and the pass alone",
         "one of which each of four processes takes its part",
         "random numbers differ everywhere, also those of crops and weights",
     ),
     Deviation(
         "label map",
-        "logits upsampled once, to the size of the picture,",
+        "logits upsampled once, to the size of the image,",
         "twice, the first time to the size that the network saw",
         "99.7 % of the labels are the same",
     ),

@@ -1,6 +1,6 @@
-"""A recipe made from the data, for who has labelled pictures and no recipe.
+"""A recipe made from the data, for who has labelled images and no recipe.
 
-labelled pictures -- facts: how many, how large, which classes, on which machine -- choices -- recipe, and why
+labelled images -- facts: how many, how large, which classes, on which machine -- choices -- recipe, and why
                       no val? split by content            what was asked for with --set wins
 
 A recipe for several data sets, made from them.
@@ -63,7 +63,7 @@ def plan(
         init: weights to start from.
         overrides: settings that are given, such as `train.steps=500`.
         device: where the run will be.
-        show: called with the pictures done, and all of them, where they are split by content.
+        show: called with the images done, and all of them, where they are split by content.
 
     Raises:
         RecipeError: an override is no setting.
@@ -145,7 +145,7 @@ def look(
 def facts_of(
     learnt: LabelledImages, scored: LabelledImages, start: tuple[str, WeightsInfo] | None, device: str
 ) -> Facts:
-    """What pictures and machine say."""
+    """What images and machine say."""
     sizes = np.array([read_size(pair.image) for pair in learnt.pairs])
     return Facts(
         learnt=len(learnt),
@@ -194,7 +194,7 @@ def plan_sources(
         init: weights to start from.
         overrides: settings that are given, such as `train.steps=500`.
         device: where the run will be.
-        show: called with the pictures done, and all of them, where a data set is split by content.
+        show: called with the images done, and all of them, where a data set is split by content.
 
     Raises:
         RecipeError: an override is no setting.
@@ -235,13 +235,13 @@ def shares_by_size(images: Mapping[str, int]) -> dict[str, float]:
 
 
 def _told_split(facts: Facts, held: Mapping[str, tuple[str, ...]]) -> Choice:
-    counts = f"{facts.learnt:,} pictures to learn from, {facts.scored:,} to score on"
+    counts = f"{facts.learnt:,} images to learn from, {facts.scored:,} to score on"
     by_content = [name for name, names in held.items() if names]
     return Choice({}, f"{counts}{'; split by content: ' + ', '.join(by_content) if by_content else ''}")
 
 
 def _told_shares(opened: Mapping[str, LabelledImages], shares: Mapping[str, float]) -> Choice:
-    parts = ", ".join(f"{name} {shares[name]:g} ({len(dataset):,} pictures)" for name, dataset in opened.items())
+    parts = ", ".join(f"{name} {shares[name]:g} ({len(dataset):,} images)" for name, dataset in opened.items())
     return Choice({}, f"shares of what is drawn, by the roots of their sizes: {parts}")
 
 

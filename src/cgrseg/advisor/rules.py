@@ -21,11 +21,11 @@ FROZEN_STAGES = 2
 BACKBONE_FACTOR = 0.3
 """Its learning rate as a factor of the decoder's."""
 PX = 32
-"""Sides are multiples of this: the network halves a picture five times."""
+"""Sides are multiples of this: the network halves an image five times."""
 SHORT_PX = {True: 384, False: 512}
-"""Short side of a picture in training, on a CPU and elsewhere."""
+"""Short side of an image in training, on a CPU and elsewhere."""
 ENLARGED = 1.5
-"""A picture smaller than that is enlarged by so much at most."""
+"""An image smaller than that is enlarged by so much at most."""
 ELONGATED = 1.5
 """Sides of a crop differ by this factor at most."""
 UNBALANCED = 5.0
@@ -41,18 +41,18 @@ class Facts:
     """What the choices depend on."""
 
     learnt: int
-    """Pictures to learn from."""
+    """Images to learn from."""
     scored: int
-    """Pictures to score on."""
+    """Images to score on."""
     split: Split | None
     """How they were told apart, where the data has no split of its own."""
     hold_out: HoldOut
     leaked: int
-    """Pictures to score on that the weights to start from have learnt."""
+    """Images to score on that the weights to start from have learnt."""
     sides: tuple[int, int]
-    """Median short and long side of the pictures, in pixels."""
+    """Median short and long side of the images, in pixels."""
     upright: float
-    """Share of the pictures that are higher than wide."""
+    """Share of the images that are higher than wide."""
     classes: tuple[str, ...]
     shares: tuple[float, ...]
     """Of the labelled pixels, class by class."""
@@ -96,8 +96,8 @@ def _parts(settings: Mapping[str, object]) -> list[tuple[str, str, str]]:
 
 
 def choose_split(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """Which pictures are scored."""
-    counts = f"{facts.learnt:,} pictures to learn from, {facts.scored:,} to score on"
+    """Which images are scored."""
+    counts = f"{facts.learnt:,} images to learn from, {facts.scored:,} to score on"
     if facts.leaked:
         counts += f" (of which the start has learnt {facts.leaked:,} already: the score will flatter)"
     if not facts.hold_out:
@@ -110,7 +110,7 @@ def choose_split(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
 
 
 def _told_of(videos: tuple[str, ...] | None) -> str:
-    """A word on pictures that follow each other like frames, of which a split by content keeps too few together."""
+    """A word on images that follow each other like frames, of which a split by content keeps too few together."""
     if videos is None:
         return ""
     advice = "put another video, or the last part of this one, into images/val and annotations/val"
@@ -129,7 +129,7 @@ def choose_start(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
         return Choice(settings, f"starts from {name}: {known}")
     if not facts.no_imagenet:
         network = {"model.size": facts.size, "model.rcm_scale": RCM_SCALE, "start.backbone": "imagenet"}
-        return Choice(network, "a backbone that knows ImageNet learns more from few pictures than any other start")
+        return Choice(network, "a backbone that knows ImageNet learns more from few images than any other start")
     idle = idle_settings(facts.size)
     preset = {f"model.{key}": value for key, value in PRESETS["from_scratch"].items() if key not in idle}
     lost = f"from scratch, which costs much (109 photos of scenes reached 24 % mIoU instead of 35): {facts.no_imagenet}"
@@ -145,18 +145,18 @@ def choose_training_of_backbone(facts: Facts, recipe: Recipe) -> Choice:
 
 
 def choose_size(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """How large the network sees a picture, in training and after."""
+    """How large the network sees an image, in training and after."""
     short, long = facts.sides
     limit = SHORT_PX[facts.is_cpu]
     if facts.start is not None:
         limit = min(limit, rounded(facts.start[1].inference.short_px))
     side = max(PX, min(limit, int(short * ENLARGED) // PX * PX))
     settings = {"data.fit_px": [side, 2048], "data.scale": [0.75, 1.75], "inference.short_px": side}
-    return Choice(settings, f"pictures are {short} x {long} (median); time grows with the area")
+    return Choice(settings, f"images are {short} x {long} (median); time grows with the area")
 
 
 def choose_crops(facts: Facts, recipe: Recipe) -> Choice:
-    """What training cuts out of a picture."""
+    """What training cuts out of an image."""
     side = rounded(recipe.data.fit_px[0])
     short, long = facts.sides
     stretch = min(long / short, ELONGATED)
@@ -165,14 +165,14 @@ def choose_crops(facts: Facts, recipe: Recipe) -> Choice:
     if facts.upright > 0.9:
         large, shape = large[::-1], "upright"
     elif facts.upright > 0.1:
-        large, shape = (rounded(side * math.sqrt(stretch)),) * 2, "square, as some pictures are upright and some wide"
+        large, shape = (rounded(side * math.sqrt(stretch)),) * 2, "square, as some images are upright and some wide"
     small = tuple(rounded(length * 2 / 3) for length in large)
     reason = f"{shape}; large ones since networks fail above the size of their crops, small ones to save time"
     return Choice({"data.crops_px": [list(small), list(large)]}, reason)
 
 
 def choose_batch(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """Pictures per step, and who prepares them."""
+    """Images per step, and who prepares them."""
     size, why = (4, "more steps for the same work") if facts.is_cpu else (16, "a GPU has the memory")
     settings = {"train.batch_size": min(size, facts.learnt), "data.workers": min(2, facts.cores)}
     return Choice(settings, why)

@@ -1,9 +1,9 @@
 """What a run was good for, in a form that tells what to do next.
 
-    run folder, data -- best weights on the held-out pictures -- scores: of each class, how sure, the worst pictures
+    run folder, data -- best weights on the held-out images -- scores: of each class, how sure, the worst images
                      -- labels of training ----------------------- which classes need more
                      -- log ---------------------------------------- stopped, overfitted, or still getting better
-                     -- pictures without labels -------------------- which to label next
+                     -- images without labels -------------------- which to label next
 
 Axes: k classes.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from cgrseg.advisor.active_learning import Ranking, rank_unlabelled
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.datasets.folder import unlabelled_folder
-from cgrseg.data.similarity import Bits, picture_bits
+from cgrseg.data.similarity import Bits, image_bits
 from cgrseg.errors import CGRSegError
 from cgrseg.evaluation import Evaluation, evaluate
 from cgrseg.files import replacing
@@ -32,13 +32,13 @@ from cgrseg.training.splits import Where, open_splits
 from cgrseg.weights import open_weights, read_info
 
 FEW = 20
-"""Training pictures below which a class is called rare."""
+"""Training images below which a class is called rare."""
 FAIR, LOW = 0.7, 0.5
 """IoU below which a rare class, and any class, needs more labels."""
 ROUGH = 50
-"""Held-out pictures below which a score is called rough."""
+"""Held-out images below which a score is called rough."""
 WORST = 5
-"""Held-out pictures that are named."""
+"""Held-out images that are named."""
 NOTABLE = 0.01
 """Change of mIoU that is called one."""
 
@@ -54,9 +54,9 @@ class ClassVerdict:
 
     name: str
     iou: float | None
-    """None where no held-out picture shows it."""
-    pictures: int
-    """Training pictures that show it."""
+    """None where no held-out image shows it."""
+    images: int
+    """Training images that show it."""
     pixels: int
     """Training pixels of it."""
     confused_with: str | None
@@ -72,9 +72,9 @@ class Verdict:
     weights: Path
     split: str
     learnt: int
-    """Pictures it learnt from."""
+    """Images it learnt from."""
     scored: int
-    """Pictures it was scored on."""
+    """Images it was scored on."""
     leaked: int
     """Of these, the ones that the weights it started from had learnt; the score flatters."""
     looks: int
@@ -88,13 +88,13 @@ class Verdict:
     steps: int
     """Of the whole run as it was planned."""
     worst: tuple[tuple[str, float], ...]
-    """Held-out pictures with the lowest mIoU of their own."""
+    """Held-out images with the lowest mIoU of their own."""
     ranking: Ranking | None
-    """None where there are no pictures without labels."""
+    """None where there are no images without labels."""
 
     @property
     def is_rough(self) -> bool:
-        """Whether there are too few held-out pictures for more than a rough score."""
+        """Whether there are too few held-out images for more than a rough score."""
         return self.scored < ROUGH
 
     def as_tree(self) -> dict:
@@ -122,32 +122,32 @@ def judge(
     Args:
         run: the folder of the run.
         data: the folder of its data set, or of each of its sources by name.
-        unlabelled: pictures without labels; a data set of the kind `folder` may hold some in images/unlabelled.
+        unlabelled: images without labels; a data set of the kind `folder` may hold some in images/unlabelled.
         device: where the network runs.
-        show: called with the pictures done, and all of them.
+        show: called with the images done, and all of them.
 
     Raises:
         CGRSegError: the run or its data cannot be read.
     """
     recipe, weights = read_recipe(run / "recipe.yaml"), run / "best.safetensors"
-    pictures, held_out = open_splits(recipe, data)
+    images, held_out = open_splits(recipe, data)
     segmenter = load(weights, engine="torch", device=device)
     progress = (lambda done: show(done, len(held_out))) if show else None
     evaluation = evaluate(segmenter, held_out, progress)
     if unlabelled is None and isinstance(data, Path) and recipe.data.kind == "folder":
         unlabelled = unlabelled_folder(data)
-    ranking = _rank(segmenter, unlabelled, (pictures, held_out), show) if unlabelled else None
+    ranking = _rank(segmenter, unlabelled, (images, held_out), show) if unlabelled else None
     course, scored_steps = _course(run, recipe.train.steps)
     verdict = Verdict(
         weights=weights,
         split=held_out.split,
-        learnt=len(pictures),
+        learnt=len(images),
         scored=len(held_out),
         leaked=_leaked(run, held_out),
         looks=len(scored_steps),
         miou=evaluation.scores.miou,
         miou_interval=interval(resample(evaluation.areas).miou),
-        classes=_classes(evaluation, pictures),
+        classes=_classes(evaluation, images),
         course=course,
         best_step=read_info(weights).step,
         last_step=max(scored_steps),
@@ -161,7 +161,7 @@ def judge(
 
 
 def _leaked(run: Path, held_out: LabelledImages) -> int:
-    """The held-out pictures that the weights at the run's start had learnt; 0 also where that is not known."""
+    """The held-out images that the weights at the run's start had learnt; 0 also where that is not known."""
     about = run / "run.json"
     init = json.loads(about.read_text(encoding="utf-8"))["starts"][0]["init"] if about.is_file() else None
     try:
@@ -173,15 +173,15 @@ def _leaked(run: Path, held_out: LabelledImages) -> int:
 
 def _rank(segmenter: Segmenter, folder: Path, labelled: tuple[LabelledImages, ...], show: Show | None) -> Ranking:
     def bits(place: tuple[LabelledImages, int]) -> Bits | None:
-        return picture_bits(place[0].image(place[1]))
+        return image_bits(place[0].image(place[1]))
 
     with ThreadPoolExecutor() as threads:
         known = list(threads.map(bits, [(dataset, place) for dataset in labelled for place in range(len(dataset))]))
     return rank_unlabelled(segmenter, folder, known, show)
 
 
-def _classes(evaluation: Evaluation, pictures: LabelledImages) -> tuple[ClassVerdict, ...]:
-    counts = pictures.class_counts()
+def _classes(evaluation: Evaluation, images: LabelledImages) -> tuple[ClassVerdict, ...]:
+    counts = images.class_counts()
     matrix = evaluation.matrix
     mistaken = matrix + matrix.T
     np.fill_diagonal(mistaken, 0)
@@ -195,7 +195,7 @@ def _classes(evaluation: Evaluation, pictures: LabelledImages) -> tuple[ClassVer
             ClassVerdict(
                 name=name,
                 iou=iou,
-                pictures=shown_in,
+                images=shown_in,
                 pixels=int(counts[:, label].sum()),
                 confused_with=evaluation.classes.names[other] if mistaken[label, other] else None,
                 need=_need(iou, shown_in),
@@ -204,13 +204,13 @@ def _classes(evaluation: Evaluation, pictures: LabelledImages) -> tuple[ClassVer
     return tuple(verdicts)
 
 
-def _need(iou: float | None, pictures: int) -> Literal["", "unlearnt", "unscored", "rare", "low"]:
-    """Why a class needs more labels: few pictures and no good IoU, or a low IoU however many pictures."""
-    if pictures == 0:
+def _need(iou: float | None, images: int) -> Literal["", "unlearnt", "unscored", "rare", "low"]:
+    """Why a class needs more labels: few images and no good IoU, or a low IoU however many images."""
+    if images == 0:
         return "unlearnt"
     if iou is None:
         return "unscored"
-    if pictures < FEW and iou < FAIR:
+    if images < FEW and iou < FAIR:
         return "rare"
     return "low" if iou < LOW else ""
 

@@ -44,9 +44,9 @@ class BenchmarkConfig:
     against: tuple[str, ...] = ()
     """Peers: `plain`, `segformer-b0`, `segformer-b1`, `segformer-b2`."""
     image: Path | None = None
-    """The picture's file; the bundled street photo unless given."""
+    """The image's file; the bundled street photo unless given."""
     size: Size | None = None
-    """To which the picture is brought first, as a JPEG; its own unless given."""
+    """To which the image is brought first, as a JPEG; its own unless given."""
     threads: int = 1
     """Of every contender; several spin while they wait, so their times depend on whatever else runs."""
     classes: int = 150
@@ -105,10 +105,10 @@ class Benchmark:
     measurements: tuple[Measurement, ...]
     config: BenchmarkConfig
     machine: Machine
-    picture: str
-    """Name of the picture's file."""
+    image: str
+    """Name of the image's file."""
     size: Size
-    """Of the picture."""
+    """Of the image."""
     rate: float
     """Multiply-adds per second of the fastest fp32 matrix product seen meanwhile."""
     date: str
@@ -123,7 +123,7 @@ class Benchmark:
         return {
             "date": self.date,
             "machine": self.machine.as_tree(),
-            "picture": {"name": self.picture, "height": self.size[0], "width": self.size[1]},
+            "picture": {"name": self.image, "height": self.size[0], "width": self.size[1]},
             "settings": settings | {"batch": 1, "device": "cpu"},
             "fp32_macs_per_s": round(self.rate),
             "contenders": [asdict(each) | {"floor_ms": round(self.floor_ms(each), 3)} for each in self.measurements],
@@ -152,7 +152,7 @@ def benchmark(
         on_progress: called before each step with what it is, how many are done and how many there are.
 
     Raises:
-        CGRSegError: weights, an engine, a peer or the picture cannot be opened, or a setting is out of range.
+        CGRSegError: weights, an engine, a peer or the image cannot be opened, or a setting is out of range.
     """
     config, watch = config or BenchmarkConfig(), on_progress or (lambda _what, _done, _total: None)
     names = [str(name) for name in ([weights] if isinstance(weights, str | Path) else weights)]
@@ -173,7 +173,7 @@ def benchmark(
         ),
         config=config,
         machine=machine(),
-        picture=photo.name,
+        image=photo.name,
         size=(image.shape[0], image.shape[1]),
         rate=rounds.rate,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -194,13 +194,13 @@ def check(config: BenchmarkConfig, names: Sequence[str]) -> None:
             )
     if config.size is not None and min(config.size) < 1:
         raise CGRSegError(
-            f"a picture of {config.size[0]} x {config.size[1]} has no pixels",
+            f"an image of {config.size[0]} x {config.size[1]} has no pixels",
             advice="give a height and a width",
         )
 
 
 def sized_photo(config: BenchmarkConfig, folder: Path) -> Path:
-    """The picture's file; where a size is asked for, one of that size written into the folder."""
+    """The image's file; where a size is asked for, one of that size written into the folder."""
     photo = config.image or Path(str(resources.files("cgrseg") / "assets/street.jpg"))
     if config.size is None:
         return photo

@@ -1,9 +1,9 @@
-"""What this project's label maps are compared with: other ways from a picture to one, with random weights.
+"""What this project's label maps are compared with: other ways from an image to one, with random weights.
 
-    plain        the network in PyTorch as it is ---- logits to its input, then to the picture -- softmax -- argmax
-    segformer    Hugging Face's module in PyTorch --- logits to the picture ----------------------------- argmax
+    plain        the network in PyTorch as it is ---- logits to its input, then to the image -- softmax -- argmax
+    segformer    Hugging Face's module in PyTorch --- logits to the image ----------------------------- argmax
 
-Both take the picture as the weights beside them do, so that every network sees the same pixels.
+Both take the image as the weights beside them do, so that every network sees the same pixels.
 
 Axes: k classes, h w logit rows and columns, _H _W prepared rows and columns, H_ W_ others.
 """
@@ -127,7 +127,7 @@ class SegFormer:
 
 
 def open_peer(name: str, model: ModelConfig, inference: InferenceConfig) -> Plain | SegFormer:
-    """The peer of that name, of as many classes as the model, which sees pictures at the size that `inference` says.
+    """The peer of that name, of as many classes as the model, which sees images at the size that `inference` says.
 
     Raises:
         CGRSegError: there is no such peer, or its package is not installed.

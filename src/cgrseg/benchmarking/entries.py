@@ -35,7 +35,7 @@ from cgrseg.types import Image, LabelMap, Size
 from cgrseg.weights import WeightsInfo
 
 STAGES = ("decode", "prepare", "network", "label map")
-"""From the bytes of a picture's file to the class of each of its pixels."""
+"""From the bytes of an image's file to the class of each of its pixels."""
 
 UNTRAINED: dict[str, ModelSize] = {f"cgrseg-{size}": size for size in get_args(ModelSize)}
 """Names of networks without weights; the time of a network does not depend on them."""
@@ -43,7 +43,7 @@ UNTRAINED: dict[str, ModelSize] = {f"cgrseg-{size}": size for size in get_args(M
 
 @runtime_checkable
 class Contender(Protocol):
-    """The stages of one way from a picture to its label map."""
+    """The stages of one way from an image to its label map."""
 
     design: str
     engine: str
@@ -63,12 +63,12 @@ class Contender(Protocol):
         ...
 
     def label(self, logits: Logits, size: Size) -> LabelMap:
-        """The class of each pixel of a picture of this size."""
+        """The class of each pixel of an image of this size."""
         ...
 
 
 class Own:
-    """Weights on an engine, stage by stage as `Segmenter` takes a picture."""
+    """Weights on an engine, stage by stage as `Segmenter` takes an image."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         self.segmenter, self.info, self.engine = segmenter, segmenter.info, segmenter.engine.name
@@ -103,9 +103,9 @@ class Entry:
     classes: int = 150
     """Of what has no weights."""
     short_px: int = 512
-    """Short side at which a peer sees the picture."""
+    """Short side at which a peer sees the image."""
     long_px: int = 2048
-    """Longest long side at which a peer sees the picture."""
+    """Longest long side at which a peer sees the image."""
 
     @property
     def is_trained(self) -> bool:
@@ -135,7 +135,7 @@ def open_segmenter(name: str, engine: EngineName, threads: int, classes: int) ->
 
 
 def timed_pass(contender: Contender, photo: Path) -> tuple[LabelMap, list[float]]:
-    """The label map of a picture's file, and the milliseconds of each stage."""
+    """The label map of an image's file, and the milliseconds of each stage."""
     marks = [time.perf_counter()]
     image = read_image(photo)
     marks.append(time.perf_counter())
@@ -155,7 +155,7 @@ class Memory:
     peak_bytes: int
     """The most it held, PyTorch and all."""
     above_model_bytes: int
-    """What of it the picture took: above the process with its weights loaded and its kernels compiled."""
+    """What of it the image took: above the process with its weights loaded and its kernels compiled."""
 
 
 def memory_of(entry: Entry, photo: Path) -> Memory:

@@ -96,7 +96,7 @@ def plot_report(report: dict, path: Path) -> None:
 
     Raises:
         MissingExtra: matplotlib is not installed.
-        CGRSegError: nothing in it has a published accuracy, or the picture cannot be written in that format.
+        CGRSegError: nothing in it has a published accuracy, or the image cannot be written in that format.
     """
     require_matplotlib()
     from matplotlib.figure import Figure
@@ -196,10 +196,10 @@ def finish(axes: "Axes") -> None:
 
 def conditions(report: dict) -> str:
     """Under which the times were measured, in a line."""
-    machine, picture, settings = report["machine"], report["picture"], report["settings"]
+    machine, image, settings = report["machine"], report["picture"], report["settings"]
     threads = "1 thread" if settings["threads"] == 1 else f"{settings['threads']} threads"
     return (
-        f"{machine['processor']}, {threads}, batch 1, picture of {picture['height']} x "
-        f"{picture['width']}, {CLASSES} classes, medians of {settings['repeats']} interleaved passes, "
+        f"{machine['processor']}, {threads}, batch 1, image of {image['height']} x "
+        f"{image['width']}, {CLASSES} classes, medians of {settings['repeats']} interleaved passes, "
         f"PyTorch {machine['versions']['torch']}, {report['date'][:10]}"
     )

@@ -37,10 +37,10 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
-    """Turn pictures into maps of labels, and learn to from labelled pictures."""
+    """Turn images into maps of labels, and learn to from labelled images."""
     logging.basicConfig(format="cgrseg: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own sentence says what is wrong with a picture
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own sentence says what is wrong with an image
 
 
 def main() -> None:

@@ -53,8 +53,8 @@ engines = setting(
     help=f"Some of {', '.join(options.ENGINES)}.",
 )
 against = setting("--against", type=Several(PEERS), default="", help=f"Peers to compare with: {', '.join(PEERS)}.")
-image = setting("--image", type=options.FILE, help="The picture.  [default: the bundled street photo]")
-size = setting("--size", type=SizeType(), help="Bring the picture to this size first.  [default: its own]")
+image = setting("--image", type=options.FILE, help="The image.  [default: the bundled street photo]")
+size = setting("--size", type=SizeType(), help="Bring the image to this size first.  [default: its own]")
 threads = setting("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
 classes = setting("--classes", type=click.IntRange(1, 254), default=150, show_default=True, help="If untrained.")
 repeats = setting("--repeats", type=click.IntRange(min=2), default=20, show_default=True, help="Counted rounds.")

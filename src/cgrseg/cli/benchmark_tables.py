@@ -17,7 +17,7 @@ def tables(report: dict) -> list[RenderableType]:
 
 def conditions(report: dict) -> Text:
     """What was measured on what."""
-    machine, picture, settings = report["machine"], report["picture"], report["settings"]
+    machine, image, settings = report["machine"], report["picture"], report["settings"]
     versions = dict(machine["versions"])
     python, own = versions.pop("python"), versions.pop("cgrseg")
     commit = f" ({machine['commit']})" if machine["commit"] else ""
@@ -26,7 +26,7 @@ def conditions(report: dict) -> Text:
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {python}, cgrseg {own}{commit}",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
-        f"{picture['name']} at {picture['height']} x {picture['width']}, batch 1, {threads}; {rounds}; "
+        f"{image['name']} at {image['height']} x {image['width']}, batch 1, {threads}; {rounds}; "
         + report["date"][:10],
     ]
     return Text("\n".join(lines), style="dim")
@@ -44,7 +44,7 @@ def times(report: dict) -> Table:
 def costs(report: dict) -> Table:
     """What does not need a clock, and memory."""
     headings = ("input\npx", "weights\nM", "MACs\nG", "in layers\nG", "floor\nms", "network\n/ floor")
-    result = plain_table("cost", (*headings, "memory\nMiB", "picture's\nMiB"))
+    result = plain_table("cost", (*headings, "memory\nMiB", "image's\nMiB"))
     for row in report["contenders"]:
         cost, memory = row["complexity"], row["memory"]
         cells = (
@@ -93,7 +93,7 @@ def notes(report: dict) -> Text:
         "ratio: to the first, round by round. MACs: every product of convolutions and matrices; in layers:",
         "as the paper counts, without those inside attention. floor: the network's time if all its MACs",
         f"ran at the {rate:.0f} GFLOP/s that a fp32 matrix product reached meanwhile. memory: the peak of a fresh",
-        "process that makes one label map; picture's: what of it came after the model was loaded.",
+        "process that makes one label map; image's: what of it came after the model was loaded.",
     ]
     if not all(row["is_trained"] for row in report["contenders"]):
         lines.append("Some weights are random: the network takes no other time for it, the label map of a scene may.")

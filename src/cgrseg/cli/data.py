@@ -65,7 +65,7 @@ def kinds(reports: list[dict]) -> Table:
     for report in reports:
         sizes = (f"{report['splits'][split]:,}" for split in ("train", "val"))
         table.add_row(report["kind"], str(len(report["classes"])), *sizes, f"{report['terms']}\n{report['home']}")
-    table.add_row("folder", "any", "any", "any", "your own pictures, with label maps or polygons")
+    table.add_row("folder", "any", "any", "any", "your own images, with label maps or polygons")
     return table
 
 
@@ -73,7 +73,7 @@ def facts(report: dict) -> str:
     """What is known of a kind beside its classes, in lines that are never broken: they hold addresses."""
     splits = ", ".join(f"{split} {count:,}" for split, count in report["splits"].items())
     ignored = ", ".join(map(str, report["ignore"])) or "none"
-    first = {"pictures": splits, "terms": report["terms"], "home": report["home"], "ignored values": ignored}
+    first = {"images": splits, "terms": report["terms"], "home": report["home"], "ignored values": ignored}
     rows = [*first.items(), *(("files", file) for file in report["files"])]
     return "\n".join([report["name"], *(f"  {name:14}  {value}" for name, value in rows)]) + "\n"
 

@@ -34,7 +34,7 @@ Example:
 @click.option("--recipe", type=options.FILE, help="Recipe whose sources are checked, each and as one.")
 @options.as_json
 def check(data: options.DataPaths, splits: str | None, recipe: Path | None, json_file: Path | None) -> None:
-    """Look for what is wrong with pictures and labels. Each finding comes with the line that mends it.
+    """Look for what is wrong with images and labels. Each finding comes with the line that mends it.
 
     Of several data sets, each is checked, and then what only shows when they become one.
     """
@@ -55,7 +55,7 @@ def checked(data: options.DataPaths, splits: list[str] | None, recipe: Path | No
     from cgrseg.data.doctor import check_dataset
     from cgrseg.data.doctor.source_rules import check_sources
 
-    with bar_of("pictures") as show, without_warnings():
+    with bar_of("images") as show, without_warnings():
         mixture = options.mixture_of(data, recipe)
         if mixture is None:
             one = data.single()
@@ -91,7 +91,7 @@ def classes(report: dict) -> Table:
     table.add_column("class", overflow="fold")
     for split in splits:
         table.add_column(f"{split}: pixels", justify="right", no_wrap=True)
-        table.add_column("pictures", justify="right", no_wrap=True)
+        table.add_column("images", justify="right", no_wrap=True)
     totals = {split: sum(use["pixels"][split] for use in report["classes"]) or 1 for split in splits}
     for label, use in enumerate(report["classes"]):
         cells = [cell for split in splits for cell in (_share(use["pixels"][split], totals[split]), _count(use, split))]
@@ -102,7 +102,7 @@ def classes(report: dict) -> Table:
 
 
 def by_source(report: dict) -> Table:
-    """In how many pictures of each source each common class occurs, and its share of what all of them teach alone."""
+    """In how many images of each source each common class occurs, and its share of what all of them teach alone."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("class", overflow="fold")
     table.add_column("pixels", justify="right", no_wrap=True)
@@ -145,9 +145,9 @@ def findings(report: dict) -> Table:
 def about(report: dict) -> str:
     """What was looked at, in one line."""
     if "sources" in report:
-        return f"{len(report['sources'])} sources as one: the pictures of train that teach each class\n"
-    pictures = ", ".join(f"{split} {count:,}" for split, count in report["pictures"].items()) or "none"
-    return f"{report['data']} {report['path']}, pictures: {pictures}\n"
+        return f"{len(report['sources'])} sources as one: the images of train that teach each class\n"
+    images = ", ".join(f"{split} {count:,}" for split, count in report["pictures"].items()) or "none"
+    return f"{report['data']} {report['path']}, images: {images}\n"
 
 
 def summary(report: dict) -> str:

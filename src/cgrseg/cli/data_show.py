@@ -1,4 +1,4 @@
-"""`cgrseg data show`: pictures of a data set, their labels, and what training makes of both."""
+"""`cgrseg data show`: images of a data set, their labels, and what training makes of both."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cgrseg.draw.contact_sheet import Cell
     from cgrseg.types import LabelMap
 
-HEADS = ("Picture", "Labels", "As training sees it", "Labels as training sees them")
+HEADS = ("Image", "Labels", "As training sees it", "Labels as training sees them")
 
 
 EXAMPLE = """\b
@@ -26,19 +26,19 @@ Example:
 @click.command("show", epilog=EXAMPLE)
 @options.several_data
 @click.option("--split", default="train", show_default=True, help="Part of the data set: train, val or test.")
-@click.option("--count", type=click.IntRange(1, 50), default=8, show_default=True, help="Pictures on the sheet.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which pictures, which crops.")
+@click.option("--count", type=click.IntRange(1, 50), default=8, show_default=True, help="Images on the sheet.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which images, which crops.")
 @click.option("--recipe", type=options.FILE, help="Recipe whose settings of `data`, and sources, are shown.")
 @click.option("-o", "--output", type=options.FILE, default="sheet.png", show_default=True, help="The sheet.")
 def show(data: options.DataPaths, split: str, count: int, seed: int, recipe: Path | None, output: Path) -> None:
-    """Draw a contact sheet of pictures, their labels, and both as training sees them."""
+    """Draw a contact sheet of images, their labels, and both as training sees them."""
     from cgrseg.data.images import write_image
     from cgrseg.data.samples import areas, draw_samples, labels_shown
     from cgrseg.draw.contact_sheet import contact_sheet
 
     dataset, config = opened(data, recipe, split)
     samples = draw_samples(dataset, config, count, seed)
-    title = f"{dataset.kind} {split}: {len(samples)} of {len(dataset):,} pictures, {len(dataset.classes)} classes"
+    title = f"{dataset.kind} {split}: {len(samples)} of {len(dataset):,} images, {len(dataset.classes)} classes"
     rows = [cells(sample) for sample in samples]
     write_image(output, contact_sheet(title, HEADS, rows, labels_shown(dataset), areas(samples, dataset)))
     click.echo(output)

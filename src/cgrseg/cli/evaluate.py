@@ -1,4 +1,4 @@
-"""`cgrseg evaluate`: the scores of weights on labelled pictures."""
+"""`cgrseg evaluate`: the scores of weights on labelled images."""
 
 import shlex
 import sys
@@ -17,7 +17,7 @@ from cgrseg.cli.evaluate_tables import tables
 @click.argument("weights")
 @options.several_data
 @click.option("--split", default="val", show_default=True, help="Part of the data set: val, test, train or holdout.")
-@click.option("--against", metavar="WEIGHTS", help="Score these on the same pictures, too, and compare.")
+@click.option("--against", metavar="WEIGHTS", help="Score these on the same images, too, and compare.")
 @settings_of.measures
 @settings_of.fitting
 @settings_of.running
@@ -34,7 +34,7 @@ def evaluate(
     json_file: Path | None,
     page: Path | None,
 ) -> None:
-    """Score WEIGHTS on labelled pictures. IoU of each class and their mean, counted at the annotations' own sizes."""
+    """Score WEIGHTS on labelled images. IoU of each class and their mean, counted at the annotations' own sizes."""
     import cgrseg
     from cgrseg.evaluation import require_target
     from cgrseg.report import report_tree, require_page, write_report

@@ -29,7 +29,7 @@ def running(command: Callable[..., None]) -> Callable[..., None]:
     device = click.option("--device", default="cpu", show_default=True, help=told, expose_value=False, callback=put)
     told, count = "CPU threads.  [default: all cores]", click.IntRange(min=1)
     threads = click.option("--threads", type=count, help=told, expose_value=False, callback=put)
-    choice, told = click.Choice(options.PROTOCOLS), "How pictures are shown to the network."
+    choice, told = click.Choice(options.PROTOCOLS), "How images are shown to the network."
     protocol = click.option(
         "--protocol", type=choice, default="whole", show_default=True, help=told, expose_value=False, callback=put
     )
@@ -41,11 +41,11 @@ def running(command: Callable[..., None]) -> Callable[..., None]:
 def pace(command: Callable[..., None]) -> Callable[..., None]:
     """Adds how many things are done at a time; what is found does not depend on it."""
     put = keep("pace")
-    told, count = "Threads that read pictures, and as many that count; 0 does one thing at a time.", click.IntRange(0)
+    told, count = "Threads that read images, and as many that count; 0 does one thing at a time.", click.IntRange(0)
     workers = click.option(
         "--workers", type=count, default=1, show_default=True, help=told, expose_value=False, callback=put
     )
-    told, count = "Pictures of one size that may share a call of the engine.", click.IntRange(1)
+    told, count = "Images of one size that may share a call of the engine.", click.IntRange(1)
     batch = click.option(
         "--batch", type=count, default=1, show_default=True, help=told, expose_value=False, callback=put
     )
@@ -53,8 +53,8 @@ def pace(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def fitting(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds what is learnt from the pictures."""
-    told = "Fit confidence to the pictures, and write the weights with its temperature to this .safetensors file."
+    """Adds what is learnt from the images."""
+    told = "Fit confidence to the images, and write the weights with its temperature to this .safetensors file."
     file = click.option("--calibrate", type=options.FILE, help=told, expose_value=False, callback=keep("fitting"))
     return file(command)
 

@@ -1,4 +1,4 @@
-"""What `cgrseg evaluate` does, one after the other: open the pictures, score them, fit a temperature to them."""
+"""What `cgrseg evaluate` does, one after the other: open the images, score them, fit a temperature to them."""
 
 import time
 from itertools import count
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def opened(data: options.DataPaths, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":
-    """The pictures, split and with classes as the first weights' own recipe says where it is for such data."""
+    """The images, split and with classes as the first weights' own recipe says where it is for such data."""
     from cgrseg.evaluation import require_same_classes
 
     recipe = segmenters[0].info.recipe
@@ -58,14 +58,14 @@ def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", settings: d
     """The scores of each, one after the other."""
     import cgrseg
 
-    pictures, started = len(dataset), time.perf_counter()
+    images, started = len(dataset), time.perf_counter()
     how = settings["measures"] | settings["pace"]
-    with bar("pictures", len(segmenters) * pictures) as show:
+    with bar("images", len(segmenters) * images) as show:
         results = [
             cgrseg.evaluate(segmenter, dataset, lambda done, before=before: show(before + done), **how)
-            for before, segmenter in zip(count(0, pictures), segmenters, strict=False)
+            for before, segmenter in zip(count(0, images), segmenters, strict=False)
         ]
-    click.echo(f"{len(results) * pictures} pictures in {time.perf_counter() - started:.1f} s", err=True)
+    click.echo(f"{len(results) * images} images in {time.perf_counter() - started:.1f} s", err=True)
     return results
 
 

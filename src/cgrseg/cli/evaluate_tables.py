@@ -8,7 +8,7 @@ from rich.text import Text
 
 MEANS = {
     "mean (mIoU)": "miou",
-    "mean over pictures": "picture_miou",
+    "mean over images": "picture_miou",
     "frequency-weighted IoU": "frequency_weighted_iou",
     "pixel accuracy": "pixel_accuracy",
     "mean accuracy": "mean_accuracy",
@@ -30,7 +30,7 @@ def scores(reports: list[dict]) -> Table:
     """The scores of one model and how sure its means are, or of two side by side and what the first gains."""
     first = reports[0]
     result = Table(
-        "class", title=f"{first['data']} {first['split']}, {first['pictures']} pictures", caption=first["protocol"]
+        "class", title=f"{first['data']} {first['split']}, {first['pictures']} images", caption=first["protocol"]
     )
     headings = ["IoU, %", *(["boundary"] if "boundary" in first else [])]
     for heading in headings:
@@ -91,11 +91,11 @@ def beside(shares: list[float | None]) -> list[str]:
 def comparison(report: dict) -> Text:
     """The difference of two models, and whether it could be chance."""
     found = report["comparison"]
-    lines = ["gain in points, 95 % interval over samples of the pictures:"]
-    for title, key in (("mIoU", "miou"), ("mean over pictures", "picture_miou")):
+    lines = ["gain in points, 95 % interval over samples of the images:"]
+    for title, key in (("mIoU", "miou"), ("mean over images", "picture_miou")):
         if found[key] is not None:
             lines.append(f"  {title}: {100 * found[key]:+.2f} ({span(found[f'{key}_interval'], signed=True)})")
-    lines.append(f"  pictures better {found['better']}, worse {found['worse']}, equal {found['equal']}")
+    lines.append(f"  images better {found['better']}, worse {found['worse']}, equal {found['equal']}")
     return Text("\n".join(lines))
 
 
@@ -104,7 +104,7 @@ def calibrated(found: dict) -> Text:
     lines = [
         f"temperature {found['temperature']:.3f}, written to {found['file']}",
         "calibration error, before and after:",
-        f"  all pictures, which it was fitted on: {_falls(found)}",
+        f"  all images, which it was fitted on: {_falls(found)}",
     ]
     for title, half in zip(("first half, on the second", "second half, on the first"), found["halves"], strict=True):
         lines.append(f"  {half['temperature']:.3f} fitted on the {title}: {_falls(half)}")

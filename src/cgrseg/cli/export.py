@@ -27,9 +27,9 @@ Example:
 @click.argument("weights")
 @click.option("--to", type=click.Choice(TARGETS), required=True, help="What the file is for.")
 @click.option("-o", "--output", type=options.FILE, help="The file.  [default: named after WEIGHTS]")
-@click.option("-d", "--data", type=options.DataPathType(), help="Labelled pictures (val) to score the file on.")
+@click.option("-d", "--data", type=options.DataPathType(), help="Labelled images (val) to score the file on.")
 @click.option("--int8", is_flag=True, help="Convolutions in 8-bit integers; needs --calibrate.")
-@click.option("--calibrate", type=options.DataPathType(), help="Pictures (train) like those it will see.")
+@click.option("--calibrate", type=options.DataPathType(), help="Images (train) like those it will see.")
 def export(
     weights: str,
     to: "Target",
@@ -54,12 +54,12 @@ def export(
 
 def table(parity: "Parity") -> Table:
     """The parity report for people."""
-    result = Table("short side", "pictures", "equal labels, %", "largest logit difference", title=title(parity))
+    result = Table("short side", "images", "equal labels, %", "largest logit difference", title=title(parity))
     for column in result.columns:
         column.justify = "right"
     for size in parity.sizes:
         share = f"{100 * size.equal:.4f}"
-        result.add_row(f"{size.short_px} px", str(size.pictures), share, f"{size.difference:.2g} of {size.largest:.3g}")
+        result.add_row(f"{size.short_px} px", str(size.images), share, f"{size.difference:.2g} of {size.largest:.3g}")
     result.caption = caption(parity)
     return result
 

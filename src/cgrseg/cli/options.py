@@ -166,21 +166,21 @@ protocol = click.option(
     type=click.Choice(PROTOCOLS),
     default="whole",
     show_default=True,
-    help="How a picture is shown to the network.",
+    help="How an image is shown to the network.",
 )
 as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file, too.")
 
 
 def data(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --data and, as a part of its value, --merge."""
-    told = "Layout and folder of labelled pictures."
+    told = "Layout and folder of labelled images."
     path = click.option("-d", "--data", type=DataPathType(), required=True, callback=_with_merge, help=told)
     return path(_merge(command))
 
 
 def several_data(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --data, which may be there for each source of a recipe, and, as a part of its value, --merge."""
-    told = "Layout and folder of labelled pictures; with several sources once for each, SOURCE=PATH."
+    told = "Layout and folder of labelled images; with several sources once for each, SOURCE=PATH."
     path = click.option(
         "-d", "--data", type=NamedPathType(), multiple=True, required=True, callback=_gathered, help=told
     )

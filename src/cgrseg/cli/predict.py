@@ -1,4 +1,4 @@
-"""`cgrseg predict`: from pictures to label maps."""
+"""`cgrseg predict`: from images to label maps."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ def predict(
     device: str,
     threads: int | None,
 ) -> None:
-    """Write a label map for every picture of SOURCE. A file, a folder or a pattern; an overlay and areas come too."""
+    """Write a label map for every image of SOURCE. A file, a folder or a pattern; an overlay and areas come too."""
     import cgrseg
     from cgrseg.data.images import find_images
     from cgrseg.labelmap import warm_up
@@ -51,11 +51,11 @@ def predict(
     warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
     done = 0
-    with bar("pictures", total) as show:
+    with bar("images", total) as show:
         for count, outcome in enumerate(save_all(segmenter.stream(sources), output), start=1):
             done += is_delivered(outcome)
             show(count)
-    click.echo(f"{done} of {total} pictures in {time.perf_counter() - started:.1f} s", err=True)
+    click.echo(f"{done} of {total} images in {time.perf_counter() - started:.1f} s", err=True)
     if done < total:
         sys.exit(SOME_FAILED if done else ALL_FAILED)
 

@@ -28,7 +28,7 @@ queue = setting(
     "--queue",
     type=click.IntRange(min=1),
     default=ServeConfig.queue,
-    help="Pictures that a model has in hand at most; one more gets 503.",
+    help="Images that a model has in hand at most; one more gets 503.",
 )
 deadline = setting(
     "--deadline",
@@ -49,12 +49,12 @@ pixels = setting(
     "--pixels",
     type=click.IntRange(min=1),
     default=ServeConfig.pixels,
-    help="Largest picture that is decoded.",
+    help="Largest image that is decoded.",
 )
 allow_url = setting(
     "--allow-url",
     is_flag=True,
-    help="Let requests name pictures by URL, fetched from public addresses only.",
+    help="Let requests name images by URL, fetched from public addresses only.",
 )
 token = setting(
     "--token-file",

@@ -1,4 +1,4 @@
-"""`cgrseg train`: from labelled pictures, with a recipe or without, to weights and a verdict."""
+"""`cgrseg train`: from labelled images, with a recipe or without, to weights and a verdict."""
 
 import sys
 from pathlib import Path

@@ -19,9 +19,9 @@ def beginning(command: Callable[..., None]) -> Callable[..., None]:
     init = click.option("--init", help=told, expose_value=False, callback=_keep)
     told = "Go on with the run in the output folder; without RECIPE by its own settings."
     resume = click.option("--resume", is_flag=True, help=told, expose_value=False, callback=_keep)
-    told = "With --resume: go on though the recipe or the pictures have changed."
+    told = "With --resume: go on though the recipe or the images have changed."
     accept = click.option("--accept-changes", is_flag=True, help=told, expose_value=False, callback=_keep)
-    told = "Write numbers and pictures for TensorBoard, too."
+    told = "Write numbers and images for TensorBoard, too."
     board = click.option("--tensorboard", is_flag=True, help=told, expose_value=False, callback=_keep)
     told = "cpu, cuda, or one of several, cuda:1."
     device = click.option("--device", default="cpu", show_default=True, help=told, expose_value=False, callback=_keep)
@@ -32,7 +32,7 @@ overrides = click.option(
     "--set", "overrides", multiple=True, metavar="A.B=C", help="Change a setting, such as train.steps=1000."
 )
 unlabelled = click.option(
-    "--unlabelled", type=options.FOLDER, help="Pictures without labels; the verdict says which to label next."
+    "--unlabelled", type=options.FOLDER, help="Images without labels; the verdict says which to label next."
 )
 output = click.option(
     "-o", "--output", type=options.FOLDER, help="Folder of the run.  [default: runs/<recipe or data>]"

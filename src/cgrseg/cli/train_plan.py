@@ -56,7 +56,7 @@ def planned(data: options.DataPaths, overrides: tuple[str, ...], init: str | Non
     """Settings made from the data; the plan is told on stderr."""
     from cgrseg.advisor import plan, plan_sources
 
-    with bar_of("pictures looked at") as show:
+    with bar_of("images looked at") as show:
         if len(data.given) > 1:
             made = plan_sources(data.kinds(), init=init, overrides=overrides, device=device, show=show)
         else:
@@ -72,7 +72,7 @@ def lines(made: "Plan", where: str) -> list[str]:
     """The plan: what was chosen, and why."""
     classes = made.facts.classes
     total = made.facts.learnt + made.facts.scored
-    told = [f"plan for {where}: {total:,} pictures, {len(classes)} classes; --set changes any of it"]
+    told = [f"plan for {where}: {total:,} images, {len(classes)} classes; --set changes any of it"]
     for choice in made.choices:
         settings = ", ".join(f"{name} {_shown(value)}" for name, value in choice.settings.items() if _tells(name))
         text = f"{settings}: {choice}" if settings else str(choice)

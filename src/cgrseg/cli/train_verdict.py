@@ -1,4 +1,4 @@
-"""The verdict on a run in plain words: how good, which classes need labels, which pictures to label next."""
+"""The verdict on a run in plain words: how good, which classes need labels, which images to label next."""
 
 import shlex
 import sys
@@ -26,9 +26,9 @@ COURSES = {
 }
 NEEDS = {
     "": "",
-    "unlearnt": "in no training picture: label some",
-    "unscored": "in no held-out picture, so not scored",
-    "rare": "label more of it: few pictures",
+    "unlearnt": "in no training image: label some",
+    "unscored": "in no held-out image, so not scored",
+    "rare": "label more of it: few images",
     "low": "label more, or check its labels",
 }
 
@@ -37,7 +37,7 @@ def tell_verdict(folder: Path, data: "Where", option: str, unlabelled: Path | No
     """Judge the run in a folder, and tell it on stderr; `option` is how the data was given."""
     from cgrseg.advisor import judge
 
-    with bar_of("pictures judged") as show:
+    with bar_of("images judged") as show:
         verdict = judge(folder, data, unlabelled=unlabelled, device=device, show=show)
     console = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH, highlight=False, markup=False)
     again = f"cgrseg train {option} --resume -o {shlex.quote(str(folder))}"
@@ -47,16 +47,16 @@ def tell_verdict(folder: Path, data: "Where", option: str, unlabelled: Path | No
 
 def summary(verdict: "Verdict") -> Iterator[str]:
     """How good it is, how sure that is, and how the run went."""
-    told = f"{verdict.scored:,} pictures that it did not learn from ({verdict.split})"
+    told = f"{verdict.scored:,} images that it did not learn from ({verdict.split})"
     if verdict.leaked:
         told += f", but the weights that it started from had learnt {verdict.leaked:,} of them: the score flatters"
     yield f"VERDICT: mIoU {percent(verdict.miou)} on {told}"
     if verdict.miou_interval:
         low, high = map(percent, verdict.miou_interval)
-        rough = "  This is rough: there are few pictures to score on." if verdict.is_rough else ""
-        yield f"  95 % interval over such pictures: {low} to {high}.{rough}"
+        rough = "  This is rough: there are few images to score on." if verdict.is_rough else ""
+        yield f"  95 % interval over such images: {low} to {high}.{rough}"
     if verdict.looks > 1:
-        yield f"  These pictures chose the best of {verdict.looks} scorings, which flatters a little."
+        yield f"  These images chose the best of {verdict.looks} scorings, which flatters a little."
     facts = {"best_step": verdict.best_step, "last_step": verdict.last_step, "steps": verdict.steps}
     yield "  " + COURSES[verdict.course].format(**facts, twice=2 * verdict.steps)
 
@@ -65,21 +65,21 @@ def classes(verdict: "Verdict") -> Table:
     """One class a row, the worst first."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column("class", overflow="fold")
-    for heading in ("IoU", "training pictures", "share of pixels"):
+    for heading in ("IoU", "training images", "share of pixels"):
         table.add_column(heading, justify="right")
     table.add_column("most confused with", overflow="fold")
     table.add_column("what to do", overflow="fold")
     total = sum(each.pixels for each in verdict.classes) or 1
     for each in sorted(verdict.classes, key=lambda each: -1.0 if each.iou is None else each.iou):
         share, name = f"{each.pixels / total:.1%}", each.confused_with or "-"
-        table.add_row(each.name, percent(each.iou), f"{each.pictures:,}", share, name, NEEDS[each.need])
+        table.add_row(each.name, percent(each.iou), f"{each.images:,}", share, name, NEEDS[each.need])
     return table
 
 
 def worst(verdict: "Verdict") -> Iterator[str]:
-    """The held-out pictures to look at first."""
+    """The held-out images to look at first."""
     named = ", ".join(f"{name} ({percent(miou)})" for name, miou in verdict.worst)
-    yield f"Look at the {verdict.split} pictures that came out worst, and at their labels: {named}"
+    yield f"Look at the {verdict.split} images that came out worst, and at their labels: {named}"
     wanting = [each for each in verdict.classes if each.need]
     if wanting:
         yield f"More labels are needed for {', '.join(each.name for each in wanting)}. The rule: {rule()}"
@@ -91,18 +91,18 @@ def rule() -> str:
     """Which classes are said to need labels."""
     from cgrseg.advisor.verdict import FAIR, FEW, LOW
 
-    return f"IoU under {percent(LOW)}, or under {percent(FAIR)} with fewer than {FEW} training pictures, or no score."
+    return f"IoU under {percent(LOW)}, or under {percent(FAIR)} with fewer than {FEW} training images, or no score."
 
 
 def next_labels(verdict: "Verdict", again: str) -> Iterator[str]:
-    """The pictures to label next, or how to learn of them."""
+    """The images to label next, or how to learn of them."""
     ranking = verdict.ranking
     if ranking is None:
-        yield "Which pictures to label next? Collect some without labels in a folder, and:"
+        yield "Which images to label next? Collect some without labels in a folder, and:"
         yield f"  {again} --unlabelled FOLDER"
         return
     alike = f"; {ranking.alike} passed over as look-alikes" if ranking.alike else ""
-    found = f"{len(ranking.candidates)} of {ranking.pictures} pictures without labels"
+    found = f"{len(ranking.candidates)} of {ranking.images} images without labels"
     yield f"LABEL THESE NEXT, the network is least sure of them ({found}{alike}):"
     for place, each in enumerate(ranking.candidates, start=1):
         yield f"  {place:2}. {each.path}  unsure of {each.uncertainty:.0%}, mostly {' and '.join(each.classes)}"

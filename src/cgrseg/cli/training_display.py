@@ -53,8 +53,8 @@ class TrainingDisplay:
         self.steps = event.steps
         self.progress.update(self.task, total=event.steps, completed=event.step)
         parts = ", ".join(f"{name} {count:,}" for name, count in event.sources.items())
-        pictures = f"{event.pictures} pictures{f' ({parts})' if parts else ''}"
-        say(f"{pictures}, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
+        images = f"{event.images} images{f' ({parts})' if parts else ''}"
+        say(f"{images}, {len(event.classes)} classes, {event.steps:,} steps", is_error=True)
         if event.start.backbone:
             file = f"{event.start.backbone} (SHA-256 {event.start.sha256})"
             tables = f", attention tables {event.start.attention_tables}"
@@ -63,7 +63,7 @@ class TrainingDisplay:
             say(f"no weights to start from for {', '.join(event.drawn_anew)}: drawn anew", is_error=True)
 
     def _step(self, event: Stepped) -> None:
-        line = f"step {event.step:,}  loss {event.loss:.3f}  rate {event.lr:.1e}  {event.pictures_per_s:.1f} pictures/s"
+        line = f"step {event.step:,}  loss {event.loss:.3f}  rate {event.lr:.1e}  {event.pictures_per_s:.1f} images/s"
         self.progress.update(self.task, completed=event.step, description=line + self.best)
         if event.skipped:
             say(f"step {event.step:,} taught nothing: {event.skipped}", is_error=True)
@@ -74,7 +74,7 @@ class TrainingDisplay:
             say(line + self.best, is_error=True)
 
     def _evaluate(self, event: Scoring) -> None:
-        self.progress.update(self.task, description=f"evaluating, picture {event.done:,} of {event.pictures:,}")
+        self.progress.update(self.task, description=f"evaluating, image {event.done:,} of {event.images:,}")
 
     def _estimate(self, step: int) -> None:
         """Say once how long it will take: from a few steps after the first ones, which are slow."""

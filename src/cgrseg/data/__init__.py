@@ -1,1 +1,1 @@
-"""Files and pictures in, arrays and batches out; nothing here knows a network."""
+"""Files and images in, arrays and batches out; nothing here knows a network."""

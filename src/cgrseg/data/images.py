@@ -1,10 +1,10 @@
-"""Files <-> arrays: every picture comes in as RGB uint8 (H, W, 3), every label map as the numbers in its file.
+"""Files <-> arrays: every image comes in as RGB uint8 (H, W, 3), every label map as the numbers in its file.
 
     bytes -> Pillow (bombs refused, first frame) -> EXIF rotation -> tones to 8 bit, alpha on white -> RGB uint8
 
-Axes: H W picture rows and columns.
+Axes: H W image rows and columns.
 
-The pictures that a user names by files, folders and patterns, and what their results are called.
+The images that a user names by files, folders and patterns, and what their results are called.
 """
 
 import glob
@@ -28,20 +28,20 @@ from cgrseg.files import replacing
 from cgrseg.types import IGNORE, Colour, Image, LabelMap, Size
 
 MAX_PIXELS = 178_956_970
-"""Largest picture that is decoded (Pillow's own limit): a small file can claim a size that no memory holds."""
+"""Largest image that is decoded (Pillow's own limit): a small file can claim a size that no memory holds."""
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".avif"),
 )
-"""What counts as a picture in a folder; a file that is named itself may have any suffix."""
+"""What counts as an image in a folder; a file that is named itself may have any suffix."""
 
 PACKED_GRAY = {"1": 1, "L;2": 85, "L;4": 17}
 """Gray below 8 bits: Pillow spreads its values over 0..255, in these steps."""
 
 
 def read_image(path: Path) -> Image:
-    """The picture in a file, upright, as RGB.
+    """The image in a file, upright, as RGB.
 
     Raises:
         ImageError: it cannot be read or decoded.
@@ -52,27 +52,27 @@ def read_image(path: Path) -> Image:
 def decode_image(
     data: bytes, name: str, *, formats: tuple[str, ...] | None = None, most_pixels: int = MAX_PIXELS
 ) -> Image:
-    """The picture in the bytes of a file, upright, as RGB.
+    """The image in the bytes of a file, upright, as RGB.
 
     Args:
         data: the bytes.
-        name: what errors call the picture.
+        name: what errors call the image.
         formats: the names, in Pillow's words, of the only formats that are looked for.
-        most_pixels: a larger picture is refused by what its header says.
+        most_pixels: a larger image is refused by what its header says.
 
     Raises:
         ImageError: it cannot be decoded.
     """
-    with _opened(data, name, formats, most_pixels) as picture:
-        ImageOps.exif_transpose(picture, in_place=True)
-        return to_rgb(picture)
+    with _opened(data, name, formats, most_pixels) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        return to_rgb(image)
 
 
 def read_size(path: Path) -> Size:
-    """The size of the upright picture in a file, from its header only."""
-    with _opened(_read_bytes(path), str(path)) as picture:
-        is_turned = picture.getexif().get(0x0112, 1) >= 5
-        return (picture.width, picture.height) if is_turned else (picture.height, picture.width)
+    """The size of the upright image in a file, from its header only."""
+    with _opened(_read_bytes(path), str(path)) as image:
+        is_turned = image.getexif().get(0x0112, 1) >= 5
+        return (image.width, image.height) if is_turned else (image.height, image.width)
 
 
 def read_label_map(path: Path) -> LabelMap:
@@ -81,20 +81,20 @@ def read_label_map(path: Path) -> LabelMap:
     Raises:
         ImageError: it cannot be read, or it holds colours or lossy values.
     """
-    with _opened(_read_bytes(path), str(path)) as picture:
+    with _opened(_read_bytes(path), str(path)) as image:
         kept = "save the class numbers as an 8-bit gray or palette PNG"
-        if picture.format in ("JPEG", "MPO"):
+        if image.format in ("JPEG", "MPO"):
             raise ImageError(
                 f"{path} is a JPEG, which changes the numbers of a label map",
                 advice=f"{kept}",
             )
-        if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I;16"):
+        if image.mode not in ("1", "L", "P") and not image.mode.startswith("I;16"):
             raise ImageError(
-                f"{path} holds colours (mode {picture.mode}) where class numbers are needed",
+                f"{path} holds colours (mode {image.mode}) where class numbers are needed",
                 advice=f"{kept}",
             )
-        step = PACKED_GRAY.get(str(picture.tile[0][3])) if picture.tile else None
-        values = np.array(picture)
+        step = PACKED_GRAY.get(str(image.tile[0][3])) if image.tile else None
+        values = np.array(image)
     if values.dtype.itemsize == 2:
         return values.astype(np.uint16)
     return values.astype(np.uint8) // np.uint8(step or 1)
@@ -113,7 +113,7 @@ def _read_bytes(path: Path) -> bytes:
 def _opened(
     data: bytes, name: str, formats: tuple[str, ...] | None = None, most_pixels: int = MAX_PIXELS
 ) -> Iterator[ImageFile.ImageFile]:
-    """A picture whose header is read, with everything that goes wrong inside the block turned into one sentence."""
+    """An image whose header is read, with everything that goes wrong inside the block turned into one sentence."""
     if not data:
         raise ImageError(
             f"{name} is empty (0 bytes)",
@@ -122,15 +122,15 @@ def _opened(
     try:
         # Set and left: putting the old filters back would put back what other threads have changed meanwhile.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        with Pillow.open(io.BytesIO(data), formats=formats) as picture:
-            _refuse_bomb(picture.width * picture.height, name, most_pixels)
-            yield picture
+        with Pillow.open(io.BytesIO(data), formats=formats) as image:
+            _refuse_bomb(image.width * image.height, name, most_pixels)
+            yield image
     except ImageError:
         raise
     except UnidentifiedImageError:
         raise ImageError(
             f"{name} {_what_instead(data)}",
-            advice="save the picture again as JPEG or PNG",
+            advice="save the image again as JPEG or PNG",
         ) from None
     except Pillow.DecompressionBombError:
         _refuse_bomb(MAX_PIXELS + 1, name, min(MAX_PIXELS, most_pixels))
@@ -157,22 +157,22 @@ def _refuse_bomb(pixels: int, name: str, most: int) -> None:
 def _what_instead(data: bytes) -> str:
     """What a file is that no decoder knows."""
     is_text = data[:512].isascii() and b"\0" not in data[:512]
-    return "holds text, not a picture" if is_text else "is no known picture format, or its beginning is damaged"
+    return "holds text, not an image" if is_text else "is no known image format, or its beginning is damaged"
 
 
-def to_rgb(picture: Pillow.Image) -> Image:
-    """A decoded picture of any mode as RGB: all its tones, and white where it is transparent."""
-    if picture.mode.startswith("I;16"):
-        return _gray_to_rgb(_from_16_bit(np.array(picture), picture.info.get("transparency")))
-    if picture.mode in ("I", "F"):
-        return _gray_to_rgb(_from_any_range(np.array(picture)))
-    if picture.mode == "La":
-        picture = picture.convert("LA")
-    if picture.has_transparency_data:
+def to_rgb(image: Pillow.Image) -> Image:
+    """A decoded image of any mode as RGB: all its tones, and white where it is transparent."""
+    if image.mode.startswith("I;16"):
+        return _gray_to_rgb(_from_16_bit(np.array(image), image.info.get("transparency")))
+    if image.mode in ("I", "F"):
+        return _gray_to_rgb(_from_any_range(np.array(image)))
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
         # What lies under transparency is arbitrary, often black; white is the paper or page it was seen on.
-        picture = picture.convert("RGBA")
-        picture = Pillow.alpha_composite(Pillow.new("RGBA", picture.size, "white"), picture)
-    return np.array(picture.convert("RGB"))
+        image = image.convert("RGBA")
+        image = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))
 
 
 def _gray_to_rgb(gray: UInt8[np.ndarray, "H W"]) -> Image:
@@ -197,7 +197,7 @@ def _from_any_range(values: Num[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
 
 
 def resize_image(image: Image, size: Size) -> UInt8[np.ndarray, "H_new W_new 3"]:
-    """The picture at another size: OpenCV's bilinear without antialiasing, as the paper's pipeline has it."""
+    """The image at another size: OpenCV's bilinear without antialiasing, as the paper's pipeline has it."""
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
@@ -207,7 +207,7 @@ def resize_labels(labels: LabelMap, size: Size) -> Shaped[np.ndarray, "H_new W_n
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Write a picture in the format of the path's suffix; the file appears whole or not at all.
+    """Write an image in the format of the path's suffix; the file appears whole or not at all.
 
     Raises:
         ImageError: the suffix names no format that can be written.
@@ -215,7 +215,7 @@ def write_image(path: Path, image: Image) -> None:
     kind = Pillow.registered_extensions().get(path.suffix.lower())
     if kind not in Pillow.SAVE:
         raise ImageError(
-            f"{path}: no picture format is written as {path.suffix!r}",
+            f"{path}: no image format is written as {path.suffix!r}",
             advice="use .png or .jpg",
         )
     quality = {"quality": 95} if kind in ("JPEG", "WEBP", "AVIF") else {}
@@ -225,24 +225,24 @@ def write_image(path: Path, image: Image) -> None:
 
 def write_palette_png(path: Path, labels: LabelMap, colours: tuple[Colour, ...]) -> None:
     """Write class numbers that viewers show in colour, 255 = ignore in black; 16-bit numbers become plain gray."""
-    picture = palette_picture(labels, colours)
+    image = palette_image(labels, colours)
     with replacing(path) as unfinished:
-        picture.save(unfinished, format="PNG")
+        image.save(unfinished, format="PNG")
 
 
-def palette_picture(labels: LabelMap, colours: tuple[Colour, ...]) -> Pillow.Image:
-    """The picture that `write_palette_png` writes."""
-    picture = Pillow.fromarray(labels)
+def palette_image(labels: LabelMap, colours: tuple[Colour, ...]) -> Pillow.Image:
+    """The image that `write_palette_png` writes."""
+    image = Pillow.fromarray(labels)
     if labels.dtype == np.uint8:
         palette = np.zeros((256, 3), np.uint8)
         palette[: len(colours)] = np.array(colours, np.uint8).reshape(-1, 3)[:256]
         palette[IGNORE] = 0
-        picture.putpalette(palette.tobytes())
-    return picture
+        image.putpalette(palette.tobytes())
+    return image
 
 
 def find_images(source: str | Path) -> list[Path]:
-    """The pictures of a file, a folder with all below it, or a pattern such as `photos/*.jpg`, in order of name.
+    """The images of a file, a folder with all below it, or a pattern such as `photos/*.jpg`, in order of name.
 
     Raises:
         ImageError: there is none.
@@ -251,30 +251,30 @@ def find_images(source: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [file for file in path.rglob("*") if _is_picture(file.relative_to(path)) and file.is_file()]
+        found = [file for file in path.rglob("*") if _is_image(file.relative_to(path)) and file.is_file()]
     else:
         matches = glob.glob(str(source), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
-        found = [Path(match) for match in matches if _is_picture(Path(match))]
+        found = [Path(match) for match in matches if _is_image(Path(match))]
     if not found:
-        what = "holds no pictures" if path.is_dir() else "no such file or folder, and no picture fits it as a pattern"
+        what = "holds no images" if path.is_dir() else "no such file or folder, and no image fits it as a pattern"
         raise ImageError(
             f"{source}: {what}",
-            advice=f"pictures end in {' '.join(SUFFIXES[:10])} and the like",
+            advice=f"images end in {' '.join(SUFFIXES[:10])} and the like",
         )
     return sorted(found)
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     """Whether the suffix says so; hidden files (such as the `._x.jpg` of macOS) are not for people."""
     is_hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
     return path.suffix.lower() in SUFFIXES and not is_hidden
 
 
-def name_pictures(sources: Sequence[str | Path]) -> list[tuple[Path, str]]:
-    """Every picture of some files, folders and patterns, and a name for its results that no other has.
+def name_images(sources: Sequence[str | Path]) -> list[tuple[Path, str]]:
+    """Every image of some files, folders and patterns, and a name for its results that no other has.
 
     The name is the path below the folder given (below what all have in common, if there are several), without the
-    suffix unless two pictures differ in nothing else.
+    suffix unless two images differ in nothing else.
     """
     paths = [path for source in sources for path in find_images(source)]
     root = os.path.commonpath([_root(source).absolute() for source in sources])

@@ -1,11 +1,11 @@
 """Training batches, prepared by worker processes.
 
-    step, place in the batch -> number of the draw -> picture (`sampling`) -> transforms -> batch
+    step, place in the batch -> number of the draw -> image (`sampling`) -> transforms -> batch
 
 Whatever is random is a function of (seed, step, place), so a batch is the same for any number of workers, and a run
 resumes by starting at a later step.
 
-Axes: b batch, H W crop rows and columns, p pictures.
+Axes: b batch, H W crop rows and columns, p images.
 """
 
 import signal
@@ -27,7 +27,7 @@ from cgrseg.errors import CGRSegError, TrainingError, reason
 from cgrseg.types import Image, Size
 
 CACHE_BYTES = 512 * 2**20
-"""Each worker keeps decoded pictures if all of them fit in this: decoding a PNG costs as much as the transforms."""
+"""Each worker keeps decoded images if all of them fit in this: decoding a PNG costs as much as the transforms."""
 
 PREFETCH = 2
 """Batches each worker prepares ahead."""
@@ -67,13 +67,13 @@ def training_batches(
     """The batches of some steps, in order.
 
     Args:
-        dataset: the pictures.
+        dataset: the images.
         config: what becomes of them.
         share: which samples.
-        factors: how often each picture comes in a pass, as `repeat_factors` gives it; once unless given.
+        factors: how often each image comes in a pass, as `repeat_factors` gives it; once unless given.
 
     Raises:
-        ImageError, DatasetError: a picture or its labels cannot be used; the message names the file.
+        ImageError, DatasetError: an image or its labels cannot be used; the message names the file.
         TrainingError: a worker process died.
     """
     steps = DataLoader(
@@ -94,7 +94,7 @@ def training_batches(
         if "DataLoader worker" not in str(error):
             raise
         raise TrainingError(
-            f"a process that prepares pictures died: {reason(error)}",
+            f"a process that prepares images died: {reason(error)}",
             advice=f"memory may be short: try fewer data.workers (now {config.workers})",
         ) from None
 
@@ -151,5 +151,5 @@ class _Steps(Dataset):
 
 
 def draw_crop(config: DataConfig, seed: int, step: int) -> Size:
-    """The crop size of all pictures of a step."""
+    """The crop size of all images of a step."""
     return config.crops_px[int(np.random.default_rng((seed, step, CROPS)).integers(len(config.crops_px)))]

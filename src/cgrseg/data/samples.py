@@ -1,6 +1,6 @@
-"""Samples of a data set to look at: each picture with its labels, and both as training sees them.
+"""Samples of a data set to look at: each image with its labels, and both as training sees them.
 
-Axes: H W rows and columns of the picture, H_new W_new of the crop.
+Axes: H W rows and columns of the image, H_new W_new of the crop.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ WHITE = 255
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture of a data set, before and after the transforms of training."""
+    """One image of a data set, before and after the transforms of training."""
 
     name: str
     image: Image
@@ -34,7 +34,7 @@ class Sample:
 
 
 def draw_samples(dataset: LabelledImages, config: DataConfig, count: int, seed: int) -> list[Sample]:
-    """Some pictures, drawn at random but shown in their order; of a mixture, as many of each source as can be.
+    """Some images, drawn at random but shown in their order; of a mixture, as many of each source as can be.
 
     Raises:
         ImageError, DatasetError: one of them cannot be used; the message names the file.
@@ -45,7 +45,7 @@ def draw_samples(dataset: LabelledImages, config: DataConfig, count: int, seed: 
 
 
 def _drawn(dataset: LabelledImages, count: int, rng: np.random.Generator) -> list[int]:
-    """Places of some pictures, from one source after the other."""
+    """Places of some images, from one source after the other."""
     piles: dict[str, list[int]] = {}
     for place in rng.permutation(len(dataset)).tolist():
         piles.setdefault(dataset.pairs[place].source, []).append(place)
@@ -74,7 +74,7 @@ def _sample(dataset: LabelledImages, config: DataConfig, place: int, rng: np.ran
 
 
 def denormalised(image: Float32[np.ndarray, "3 H W"]) -> UInt8[np.ndarray, "H W 3"]:
-    """The picture that was normalised for the network."""
+    """The image that was normalised for the network."""
     values = np.moveaxis(image, 0, 2) * np.array(IMAGENET_STD) + np.array(IMAGENET_MEAN)
     return np.rint(values).clip(0, 255).astype(np.uint8)
 

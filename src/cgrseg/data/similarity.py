@@ -1,17 +1,17 @@
-"""Which pictures look the same: a hash of 256 bits, near-duplicates by it, and groups that belong together.
+"""Which images look the same: a hash of 256 bits, near-duplicates by it, and groups that belong together.
 
-    picture -- 16 x 17 gray parts -- is each brighter than the one to its left? -- 256 bits -- near if few differ
+    image -- 16 x 17 gray parts -- is each brighter than the one to its left? -- 256 bits -- near if few differ
 
-Copies that were saved again, resized or made a little brighter differ in a few bits; other pictures in about 128. All
+Copies that were saved again, resized or made a little brighter differ in a few bits; other images in about 128. All
 are compared with all, without a shortcut that could miss one: as products of matrices, a block of pairs at a time.
 
-Axes: H W rows and columns, n m pictures.
+Axes: H W rows and columns, n m images.
 
-Whether pictures are frames of videos: their neighbours by name look alike, though too little for near-duplicates.
+Whether images are frames of videos: their neighbours by name look alike, though too little for near-duplicates.
 
-    names in order, frame 9 before frame 10 -- neighbours that are no near-duplicates -- nearer than pictures far apart?
+    names in order, frame 9 before frame 10 -- neighbours that are no near-duplicates -- nearer than images far apart?
 
-Half of the neighbours must be nearer to each other than nine tenths of pictures far apart. Of CamVid's frames a second
+Half of the neighbours must be nearer to each other than nine tenths of images far apart. Of CamVid's frames a second
 apart 77 % are, of the samples of ADE20K and COCO-Stuff at most 12 %.
 """
 
@@ -28,22 +28,22 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from cgrseg.types import Image, LabelMap
 
 HASH_PX = 16
-"""A picture's hash has this many rows and columns of bits."""
+"""An image's hash has this many rows and columns of bits."""
 LEAST_CONTRAST = 4.0
-"""Standard deviation, in gray values, below which a picture is too flat for its hash to mean anything."""
+"""Standard deviation, in gray values, below which an image is too flat for its hash to mean anything."""
 NEAR_BITS = 24
-"""Two pictures are near-duplicates if at most so many of 256 bits differ."""
+"""Two images are near-duplicates if at most so many of 256 bits differ."""
 CHUNK = 2_048
-"""So many pictures are compared with as many others at once."""
+"""So many images are compared with as many others at once."""
 
 Bits = UInt8[np.ndarray, "32"]
-"""The hash of a picture, packed."""
+"""The hash of an image, packed."""
 Signs = Float32[np.ndarray, "n 256"]
-"""The bits of some pictures as -1 and 1."""
+"""The bits of some images as -1 and 1."""
 
 
-def picture_bits(image: Image) -> Bits | None:
-    """Whether each part of a picture is brighter than the one to its left, 256 bits, packed; none if it is flat."""
+def image_bits(image: Image) -> Bits | None:
+    """Whether each part of an image is brighter than the one to its left, 256 bits, packed; none if it is flat."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(gray, (HASH_PX + 1, HASH_PX), interpolation=cv2.INTER_AREA).astype(np.int16)
     if small.std() < LEAST_CONTRAST:
@@ -59,7 +59,7 @@ def digest_of(pixels: LabelMap | Image) -> bytes:
 
 
 def signs(bits: Sequence[Bits]) -> Signs:
-    """The bits of each picture as -1 and 1."""
+    """The bits of each image as -1 and 1."""
     packed = np.stack(bits) if len(bits) else np.zeros((0, 32), np.uint8)
     return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
 
@@ -80,7 +80,7 @@ def near_duplicates(
 
 
 def groups(bits: Sequence[Bits | None]) -> list[list[int]]:
-    """The places of the pictures in groups: near-duplicates, and their near-duplicates, are together; flat ones alone.
+    """The places of the images in groups: near-duplicates, and their near-duplicates, are together; flat ones alone.
 
     So a scene of a standing camera is one group though its first and last frame differ in many bits.
     """
@@ -107,12 +107,12 @@ def _chunks(length: int, start: int = 0) -> Iterator[slice]:
 
 
 def _join(
-    root: Int64[np.ndarray, " pictures"],
+    root: Int64[np.ndarray, " images"],
     rows: Int64[np.ndarray, " n"],
     columns: Int64[np.ndarray, " m"],
     near: Bool[np.ndarray, "n m"],
 ) -> None:
-    """Unite the groups of near pictures; `root` gives the first picture of each one's group, and is kept so."""
+    """Unite the groups of near images; `root` gives the first image of each one's group, and is kept so."""
     while True:
         near &= root[rows][:, None] != root[columns]
         apart = np.flatnonzero(near.any(axis=1))
@@ -126,7 +126,7 @@ def _join(
             root[:] = root[root]
 
 
-def _first(root: Int64[np.ndarray, " pictures"], place: int) -> int:
+def _first(root: Int64[np.ndarray, " images"], place: int) -> int:
     while root[place] != place:
         place = int(root[place])
     return place
@@ -141,12 +141,12 @@ LEAST_FRAMES = 5
 
 
 def series(names: Sequence[str], bits: Sequence[Bits | None], groups: Sequence[str] | None = None) -> list[int]:
-    """The places of pictures that look like the next one by name, none where pictures are not frames of videos.
+    """The places of images that look like the next one by name, none where images are not frames of videos.
 
     Args:
-        names: of the pictures.
-        bits: their hashes; flat pictures are left out.
-        groups: of each picture; if given, only neighbours of two different ones are looked at.
+        names: of the images.
+        bits: their hashes; flat images are left out.
+        groups: of each image; if given, only neighbours of two different ones are looked at.
     """
     places = [place for place in in_order(names) if bits[place] is not None]
     table = signs([each for place in places if (each := bits[place]) is not None])

@@ -1,9 +1,9 @@
-"""Splitting a data set by what its pictures show, where nobody has split it.
+"""Splitting a data set by what its images show, where nobody has split it.
 
-    pictures -- scenes: near-duplicates together -- in an order that content alone gives
+    images -- scenes: near-duplicates together -- in an order that content alone gives
              -- first the scenes that put each class on both sides, then more until a fifth is held out
 
-Names, their order and chance decide nothing, so the same pictures are always split in the same way.
+Names, their order and chance decide nothing, so the same images are always split in the same way.
 """
 
 import hashlib
@@ -15,52 +15,52 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgrseg.data.datasets import LabelledImages
-from cgrseg.data.similarity import Bits, beginnings, digest_of, groups, picture_bits, series
+from cgrseg.data.similarity import Bits, beginnings, digest_of, groups, image_bits, series
 from cgrseg.errors import DatasetError
 from cgrseg.types import IGNORE
 
 SHARE = 0.2
-"""Of the pictures, so many are held out."""
+"""Of the images, so many are held out."""
 ENOUGH = 20
-"""Pictures that a score should rest on, if that leaves two thirds to learn from."""
+"""Images that a score should rest on, if that leaves two thirds to learn from."""
 MOST = 1 / 3
-"""Of the pictures, at most so many are held out."""
+"""Of the images, at most so many are held out."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Pictures that look alike, and the classes in them."""
+    """Images that look alike, and the classes in them."""
 
     places: tuple[int, ...]
     classes: frozenset[int]
     key: str
-    """Depends on the pixels of its pictures alone."""
+    """Depends on the pixels of its images alone."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which pictures of a data set are held out."""
+    """Which images of a data set are held out."""
 
     names: tuple[str, ...]
     scenes: int
-    """Groups of pictures that look alike; no group is on both sides."""
+    """Groups of images that look alike; no group is on both sides."""
     one_sided: tuple[str, ...]
     """Classes that are in one scene only, or that could not be put on both sides."""
     videos: tuple[str, ...] | None = None
-    """Where pictures look like frames of videos: how the names of each begin, the shortest first, if that is plain."""
+    """Where images look like frames of videos: how the names of each begin, the shortest first, if that is plain."""
 
 
 def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> Split:
-    """Choose the pictures to score on, about a fifth; `show` is called with the pictures done, and all of them.
+    """Choose the images to score on, about a fifth; `show` is called with the images done, and all of them.
 
     Raises:
-        DatasetError: all pictures look alike, or one cannot be read.
+        DatasetError: all images look alike, or one cannot be read.
     """
     scenes, are_frames = find_scenes(dataset, show)
     if len(scenes) < 2:
         raise DatasetError(
-            f"the {len(dataset)} pictures of {dataset.split} look like one scene, so none can be held out to score on",
-            advice="label pictures of other places, or put those to score on into images/val and annotations/val",
+            f"the {len(dataset)} images of {dataset.split} look like one scene, so none can be held out to score on",
+            advice="label images of other places, or put those to score on into images/val and annotations/val",
         )
     held = choose(scenes)
     learnt = set(scenes).difference(held)
@@ -72,7 +72,7 @@ def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] |
 
 
 def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> tuple[list[Scene], bool]:
-    """Groups of pictures that look alike, in an order that their content gives; and whether they are frames."""
+    """Groups of images that look alike, in an order that their content gives; and whether they are frames."""
     looks: list[tuple[Bits | None, bytes, frozenset[int]]] = []
     with ThreadPoolExecutor() as threads:
         for look in threads.map(lambda place: _look(dataset, place), range(len(dataset))):
@@ -89,10 +89,10 @@ def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None
 
 
 def _look(dataset: LabelledImages, place: int) -> tuple[Bits | None, bytes, frozenset[int]]:
-    """A picture's hash, a digest of its pixels and labels, and its classes."""
+    """An image's hash, a digest of its pixels and labels, and its classes."""
     image, labels = dataset.image(place), dataset.labels(place)
     classes = frozenset(np.unique(labels).tolist()) - {IGNORE}
-    return picture_bits(image), digest_of(image) + digest_of(labels), classes
+    return image_bits(image), digest_of(image) + digest_of(labels), classes
 
 
 def choose(scenes: list[Scene]) -> list[Scene]:

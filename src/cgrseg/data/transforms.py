@@ -1,9 +1,9 @@
-"""What training does to a picture and its labels, as the paper's pipeline does it (mmsegmentation's transforms).
+"""What training does to an image and its labels, as the paper's pipeline does it (mmsegmentation's transforms).
 
     resize to fit (x random factor) -> random crop -> flip -> photometric distortion -> normalise -> pad
 
 Every function is pure: arrays in, new arrays (or views) out, randomness as `rng`. A step that maps each 8-bit value
-on its own is a look-up in a table of 256 entries: the same numbers as the arithmetic, without pictures of floats.
+on its own is a look-up in a table of 256 entries: the same numbers as the arithmetic, without images of floats.
 
 Axes: H W rows and columns, H_new W_new those of the result where they differ.
 """
@@ -37,7 +37,7 @@ SAME = np.arange(256, dtype=np.uint8)
 def train_sample(
     image: Image, labels: UInt8[np.ndarray, "H W"], config: DataConfig, crop_px: Size, rng: np.random.Generator
 ) -> tuple[Float32[np.ndarray, "3 H_new W_new"], UInt8[np.ndarray, "H_new W_new"]]:
-    """One training picture and its labels, both of size `crop_px`."""
+    """One training image and its labels, both of size `crop_px`."""
     size = fit_size(labels.shape, random_fit(config, rng))
     image, labels = resize_image(image, size), resize_labels(labels, size)
     image, labels = random_crop(image, labels, crop_px, config.crop_max_share, rng)
@@ -125,7 +125,7 @@ def _map_values(image: Image, table: Bytes) -> Image:
 
 
 def _map_hsv(image: Image, hues: Bytes, saturations: Bytes) -> Image:
-    """The picture with tables applied to hue and saturation; it is 8-bit HSV in between, as in the paper's pipeline."""
+    """The image with tables applied to hue and saturation; it is 8-bit HSV in between, as in the paper's pipeline."""
     tables = np.stack([hues, saturations, SAME], axis=1)[:, None]  # (256, 1, 3)
     mapped = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), tables)
     return cv2.cvtColor(mapped, cv2.COLOR_HSV2RGB)  # type: ignore[return-value]
@@ -145,7 +145,7 @@ def normalise(
 def pad(
     image: Float32[np.ndarray, "3 H W"], labels: UInt8[np.ndarray, "H W"], size: Size
 ) -> tuple[Float32[np.ndarray, "3 H_new W_new"], UInt8[np.ndarray, "H_new W_new"]]:
-    """Both filled up to `size` at the right and the bottom: the picture with 0, the labels with 255 = ignore."""
+    """Both filled up to `size` at the right and the bottom: the image with 0, the labels with 255 = ignore."""
     if labels.shape == tuple(size):
         return image, labels
     padded, padded_labels = np.zeros((3, *size), np.float32), np.full(size, IGNORE, np.uint8)

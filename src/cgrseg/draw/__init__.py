@@ -1,9 +1,9 @@
-"""Label maps as pictures: flat colours, an overlay on the photo, and the overlay with its legend.
+"""Label maps as images: flat colours, an overlay on the photo, and the overlay with its legend.
 
     photo, labels -- blend, outline --> overlay --+
-    areas -- sort, cut, set in columns --> legend --+--> one picture
+    areas -- sort, cut, set in columns --> legend --+--> one image
 
-Axes: H W rows and columns of the picture, _h _w of a drawing around it.
+Axes: H W rows and columns of the image, _h _w of a drawing around it.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ LIFT = 0.6
 """Published colours are dark: the photo is brightened under them, the more the less of it is left."""
 
 VIEW_PX = 420
-"""A much smaller picture is enlarged to about this longer side before a legend is put beside it."""
+"""A much smaller image is enlarged to about this longer side before a legend is put beside it."""
 SMALLEST_TEXT_PX = 14
 LETTERS = 24
 """Widest class name, in widths of an n; longer ones are cut."""
@@ -45,7 +45,7 @@ def colour_labels(labels: LabelMap, colours: tuple[Colour, ...]) -> Image:
 
 
 def overlay(image: Image, labels: LabelMap, classes: ClassTable, opacity: float = 0.55) -> Image:
-    """The picture under its classes' colours, with a thin line between regions; ignored pixels stay as they are."""
+    """The image under its classes' colours, with a thin line between regions; ignored pixels stay as they are."""
     colours = colour_labels(labels, classes.colours)
     lift = 1 + LIFT * opacity
     blended = cv2.addWeighted(image, (1 - opacity) * lift, colours, opacity, 0)

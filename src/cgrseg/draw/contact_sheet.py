@@ -1,11 +1,11 @@
-"""A contact sheet: rows of pictures with captions, and one legend beside all of them.
+"""A contact sheet: rows of images with captions, and one legend beside all of them.
 
     title
     head        head        head        head       legend
     [ cell ]    [ cell ]    [ cell ]    [ cell ]   swatch name share
     caption                 caption                ...
 
-Axes: H W rows and columns of a picture, _h _w of a drawing.
+Axes: H W rows and columns of an image, _h _w of a drawing.
 """
 
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ from cgrseg.draw import FAINT_INK, INK, PAPER, Drawing, Entry, entries_of, font,
 from cgrseg.types import IGNORE, Colour, Image, LabelMap, Size
 
 CELL_PX: Size = (240, 320)
-"""Room of a picture, which is scaled to fit."""
+"""Room of an image, which is scaled to fit."""
 MARGIN_PX, GAP_PX = 32, 16
 TITLE_PX, HEAD_PX, TEXT_PX = 24, 17, 15
 MOST_ENTRIES = 24
 """Classes that a legend lists; the others are counted."""
 DIM = 0.25
-"""What is left of a picture where it has no label."""
+"""What is left of an image where it has no label."""
 UNLABELLED: Colour = (48, 48, 48)
 MAT: Colour = (238, 238, 235)
-"""What lies behind a picture that does not fill its cell."""
+"""What lies behind an image that does not fill its cell."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A picture on the sheet; with labels, they are laid over it."""
+    """An image on the sheet; with labels, they are laid over it."""
 
     image: Image
     labels: LabelMap | None = None
@@ -87,14 +87,14 @@ def _legend(classes: ClassTable, areas: dict[str, float], high: int) -> Drawing:
 
 
 def _fitted(image: Image) -> Size:
-    """The size of a picture that fills a cell."""
+    """The size of an image that fills a cell."""
     height, width = image.shape[:2]
     scale = min(CELL_PX[0] / height, CELL_PX[1] / width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _place(sheet: Pillow.Image, cell: Cell, classes: ClassTable, room: tuple[int, int, int, int]) -> None:
-    """Draw a cell (left, top, right, bottom) with its picture in the middle and its caption below."""
+    """Draw a cell (left, top, right, bottom) with its image in the middle and its caption below."""
     left, top, right, bottom = room
     pen, (height, width) = ImageDraw.Draw(sheet), _fitted(cell.image)
     pen.rectangle((left, top, right - 1, bottom - 1), MAT)
@@ -105,7 +105,7 @@ def _place(sheet: Pillow.Image, cell: Cell, classes: ClassTable, room: tuple[int
 
 
 def _painted(cell: Cell, classes: ClassTable, size: Size) -> Drawing:
-    """The picture of a cell at its size on the sheet, under its labels if it has them, and dim where it has none."""
+    """The image of a cell at its size on the sheet, under its labels if it has them, and dim where it has none."""
     shrinks = size[0] < cell.image.shape[0]
     image = cv2.resize(cell.image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     if cell.labels is None:

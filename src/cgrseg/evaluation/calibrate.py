@@ -1,10 +1,10 @@
 """One temperature for weights, so that of the pixels labelled with 80 % confidence 80 % are right.
 
-    first pass    losses of each half of the pictures --> temperatures: of all, of the first half, of the second
+    first pass    losses of each half of the images --> temperatures: of all, of the first half, of the second
     second pass   confidence at these and at the old one --> calibration errors
 
-A temperature looks best on the pictures that it was fitted on, so the error is measured across halves, too. Halves are
-the first and the second, not every other picture: neighbours may be frames of one video.
+A temperature looks best on the images that it was fitted on, so the error is measured across halves, too. Halves are
+the first and the second, not every other image: neighbours may be frames of one video.
 
 Axes: t temperatures.
 """
@@ -31,7 +31,7 @@ from cgrseg.weights import bundled_names, find_weights, open_weights, write_tens
 
 @dataclass(frozen=True, kw_only=True)
 class Half:
-    """The temperature of one half of the pictures, judged on the other."""
+    """The temperature of one half of the images, judged on the other."""
 
     temperature: float
     before: float
@@ -46,12 +46,12 @@ class Calibration:
 
     temperature: float
     before: float
-    """Expected calibration error of all pictures at the weights' own temperature, 0..1."""
+    """Expected calibration error of all images at the weights' own temperature, 0..1."""
     after: float
     """The same at the new temperature, which was fitted on them."""
     halves: tuple[Half, Half]
     reliability: Reliability = field(repr=False, compare=False)
-    """Of all pictures at the new temperature."""
+    """Of all images at the new temperature."""
 
     def as_tree(self) -> dict:
         """Plain values for JSON."""
@@ -72,12 +72,12 @@ def calibrate(
     workers: int = 1,
     batch: int = 1,
 ) -> Calibration:
-    """Fit the temperature of weights on labelled pictures: the least negative log likelihood of some of their pixels.
+    """Fit the temperature of weights on labelled images: the least negative log likelihood of some of their pixels.
 
     Args:
         segmenter: what `cgrseg.load` gives, with the protocol `whole`.
         dataset: what `open_dataset` gives; its classes must be the model's.
-        on_progress: called after each picture of two passes with the number done.
+        on_progress: called after each image of two passes with the number done.
         workers: as in `evaluate`.
         batch: as in `evaluate`.
 
@@ -87,14 +87,14 @@ def calibrate(
     """
     require_same_classes(segmenter.classes, dataset)
     _require_plain(segmenter)
-    pictures, done = len(dataset), on_progress or (lambda _: None)
+    images, done = len(dataset), on_progress or (lambda _: None)
     sums, classes = np.zeros((2, len(GRID))), len(dataset.classes)
 
     def measure(truth: LabelMap, answer: Segmentation) -> Float64[np.ndarray, "t"]:
         return _losses(plain(truth, classes), answer)
 
     for index, found in enumerate(pass_over(segmenter, dataset, measure, workers=workers, batch=batch)):
-        sums[2 * index // pictures] += found
+        sums[2 * index // images] += found
         done(index + 1)
     if not sums.any(axis=1).all():
         raise DatasetError(f"{dataset.split!r} of {dataset.kind} needs labels in its first and in its second half")
@@ -106,14 +106,14 @@ def calibrate(
 
     found = [[NOTHING] * len(temperatures) for _ in sums]
     for index, each in enumerate(pass_over(segmenter, dataset, judge, workers=workers, batch=batch)):
-        half = found[2 * index // pictures]
+        half = found[2 * index // images]
         half[:] = [total + one for total, one in zip(half, each, strict=True)]
-        done(pictures + index + 1)
+        done(images + index + 1)
     return _report(temperatures, found)
 
 
 def _report(temperatures: list[float], found: list[list[Reliability]]) -> Calibration:
-    """Errors on all pictures, and on each half with the temperature of the other."""
+    """Errors on all images, and on each half with the temperature of the other."""
     before, after = (sum((half[place] for half in found), NOTHING) for place in (0, 1))
     halves = (
         Half(temperature=temperatures[2], before=found[1][0].expected_error, after=found[1][2].expected_error),
@@ -129,7 +129,7 @@ def _report(temperatures: list[float], found: list[list[Reliability]]) -> Calibr
 
 
 def _losses(truth: LabelMap, answer: Segmentation) -> Float64[np.ndarray, "t"]:
-    """The losses of a picture at each temperature, summed over its labelled pixels as if all had been looked at."""
+    """The losses of an image at each temperature, summed over its labelled pixels as if all had been looked at."""
     pixels, labelled = some_labelled(truth)
     if labelled == 0:
         return np.zeros(len(GRID))
@@ -145,7 +145,7 @@ def _confidence(answer: Segmentation, temperature: float) -> np.ndarray:
 def _require_plain(segmenter: Segmenter) -> None:
     if not segmenter.protocol.is_plain:
         raise CheckpointError(
-            "a temperature is fitted on whole pictures",
+            "a temperature is fitted on whole images",
             advice="leave the protocol at `whole`",
             setting="protocol",
         )

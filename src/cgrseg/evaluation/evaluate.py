@@ -1,12 +1,12 @@
-"""One pass over a data set: each picture segmented and measured, in order, few of them in memory.
+"""One pass over a data set: each image segmented and measured, in order, few of them in memory.
 
-chunk of pictures -- read, prepare --> network --> label, measure --> one result for each picture
+chunk of images -- read, prepare --> network --> label, measure --> one result for each image
                      (N threads)      (1 thread)   (N threads)
 
 Scoring: the label maps of a segmenter against a data set's annotations, at the annotations' own sizes.
 
-    picture, annotation -- passing -- label map -- Count of one picture --+
-    picture, annotation -- passing -- label map -- Count of one picture --+-- added up in order -- Evaluation
+    image, annotation -- passing -- label map -- Count of one image --+
+    image, annotation -- passing -- label map -- Count of one image --+-- added up in order -- Evaluation
 
 Axes: k classes, s sources of a mixture (1 without one).
 """
@@ -36,14 +36,14 @@ T = TypeVar("T")
 
 
 class _Asked(NamedTuple):
-    """An annotation, and its picture as the network takes it."""
+    """An annotation, and its image as the network takes it."""
 
     truth: LabelMap
-    picture: Prepared
+    image: Prepared
 
 
 class _Answered(NamedTuple):
-    """An annotation, and what the network says of its picture."""
+    """An annotation, and what the network says of its image."""
 
     truth: LabelMap
     answer: Inferred
@@ -57,21 +57,21 @@ def pass_over(
     workers: int = 1,
     batch: int = 1,
 ) -> Iterator[T]:
-    """What `measure` says of the annotation and the answer of each picture, in order.
+    """What `measure` says of the annotation and the answer of each image, in order.
 
     Args:
         segmenter: what is measured.
-        dataset: its pictures.
+        dataset: its images.
         measure: called by several threads where there are several workers.
         workers: threads for each of the first and the last stage; 0 does everything in the caller's.
-        batch: pictures in a chunk; those of one size share a call of the engine.
+        batch: images in a chunk; those of one size share a call of the engine.
     """
 
     def read(chunk: range) -> list[_Asked]:
         return [_Asked(dataset.labels(index), segmenter.prepare(_named(dataset, index))) for index in chunk]
 
     def infer(asked: list[_Asked]) -> list[_Answered]:
-        inferred = segmenter.infer([each.picture for each in asked], batch)
+        inferred = segmenter.infer([each.image for each in asked], batch)
         return [_Answered(each.truth, answer) for each, answer in zip(asked, inferred, strict=True)]
 
     def finish(answered: list[_Answered]) -> list[T]:
@@ -118,17 +118,17 @@ def evaluate(
     workers: int = 1,
     batch: int = 1,
 ) -> Evaluation:
-    """Score a segmenter on every picture of a data set.
+    """Score a segmenter on every image of a data set.
 
     Args:
         segmenter: what `cgrseg.load` gives, on any engine, with any protocol.
         dataset: what `open_dataset` gives; its classes must be the model's.
-        on_progress: called after each picture with the number done.
+        on_progress: called after each image with the number done.
         boundary: score the edges of the classes, too.
         calibration: compare confidence with accuracy, too; it costs more than the labels.
-        workers: threads that read pictures, and as many that count, while the network works on others; 0 does one thing
+        workers: threads that read images, and as many that count, while the network works on others; 0 does one thing
             after the other. The counts are the same.
-        batch: pictures that may share a call of the engine; those of one size do.
+        batch: images that may share a call of the engine; those of one size do.
 
     Raises:
         DatasetError: the data set has other classes than the model.
@@ -158,7 +158,7 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class Count:
-    """What one picture adds."""
+    """What one image adds."""
 
     allowed: Int64[np.ndarray, "2"]
     matrix: Int64[np.ndarray, "k k"]
@@ -169,7 +169,7 @@ class Count:
 def _counting(
     dataset: LabelledImages, *, boundary: bool, calibration: bool
 ) -> Callable[[LabelMap, Segmentation], Count]:
-    """What counts one picture of a data set; labels that allow several classes count for pixel accuracy alone."""
+    """What counts one image of a data set; labels that allow several classes count for pixel accuracy alone."""
     classes, sets = len(dataset.classes), dataset.sets
 
     def count(truth: LabelMap, answer: Segmentation) -> Count:
@@ -189,16 +189,16 @@ class _Tally:
     """What has been counted so far."""
 
     def __init__(self, dataset: LabelledImages) -> None:
-        pictures, classes, names = len(dataset), len(dataset.classes), list(dataset.shares or ("",))
+        images, classes, names = len(dataset), len(dataset.classes), list(dataset.shares or ("",))
         self.sources = [names.index(pair.source) for pair in dataset.pairs]
         self.matrices = np.zeros((len(names), classes, classes), np.int64)
         self.allowed = np.zeros((len(names), 2), np.int64)
-        self.areas = Areas(np.zeros((pictures, classes), np.int64), np.zeros((pictures, classes), np.int64))
+        self.areas = Areas(np.zeros((images, classes), np.int64), np.zeros((images, classes), np.int64))
         self.edges = np.zeros((2, classes), np.int64)
         self.reliability = NOTHING
 
     def add(self, index: int, counted: Count) -> None:
-        """Add the pixels of one picture; always in the order of the pictures, so that floats add up to the same."""
+        """Add the pixels of one image; always in the order of the images, so that floats add up to the same."""
         matrix, source = counted.matrix, self.sources[index]
         self.matrices[source] += matrix
         self.allowed[source] += counted.allowed

@@ -1,6 +1,6 @@
 """What an evaluation finds, and how two of them differ.
 
-    Evaluation -- scores, protocol, areas of each picture --+-- as_tree --> JSON
+    Evaluation -- scores, protocol, areas of each image --+-- as_tree --> JSON
     Evaluation ---------------------------------------------+-- compare --> Comparison
 
 Axes: k classes.
@@ -52,13 +52,13 @@ class Evaluation:
     kind: str
     split: str
     names: tuple[str, ...]
-    """Of the pictures."""
+    """Of the images."""
     protocol: str
-    """How pictures were shown to the network, in a line."""
+    """How images were shown to the network, in a line."""
     matrix: Int64[np.ndarray, "k k"] = field(repr=False)
     """Pixels of each true class (row) that were labelled as each class (column)."""
     areas: Areas = field(repr=False)
-    """Of each picture, in the order of the names."""
+    """Of each image, in the order of the names."""
     boundary: BoundaryScores | None = None
     """Where it was asked for."""
     reliability: Reliability | None = None
@@ -86,7 +86,7 @@ class Evaluation:
         return self.scores.miou if means is None else means.miou
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """How many were scored."""
         return len(self.names)
 
@@ -95,7 +95,7 @@ class Evaluation:
         tree = {
             "data": self.kind,
             "split": self.split,
-            "pictures": self.pictures,
+            "pictures": self.images,
             "protocol": self.protocol,
             "temperature": self.temperature,
             "miou": self.scores.miou,
@@ -116,13 +116,13 @@ class Evaluation:
         if means := self.source_means():
             by_source = {name: _of_source(found) for name, found in self.by_source().items()}
             tree |= {"source_means": asdict(means), "by_source": by_source}
-        return tree | self._by_picture()
+        return tree | self._by_image()
 
     def _by_class(self, values: tuple[float | None, ...]) -> dict[str, float | None]:
         return dict(zip(self.classes.names, values, strict=True))
 
-    def _by_picture(self) -> dict:
-        """What is known only picture by picture."""
+    def _by_image(self) -> dict:
+        """What is known only image by image."""
         own, resampled = self.areas.picture_miou(), resample(self.areas)
         values = [None if np.isnan(value) else float(value) for value in own]
         return {
@@ -136,15 +136,15 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """How much better one model is than another on the same pictures; below 0 where it is worse."""
+    """How much better one model is than another on the same images; below 0 where it is worse."""
 
     miou: float
     miou_interval: Interval | None
     picture_miou: float | None
-    """Mean over the pictures of the difference of their own mIoU; none where nothing is labelled."""
+    """Mean over the images of the difference of their own mIoU; none where nothing is labelled."""
     picture_miou_interval: Interval | None
     better: int
-    """Pictures whose own mIoU is higher."""
+    """Images whose own mIoU is higher."""
     worse: int
     equal: int
 
@@ -154,8 +154,8 @@ class Comparison:
 
 
 def compare(ours: Evaluation, theirs: Evaluation) -> Comparison:
-    """Our scores minus theirs, with the interval over samples of pictures in which both are scored."""
-    assert ours.names == theirs.names, "two models are compared on the same pictures"
+    """Our scores minus theirs, with the interval over samples of images in which both are scored."""
+    assert ours.names == theirs.names, "two models are compared on the same images"
     first, second = resample(ours.areas), resample(theirs.areas)
     gain = ours.areas.picture_miou() - theirs.areas.picture_miou()
     return Comparison(

@@ -1,8 +1,8 @@
 """From weights to a file for other runtimes, kept only if it gives what the network gives.
 
-    weights -- graph -- (INT8) -- unfinished file -- compared with PyTorch on real pictures -- file + parity report
+    weights -- graph -- (INT8) -- unfinished file -- compared with PyTorch on real images -- file + parity report
 
-Axes: H W picture rows and columns.
+Axes: H W image rows and columns.
 """
 
 import json
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Target = Literal["onnx", "openvino", "torch"]
 SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 CALIBRATION, JUDGES = 64, 24
-"""Pictures that INT8 is calibrated on, by turns at the sizes that it is judged at, and pictures it is judged by."""
+"""Images that INT8 is calibrated on, by turns at the sizes that it is judged at, and images it is judged by."""
 
 Say = Callable[[str], None]
 
@@ -59,8 +59,8 @@ def export(
         weights: whatever `cgrseg.load` takes that PyTorch runs.
         to: what the file is for; ONNX and OpenVINO files load through `cgrseg.load`.
         path: of the file; `<weights>.onnx` and so on in the current folder unless given.
-        data: labelled pictures that the file is scored on, too; the bundled photo is compared in any case.
-        calibrate: pictures like those it will see, for INT8 convolutions (OpenVINO only).
+        data: labelled images that the file is scored on, too; the bundled photo is compared in any case.
+        calibrate: images like those it will see, for INT8 convolutions (OpenVINO only).
         say: told what is being done.
 
     Returns:
@@ -89,8 +89,8 @@ def export(
             say("writing the graph")
             WRITERS[to](model, info, made)
             say("comparing it with PyTorch")
-            pictures = [_photo(), *(spread(data, JUDGES // 4) if data else [])]
-            parity = compare(original, _open(made, info), made, pictures, data)
+            images = [_photo(), *(spread(data, JUDGES // 4) if data else [])]
+            parity = compare(original, _open(made, info), made, images, data)
             parity.require_agreement()
         _deliver(made, path, parity)
     return path, parity
@@ -153,7 +153,7 @@ def _quantize(
     judges = spread(data, JUDGES) if data is not None else spread(calibrate, JUDGES, shift=0.5)
 
     def attempt(in_floats: tuple[str, ...]) -> Parity:
-        say(f"calibrating on {len(seen)} pictures" + (f", {', '.join(in_floats)} in floats" if in_floats else ""))
+        say(f"calibrating on {len(seen)} images" + (f", {', '.join(in_floats)} in floats" if in_floats else ""))
         quantized = quantize(graph, seen, in_floats)
         _save(quantized, as_metadata(info) | {INT8: json.dumps({"in_floats": in_floats})}, made)
         say("comparing it with PyTorch")
@@ -171,7 +171,7 @@ def _quantize(
 
 
 def spread(dataset: LabelledImages, most: int, shift: float = 0.0) -> list[np.ndarray]:
-    """So many pictures of a data set at most, evenly spread over it; `shift` gives others, between them."""
+    """So many images of a data set at most, evenly spread over it; `shift` gives others, between them."""
     count = min(most, len(dataset))
     return [dataset.image(int((place + shift) * len(dataset) / count)) for place in range(count)]
 

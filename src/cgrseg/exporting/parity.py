@@ -1,6 +1,6 @@
 """Whether an exported file gives what the network gives: labels, logits, score, and what it costs.
 
-Axes: _H _W rows and columns of a prepared picture, k classes, h w logit rows and columns.
+Axes: _H _W rows and columns of a prepared image, k classes, h w logit rows and columns.
 """
 
 import statistics
@@ -23,7 +23,7 @@ from cgrseg.types import Size
 from cgrseg.weights import WeightsInfo
 
 FACTORS = (1.0, 0.5, 0.75, 1.4)
-"""Sizes that pictures are compared at, times the short side that the weights are for."""
+"""Sizes that images are compared at, times the short side that the weights are for."""
 EXACT, QUANTIZED = 0.9999, 0.99
 """The share of labels that must be equal, in floats and in INT8."""
 MOST_LOST = 0.005
@@ -33,10 +33,10 @@ ROUNDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class SizeParity:
-    """All pictures at one size."""
+    """All images at one size."""
 
     short_px: int
-    pictures: int
+    images: int
     equal: float
     """The share of pixels with the same label, 0..1."""
     difference: float
@@ -54,7 +54,7 @@ class Parity:
     sizes: tuple[SizeParity, ...]
     megabytes: float
     latency_ms: float
-    """Median of the network alone, one picture at the weights' own size, on as many threads as the engine likes."""
+    """Median of the network alone, one image at the weights' own size, on as many threads as the engine likes."""
     torch_ms: float
     """The same in PyTorch (folded), timed in turn with it."""
     miou: tuple[float, float] | None = None
@@ -120,11 +120,11 @@ class Parity:
 
 
 def compare(
-    original: Segmenter, exported: Segmenter, path: Path, pictures: Sequence[np.ndarray], data: LabelledImages | None
+    original: Segmenter, exported: Segmenter, path: Path, images: Sequence[np.ndarray], data: LabelledImages | None
 ) -> Parity:
-    """Run both on the same pictures at several sizes, score both where there are labels, and time both."""
-    sizes = tuple(_at(info, original, exported, pictures) for info in at_judged_sizes(original.info))
-    torch_ms, latency_ms = _times(original, exported, prepare(pictures[0], original.info)[None])
+    """Run both on the same images at several sizes, score both where there are labels, and time both."""
+    sizes = tuple(_at(info, original, exported, images) for info in at_judged_sizes(original.info))
+    torch_ms, latency_ms = _times(original, exported, prepare(images[0], original.info)[None])
     scores = None
     if data is not None:
         scores = (evaluate(original, data).scores.miou, evaluate(exported, data).scores.miou)
@@ -140,7 +140,7 @@ def compare(
 
 
 def at_judged_sizes(info: WeightsInfo) -> list[WeightsInfo]:
-    """The same for each size that pictures are compared at."""
+    """The same for each size that images are compared at."""
     shorts = [_multiple(factor * info.inference.short_px) for factor in FACTORS]
     return [replace(info, inference=replace(info.inference, short_px=short)) for short in shorts]
 
@@ -149,9 +149,9 @@ def _multiple(side: float) -> int:
     return max(8, round(side / 8) * 8)
 
 
-def _at(info: WeightsInfo, original: Segmenter, exported: Segmenter, pictures: Sequence[np.ndarray]) -> SizeParity:
+def _at(info: WeightsInfo, original: Segmenter, exported: Segmenter, images: Sequence[np.ndarray]) -> SizeParity:
     same, count, difference, largest = 0, 0, 0.0, 0.0
-    for image in pictures:
+    for image in images:
         prepared = prepare(image, info)[None]
         size, extent = (image.shape[0], image.shape[1]), (prepared.shape[2], prepared.shape[3])
         ours, theirs = (segmenter.engine(prepared)[0] for segmenter in (original, exported))
@@ -161,7 +161,7 @@ def _at(info: WeightsInfo, original: Segmenter, exported: Segmenter, pictures: S
         largest = max(largest, float(np.abs(ours).max()))
     return SizeParity(
         short_px=info.inference.short_px,
-        pictures=len(pictures),
+        images=len(images),
         equal=same / count,
         difference=difference,
         largest=largest,

@@ -1,12 +1,12 @@
-"""INT8: convolutions in 8-bit integers, scaled by what real pictures make of each layer.
+"""INT8: convolutions in 8-bit integers, scaled by what real images make of each layer.
 
-    graph -- constants multiplied out -- NNCF, calibrated on prepared pictures -- graph with 8-bit convolutions
+    graph -- constants multiplied out -- NNCF, calibrated on prepared images -- graph with 8-bit convolutions
 
 The constants come first, for the exporter leaves the kernels of depthwise convolutions behind a reshape, where NNCF
 takes the wrong axis for their channels and OpenVINO then computes them in floats. Attention stays in floats: it is a
 loop of the graph, and softmax does not bear eight bits.
 
-Axes: H W picture rows and columns.
+Axes: H W image rows and columns.
 """
 
 import logging
@@ -28,13 +28,13 @@ PARTS = ("head", "reconstruct", "pyramid", "backbone.stem", "backbone.stages.0",
 
 
 def quantize(
-    graph: Path, pictures: Sequence[Float32[np.ndarray, "1 3 _H _W"]], in_floats: Sequence[str] = ()
+    graph: Path, images: Sequence[Float32[np.ndarray, "1 3 _H _W"]], in_floats: Sequence[str] = ()
 ) -> "openvino.Model":
     """The network with its convolutions in INT8, but for the parts that stay in floats.
 
     Args:
         graph: an ONNX file of the network.
-        pictures: prepared ones, like those that it will see.
+        images: prepared ones, like those that it will see.
         in_floats: some of `PARTS`.
 
     Raises:
@@ -47,9 +47,9 @@ def quantize(
     names = [name for part in in_floats for name in _convolutions(graph, part)]
     return nncf.quantize(
         _plain(graph),
-        nncf.Dataset(pictures),
+        nncf.Dataset(images),
         preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(pictures),
+        subset_size=len(images),
         ignored_scope=nncf.IgnoredScope(names=names) if names else None,
     )
 

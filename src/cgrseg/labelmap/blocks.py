@@ -1,6 +1,6 @@
 """The label map by plain PyTorch, a few rows at a time: for CUDA, and for machines without numba.
 
-Axes: k classes, h w grid rows and columns, r rows of a block, H W picture rows and columns.
+Axes: k classes, h w grid rows and columns, r rows of a block, H W image rows and columns.
 """
 
 from collections.abc import Iterator

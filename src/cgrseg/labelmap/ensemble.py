@@ -1,12 +1,12 @@
-"""Labels from several looks at one picture: the class of the highest mean probability, one tile of pixels at a time.
+"""Labels from several looks at one image: the class of the highest mean probability, one tile of pixels at a time.
 
     look: logits (k, h, w) -- blend rows, columns --> tile (k, r, c) -- softmax --+
     look: ...                                                                     +-- mean -- argmax --> labels
     look: ...                                                                     +       +-- maximum --> confidence
 
-Nothing of the picture's size and all its classes is ever held.
+Nothing of the image's size and all its classes is ever held.
 
-Axes: k classes, h w grid rows and columns, r c rows and columns of a tile, H W picture rows and columns.
+Axes: k classes, h w grid rows and columns, r c rows and columns of a tile, H W image rows and columns.
 """
 
 from collections.abc import Sequence

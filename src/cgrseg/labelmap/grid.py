@@ -1,16 +1,16 @@
-"""Where the pixels of a picture lie on the grid of logits, along one axis.
+"""Where the pixels of an image lie on the grid of logits, along one axis.
 
-Axes: n pixels along the picture's axis, h grid points.
+Axes: n pixels along the image's axis, h grid points.
 
-What the pixels of a picture take from grids of logits, along one axis: of one window, or of several that overlap.
+What the pixels of an image take from grids of logits, along one axis: of one window, or of several that overlap.
 
     points of a grid -- bilinear --> pixels of its window --+
-    points of a grid -- bilinear --> pixels of its window --+-- mean where windows overlap --> pixels of the picture
-                                     (of the picture that the network saw)            (direct, or bilinear once more)
+    points of a grid -- bilinear --> pixels of its window --+-- mean where windows overlap --> pixels of the image
+                                     (of the image that the network saw)            (direct, or bilinear once more)
 
 Every step is a weighted sum, so all of them together are one: each pixel takes shares of a few points.
 
-Axes: n pixels along the picture's axis, m pixels that are looked at, t points that a pixel takes from, p points.
+Axes: n pixels along the image's axis, m pixels that are looked at, t points that a pixel takes from, p points.
 """
 
 from dataclasses import dataclass
@@ -46,8 +46,8 @@ class Axis:
 def place(points: int, pixels: int, extent: int | None) -> Axis:
     """The places of the pixels, as `interpolate(mode="bilinear", align_corners=False)` has them.
 
-    `extent` is how many pixels of the network's input are the picture: the grid has a point for every `STRIDE` of them,
-    the last perhaps reaching beyond. Without it the grid spans exactly the picture.
+    `extent` is how many pixels of the network's input are the image: the grid has a point for every `STRIDE` of them,
+    the last perhaps reaching beyond. Without it the grid spans exactly the image.
     """
     pitch = _pitch(points, pixels, extent)
     return _axis(np.clip(_positions(pixels, pitch), 0, points - 1), pitch)
@@ -84,7 +84,7 @@ class Blend:
         return len(self.point)
 
     def mirrored(self) -> "Blend":
-        """The same for the picture seen in a mirror."""
+        """The same for the image seen in a mirror."""
         return Blend(self.point[::-1], self.share[::-1])
 
     def matrix(self, pixels: slice) -> tuple[Int64[np.ndarray, " p"], Float32[np.ndarray, "m p"]]:
@@ -98,14 +98,14 @@ class Blend:
 
 @dataclass(frozen=True)
 class Windows:
-    """Where windows lie along one axis of the picture that the network sees."""
+    """Where windows lie along one axis of the image that the network sees."""
 
     starts: tuple[int, ...]
     """The first pixel of each."""
     length: int
-    """Of each, in pixels; the last may reach beyond the picture."""
+    """Of each, in pixels; the last may reach beyond the image."""
     seen: int
-    """Pixels of the picture itself."""
+    """Pixels of the image itself."""
 
     def blend(self, pixels: int, points: int) -> Blend:
         """What so many pixels take of the windows' grids one after the other, each of `points`, in one step.
@@ -139,9 +139,9 @@ class Windows:
 
 
 def cover(padded: int, seen: int, window: int | None, stride: int) -> Windows:
-    """Windows over an axis, every `stride` pixels, the last moved back to end where the picture does.
+    """Windows over an axis, every `stride` pixels, the last moved back to end where the image does.
 
-    One window, as long as the picture, where there is no size of windows or the picture is shorter.
+    One window, as long as the image, where there is no size of windows or the image is shorter.
     """
     if window is None or window >= padded:
         return Windows((0,), padded, seen)

@@ -1,9 +1,9 @@
 """Logits -> label map and confidence, for either kind of array and any size.
 
-    logits (k, h, w) -- place on the picture --+-- numba (kernels, softmax): NumPy arrays, CPU tensors
+    logits (k, h, w) -- place on the image --+-- numba (kernels, softmax): NumPy arrays, CPU tensors
                                                +-- PyTorch (blocks): CUDA tensors, machines without numba
 
-Axes: b batch, k classes, h w grid rows and columns, r rows of a band, H W picture rows and columns.
+Axes: b batch, k classes, h w grid rows and columns, r rows of a band, H W image rows and columns.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ MOST_CLASSES = 512
 Logits = Float[np.ndarray, "*b k h w"] | Float[Tensor, "*b k h w"]
 Maps = Shaped[np.ndarray, "*b H W"] | Shaped[Tensor, "*b H W"]
 Kernel = Callable[[np.ndarray, slice, np.ndarray], None]
-"""Fills some rows of a map from the logits of a picture."""
+"""Fills some rows of a map from the logits of an image."""
 
 
 @overload
@@ -47,8 +47,8 @@ def label_map(logits: Logits, size: Size, extent: Size | None = None, *, threads
     Args:
         logits: with or without a batch axis.
         size: of the label map; may be smaller than the grid.
-        extent: pixels of the network's input that are the picture, where its grid has one point for every 8 x 8 of
-            them and may reach beyond; none where the grid spans exactly the picture.
+        extent: pixels of the network's input that are the image, where its grid has one point for every 8 x 8 of
+            them and may reach beyond; none where the grid spans exactly the image.
         threads: that share the rows, on a CPU.
 
     Returns:
@@ -58,11 +58,11 @@ def label_map(logits: Logits, size: Size, extent: Size | None = None, *, threads
     few = logits.shape[-3] <= IGNORE
     if not _takes_kernel(logits):
         dtype = torch.uint8 if few else torch.uint16
-        return _by_blocks(logits, lambda picture: blocks.label_blocks(picture, rows, columns).to(dtype))
+        return _by_blocks(logits, lambda image: blocks.label_blocks(image, rows, columns).to(dtype))
     firsts, label_rows = columns.firsts(logits.shape[-1]), _label_kernel()
 
-    def label(picture: np.ndarray, band: slice, labels: np.ndarray) -> None:
-        label_rows(picture, rows.cell[band], rows.share[band], firsts, columns.share, labels)
+    def label(image: np.ndarray, band: slice, labels: np.ndarray) -> None:
+        label_rows(image, rows.cell[band], rows.share[band], firsts, columns.share, labels)
 
     labels = np.empty((*logits.shape[:-3], *size), np.uint8 if few else np.uint16)
     return _by_kernel(logits, label, labels, rows.bands(threads))
@@ -84,12 +84,12 @@ def confidence_map(logits: Logits, size: Size, extent: Size | None = None, *, th
     rows, columns = (place_evenly(*axis) for axis in _axes(logits, size, extent))
     if not _takes_kernel(logits):
         rows, columns = (place(*axis) for axis in _axes(logits, size, extent))
-        return _by_blocks(logits, lambda picture: blocks.confidence_blocks(picture, rows, columns))
+        return _by_blocks(logits, lambda image: blocks.confidence_blocks(image, rows, columns))
     firsts, weigh_rows = columns.firsts(logits.shape[-1] + 1), _confidence_kernel()
     pitch = np.array([rows.pitch, columns.pitch], np.float32)
 
-    def weigh(picture: np.ndarray, band: slice, confidence: np.ndarray) -> None:
-        places = picture, rows.cell[band], rows.share[band], firsts, columns.share
+    def weigh(image: np.ndarray, band: slice, confidence: np.ndarray) -> None:
+        places = image, rows.cell[band], rows.share[band], firsts, columns.share
         if weigh_rows(*places, pitch, confidence):
             _steep_kernel()(*places, confidence)
 
@@ -115,21 +115,21 @@ def _has_numba() -> bool:
 
 
 def _by_blocks(logits: Logits, convert: Callable[[Tensor], Tensor]) -> Maps:
-    """The maps of all pictures by PyTorch."""
+    """The maps of all images by PyTorch."""
     if isinstance(logits, np.ndarray):
         tensor = torch.from_numpy(np.require(logits, requirements=["W"]))  # a writable copy of what is not
     else:
         tensor = logits.detach()
-    maps = torch.stack([convert(picture) for picture in tensor]) if tensor.ndim == 4 else convert(tensor)
+    maps = torch.stack([convert(image) for image in tensor]) if tensor.ndim == 4 else convert(tensor)
     return maps.numpy() if isinstance(logits, np.ndarray) else maps
 
 
 def _by_kernel(logits: Logits, kernel: Kernel, maps: np.ndarray, bands: list[slice]) -> Maps:
-    """Fill the maps of all pictures, each band of rows in a thread."""
+    """Fill the maps of all images, each band of rows in a thread."""
     array = logits.detach().float().numpy() if isinstance(logits, Tensor) else logits
     array = np.require(array, np.float32, ["C", "W"])  # one layout, so one compilation
-    pictures = zip(array, maps, strict=True) if array.ndim == 4 else [(array, maps)]
-    jobs = [(picture, band, whole[band]) for picture, whole in pictures for band in bands]
+    images = zip(array, maps, strict=True) if array.ndim == 4 else [(array, maps)]
+    jobs = [(image, band, whole[band]) for image, whole in images for band in bands]
     if len(bands) == 1:
         for job in jobs:
             kernel(*job)

@@ -7,7 +7,7 @@
 Between four grid points the height of a class is bilinear, so its weight is a geometric progression along every row of
 pixels and down every column: four powers serve up to 64 pixels. Every class counts: those of a trained network lie too
 close together to leave any out. Where heights differ so much that a weight is rounded to nothing on the way, the powers
-are taken pixel by pixel against the pixel's own winner, by a function of its own: few pictures need it.
+are taken pixel by pixel against the pixel's own winner, by a function of its own: few images need it.
 
 Axes: k classes, h w grid rows and columns, m columns of a grid whose edges are repeated once, wide the cells between
 those filled up to whole registers, r n rows and columns of pixels, i j those of a patch.

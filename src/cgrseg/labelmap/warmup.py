@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def warm_up() -> Thread | None:
-    """Load or compile the kernels that most pictures need, in a thread; none on a machine without numba.
+    """Load or compile the kernels that most images need, in a thread; none on a machine without numba.
 
     For commands, not for libraries: a process forked before the thread ends inherits numba's lock, held for ever.
     """
@@ -25,7 +25,7 @@ def warm_up() -> Thread | None:
 
 
 def _use_kernels() -> None:
-    """Call each kernel as `maps` does, for a picture of one pixel and two classes."""
+    """Call each kernel as `maps` does, for an image of one pixel and two classes."""
     collects = gc.isenabled()
     gc.disable()  # collecting would take a tenth of the time and free little
     try:

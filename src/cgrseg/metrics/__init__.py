@@ -5,12 +5,12 @@
     prediction -+
                 +-- `boundaries`:  the same along the edges of the classes
                 +-- `calibration`: whether confidence is earned
-                +-- `resampling`:  how far another sample of pictures would move mIoU
+                +-- `resampling`:  how far another sample of images would move mIoU
 
-Row = true class, column = predicted class. Matrices of 64-bit counts add up over any number of pictures
+Row = true class, column = predicted class. Matrices of 64-bit counts add up over any number of images
 without rounding, in the memory of one matrix.
 
-Axes: H W picture rows and columns, k classes.
+Axes: H W image rows and columns, k classes.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from jaxtyping import Int64, Shaped
 from cgrseg.types import IGNORE, LabelMap
 
 BLOCK = 1 << 20
-"""Pixels counted at a time, so that a huge picture needs no huge temporary."""
+"""Pixels counted at a time, so that a huge image needs no huge temporary."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""How far another sample of pictures would move a score: the bootstrap over pictures.
+"""How far another sample of images would move a score: the bootstrap over images.
 
-    areas of each picture (p, k) -- draw p pictures with replacement -- sums (k) -- mIoU
+    areas of each image (p, k) -- draw p images with replacement -- sums (k) -- mIoU
                                       1000 times, the same draws for every model
 
-Pictures are drawn, not pixels: the pixels of one picture are not independent.
+Images are drawn, not pixels: the pixels of one image are not independent.
 
-Axes: p pictures, k classes, r draws.
+Axes: p images, k classes, r draws.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Areas:
-    """What each picture holds of each class, in pixels."""
+    """What each image holds of each class, in pixels."""
 
     hits: Int64[np.ndarray, "p k"]
     """Pixels of the class in truth and prediction."""
@@ -35,7 +35,7 @@ class Areas:
     """Pixels of the class in truth or prediction."""
 
     def picture_miou(self) -> Float64[np.ndarray, "p"]:
-        """The mIoU of each picture over the classes in its truth or prediction; nan where nothing is labelled."""
+        """The mIoU of each image over the classes in its truth or prediction; nan where nothing is labelled."""
         return _miou(self.hits.astype(np.float64), self.unions.astype(np.float64))
 
 
@@ -46,20 +46,20 @@ class Resampled:
     miou: Float64[np.ndarray, "r"]
     """mIoU of all pixels drawn."""
     picture_miou: Float64[np.ndarray, "r"]
-    """Mean over the pictures drawn of their own mIoU."""
+    """Mean over the images drawn of their own mIoU."""
 
 
 def resample(areas: Areas) -> Resampled:
-    """The scores of `DRAWS` samples of the pictures; the same samples for the same number of pictures."""
+    """The scores of `DRAWS` samples of the images; the same samples for the same number of images."""
     # Sums stay exact in 64-bit floats: no data set has 2**53 pixels.
     hits, unions = areas.hits.astype(np.float64), areas.unions.astype(np.float64)
     own = areas.picture_miou()
     labelled = ~np.isnan(own)
-    miou, pictures = [], []
+    miou, images = [], []
     for times in _draws(len(hits)):
         miou.append(_miou(times @ hits, times @ unions))
-        pictures.append(_quotient(times[:, labelled] @ own[labelled], times[:, labelled].sum(axis=1)))
-    return Resampled(np.concatenate(miou), np.concatenate(pictures))
+        images.append(_quotient(times[:, labelled] @ own[labelled], times[:, labelled].sum(axis=1)))
+    return Resampled(np.concatenate(miou), np.concatenate(images))
 
 
 def interval(values: Float64[np.ndarray, "r"]) -> Interval | None:
@@ -71,12 +71,12 @@ def interval(values: Float64[np.ndarray, "r"]) -> Interval | None:
     return float(low), float(high)
 
 
-def _draws(pictures: int) -> Iterator[Float64[np.ndarray, "_ p"]]:
-    """How often each picture is in each sample."""
+def _draws(images: int) -> Iterator[Float64[np.ndarray, "_ p"]]:
+    """How often each image is in each sample."""
     rng = np.random.default_rng(SEED)
     for start in range(0, DRAWS, AT_A_TIME):
         rows = min(AT_A_TIME, DRAWS - start)
-        yield rng.multinomial(pictures, np.full(pictures, 1 / pictures), size=rows).astype(np.float64)
+        yield rng.multinomial(images, np.full(images, 1 / images), size=rows).astype(np.float64)
 
 
 def _miou(hits: Float64[np.ndarray, "n k"], unions: Float64[np.ndarray, "n k"]) -> Float64[np.ndarray, "n"]:

@@ -4,11 +4,11 @@
                                          +-- same class in both strips / in either, class by class
     prediction - strip along every edge -+
 
-The paper erodes one mask per class d times with a 3 x 3 kernel and keeps what goes; outside the picture is no class. A
+The paper erodes one mask per class d times with a 3 x 3 kernel and keeps what goes; outside the image is no class. A
 pixel goes exactly where a square of 2 d + 1 pixels around it holds another class or the outside, so one erosion and one
 dilation of the label map find the strips of all classes at once.
 
-Axes: H W picture rows and columns, k classes.
+Axes: H W image rows and columns, k classes.
 """
 
 import math
@@ -21,7 +21,7 @@ from jaxtyping import Bool, Int64
 from cgrseg.types import IGNORE, LabelMap, Size
 
 RATIO = 0.02
-"""Width of the strip over the diagonal of the picture; the paper's own."""
+"""Width of the strip over the diagonal of the image; the paper's own."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ def boundary_areas(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64
 
 
 def boundary_scores(areas: Int64[np.ndarray, "2 k"]) -> BoundaryScores:
-    """The scores that the areas of any number of pictures, added up, hold."""
+    """The scores that the areas of any number of images, added up, hold."""
     iou = tuple(int(hits) / int(either) if either else None for hits, either in areas.T)
     present = [value for value in iou if value is not None]
     return BoundaryScores(miou=sum(present) / len(present) if present else 0.0, iou=iou)
 
 
 def strip_px(size: Size) -> int:
-    """How wide the strip is in a picture of this size."""
+    """How wide the strip is in an image of this size."""
     return max(1, round(RATIO * math.hypot(*size)))
 
 
 def _strip(labels: LabelMap) -> Bool[np.ndarray, "H W"]:
-    """Where another label, or the outside of the picture, is at most the strip's width away."""
+    """Where another label, or the outside of the image, is at most the strip's width away."""
     height, width = labels.shape
     outside = np.iinfo(labels.dtype).max
     padded = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=int(outside))

@@ -1,13 +1,13 @@
 """Whether confidence is earned: of the pixels labelled with 80 % confidence, are 80 % right?
 
-Axes: H W picture rows and columns, n bins of confidence.
+Axes: H W image rows and columns, n bins of confidence.
 
 The temperature that makes confidence honest (Guo et al. 2017, arXiv 1706.04599): the least negative log likelihood.
 
     logits of some labelled pixels -- over each of GRID --> loss of the true class --+
-    ... of the next picture                                                          +-- sum -- lowest --> temperature
+    ... of the next image                                                          +-- sum -- lowest --> temperature
 
-Losses of pictures add up, so any number of them takes the memory of one.
+Losses of images add up, so any number of them takes the memory of one.
 
 Axes: k classes, n pixels, t temperatures.
 """
@@ -25,7 +25,7 @@ BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Labelled pixels by confidence; those of several pictures add up."""
+    """Labelled pixels by confidence; those of several images add up."""
 
     pixels: Int64[np.ndarray, "n"]
     right: Int64[np.ndarray, "n"]
@@ -65,7 +65,7 @@ NOTHING = Reliability(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.zer
 
 
 def reliability(truth: LabelMap, prediction: LabelMap, confidence: Confidence) -> Reliability:
-    """The labelled pixels of one picture by confidence; ignored ones are not counted."""
+    """The labelled pixels of one image by confidence; ignored ones are not counted."""
     ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
     labelled = truth != ignore
     sure = confidence[labelled].astype(np.float64)
@@ -81,7 +81,7 @@ def reliability(truth: LabelMap, prediction: LabelMap, confidence: Confidence) -
 GRID = np.geomspace(1 / 8, 8, 85)
 """Temperatures that are tried, 5 % apart; between them the loss is a parabola over their logarithms."""
 PIXELS = 2048
-"""Labelled pixels that are looked at in each picture."""
+"""Labelled pixels that are looked at in each image."""
 SEED = 0
 
 

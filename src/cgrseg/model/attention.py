@@ -2,9 +2,9 @@
 
     table (heads, g, g)  --  rows to ky entries, columns to kx  --  entry |s*qy - ky|, |s*qx - kx|  --  bias
 
-The table is learnt for pictures of one size, a grid of g x g keys. At other sizes `offsets` reads the same distances
+The table is learnt for images of one size, a grid of g x g keys. At other sizes `offsets` reads the same distances
 from it, stretched over the longer axis where there are more keys than entries; `official` does what the released code
-does: it resizes the expanded queries-by-keys matrix as if it were a picture. Either way the bias is read for some
+does: it resizes the expanded queries-by-keys matrix as if it were an image. Either way the bias is read for some
 queries at a time, from parts that are never as large as queries x keys (but for the official matrix of the trained
 size, which is what gets resized).
 
@@ -76,7 +76,7 @@ class AttentionBias(nn.Module):
             return self.stand(stretch(stretch(table, rows, axis=1), columns, axis=2), rows, columns)
         trained = self.stand(table, self.grid, self.grid)
         matrix = trained.read(torch.arange(len(trained.queries), device=table.device))
-        # Official: rows of this matrix are flattened positions, so a non-square picture scrambles the distances.
+        # Official: rows of this matrix are flattened positions, so a non-square image scrambles the distances.
         queries = ((rows + self.stride - 1) // self.stride) * ((columns + self.stride - 1) // self.stride)
         taps, shares = cubic_taps(matrix.shape[2], rows * columns, table.device)
         matrix = sum_taps(matrix, taps, shares, axis=2)

@@ -3,7 +3,7 @@
     image -- pad -- backbone -- features --+-- pyramid -- contexts --+
                                            +-------------------------+-- reconstruct -- head -- logits
 
-Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
+Axes: b batch, k classes, h w logit rows and columns, H W image rows and columns.
 """
 
 import torch
@@ -16,7 +16,7 @@ from cgrseg.model.layers import Length
 
 
 class CGRSeg(nn.Module):
-    """Context-guided reconstruction: a normalised picture of any size in, logits of an eighth of its size out."""
+    """Context-guided reconstruction: a normalised image of any size in, logits of an eighth of its size out."""
 
     def __init__(
         self, backbone: nn.Module, pyramid: nn.Module, reconstruct: nn.Module, head: nn.Module, *, position: Position
@@ -45,7 +45,7 @@ class CGRSeg(nn.Module):
 
 
 def eighth(side: Length, like: Tensor) -> Int[Tensor, " n"]:
-    """The rows or columns of the logits that show the picture, not its padding.
+    """The rows or columns of the logits that show the image, not its padding.
 
     A slice would give the same; exported, it would tie the program to sizes that need (or do not need) padding. And
     all divisions here are of numbers above zero, for ONNX rounds towards it.

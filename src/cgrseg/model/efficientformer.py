@@ -7,7 +7,7 @@
     MLP         1x1 -- BN -- GELU -- depthwise 3x3 -- BN -- GELU -- 1x1 -- BN
     Attention   softmax(talk(query . key + bias)), talked again, times values; + local(values) -- GELU -- 1x1 -- BN
 
-Axes: b batch, c channels, h rows, w columns, H W picture rows and columns, n tokens.
+Axes: b batch, c channels, h rows, w columns, H W image rows and columns, n tokens.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Attention(nn.Module):
     """Global attention with talking heads, at half the resolution if `reduce`.
 
     Official: the bias of the second mixing is added to all weights of attention, and so weighs the sum of the values
-    over all tokens, which grows with the picture; `talk_bias="mean"` makes that sum's size the one at `trained_px`.
+    over all tokens, which grows with the image; `talk_bias="mean"` makes that sum's size the one at `trained_px`.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class AttentiveEmbedding(nn.Module):
 
 
 class EfficientFormerV2(nn.Module):
-    """The backbone: feature maps at 1/8, 1/16 and 1/32 of the picture, fine to coarse."""
+    """The backbone: feature maps at 1/8, 1/16 and 1/32 of the image, fine to coarse."""
 
     def __init__(
         self,

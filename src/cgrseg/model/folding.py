@@ -4,7 +4,7 @@
     MLP or attention -- scale                     =  its last convolution   of a backbone block
     BN -- 1x1 -- GELU -- 1x1 -- scale             =  1x1 -- GELU -- 1x1     of an RCM
 
-Nothing depends on the size of the picture, so the folded network takes any size, too.
+Nothing depends on the size of the image, so the folded network takes any size, too.
 """
 
 import copy

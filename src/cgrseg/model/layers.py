@@ -56,7 +56,7 @@ class Scale(nn.Module):
 
 
 class DropPath(nn.Module):
-    """In training, drops a picture's whole branch with probability `rate` and scales the others up to match."""
+    """In training, drops an image's whole branch with probability `rate` and scales the others up to match."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()

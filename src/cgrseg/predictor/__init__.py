@@ -1,13 +1,13 @@
-"""The first thing a user meets: load weights, call them with a picture, look at the result, save it."""
+"""The first thing a user meets: load weights, call them with an image, look at the result, save it."""
 
 from cgrseg.predictor.result import Failure, Segmentation
-from cgrseg.predictor.segmenter import Inferred, Named, ImageLike, Prepared, Segmenter, as_image, load
+from cgrseg.predictor.segmenter import ImageLike, Inferred, Named, Prepared, Segmenter, as_image, load
 
 __all__ = [
     "Failure",
+    "ImageLike",
     "Inferred",
     "Named",
-    "ImageLike",
     "Prepared",
     "Segmentation",
     "Segmenter",

@@ -1,11 +1,11 @@
-"""How a picture is shown to the network, and how what it says becomes labels: the ways that scores are published for.
+"""How an image is shown to the network, and how what it says becomes labels: the ways that scores are published for.
 
-    whole         [picture]                                        once, at the size that the weights name
+    whole         [image]                                        once, at the size that the weights name
     sliding       [window][window]..., overlapping                 logits averaged where windows overlap
-    multi-scale   [picture] x 0.5 ... 1.75, each mirrored, too     probabilities averaged
+    multi-scale   [image] x 0.5 ... 1.75, each mirrored, too     probabilities averaged
 
 Any of them can go by the two steps of the authors' code (`paper_exact`): padded to a multiple of 32, logits brought to
-the size that the network saw, and from there to the picture's.
+the size that the network saw, and from there to the image's.
 """
 
 import difflib
@@ -25,18 +25,18 @@ FACTORS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How a picture is shown to the network, and how what it says becomes labels."""
+    """How an image is shown to the network, and how what it says becomes labels."""
 
     factors: tuple[float, ...] = (1.0,)
     """Times the size that the weights name; probabilities of several are averaged."""
     mirrored: bool = False
     """Whether each is shown left to right, too."""
     window_px: Size | None = None
-    """Height and width of the windows that the network sees one by one; none shows the whole picture."""
+    """Height and width of the windows that the network sees one by one; none shows the whole image."""
     stride_px: Size | None = None
     """From one window to the next, down and across; logits are averaged where windows overlap."""
     paper_exact: bool = False
-    """Whether logits go by the size that the network saw, as in the authors' code, or straight to the picture's."""
+    """Whether logits go by the size that the network saw, as in the authors' code, or straight to the image's."""
 
     def __post_init__(self) -> None:
         if not self.factors or min(self.factors) <= 0:
@@ -61,13 +61,13 @@ class Protocol:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the network sees the picture once and whole, and its logits go straight to the picture's size."""
+        """Whether the network sees the image once and whole, and its logits go straight to the image's size."""
         return self == WHOLE
 
     def describe(self, inference: InferenceConfig) -> str:
         """What was done, in a line."""
         short, long = f"short side {inference.short_px}", f"long side at most {inference.long_px}"
-        shown = "whole picture"
+        shown = "whole image"
         if self.window_px is not None and self.stride_px is not None:
             shown = f"sliding windows {_by(self.window_px)}, stride {_by(self.stride_px)}"
         if self.factors == (1.0,):

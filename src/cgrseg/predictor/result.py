@@ -1,4 +1,4 @@
-"""A picture and its label map: what a user looks at, asks for areas, and saves.
+"""An image and its label map: what a user looks at, asks for areas, and saves.
 
 Segmentation -- labels, confidence, areas
       +-- overlay, save: palette PNG, overlay with legend, JSON
@@ -24,7 +24,7 @@ JPEG_PX = 60_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Segmentation:
-    """A picture and its label map."""
+    """An image and its label map."""
 
     image: Image = field(repr=False)
     labels: LabelMap = field(repr=False)
@@ -34,7 +34,7 @@ class Segmentation:
     name: str
     """What its files are called; may begin with the folders they lie in."""
     source: Path | None = None
-    """The picture's file."""
+    """The image's file."""
     weights: str = ""
     """What was given to `load`."""
 
@@ -48,18 +48,18 @@ class Segmentation:
         return evidence
 
     def areas(self) -> dict[str, float]:
-        """The share of the picture, 0..1, of each class present, the largest first."""
+        """The share of the image, 0..1, of each class present, the largest first."""
         return {row["name"]: row["area"] for row in self.rows()}
 
     def overlay(self) -> Image:
-        """The picture under its classes' colours, at its own size."""
+        """The image under its classes' colours, at its own size."""
         return draw.overlay(self.image, self.labels, self.classes)
 
     def save(self, folder: Path | str) -> Path:
         """Write `<name>.png`, `<name>_overlay.jpg` and `<name>.json`; the path of the first, the label map.
 
         Raises:
-            ImageError: a file cannot be written, or would take the place of the picture itself.
+            ImageError: a file cannot be written, or would take the place of the image itself.
         """
         base = Path(folder) / self.name
         drawn = "_overlay.jpg" if max(self.labels.shape) < JPEG_PX else "_overlay.png"
@@ -111,7 +111,7 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture of a stream that could not be segmented."""
+    """An image of a stream that could not be segmented."""
 
     path: Path
     error: CGRSegError

@@ -1,10 +1,10 @@
-"""Weights on an engine, ready for pictures.
+"""Weights on an engine, ready for images.
 
     file -- read --+
-    PIL picture ---+-- prepare -- infer -- label -- Segmentation
+    PIL image ---+-- prepare -- infer -- label -- Segmentation
     array ---------+
 
-Axes: _H _W rows and columns of a prepared picture.
+Axes: _H _W rows and columns of a prepared image.
 
 From weights of any kind to a segmenter.
 """
@@ -21,7 +21,7 @@ from PIL import Image as Pillow
 from torch import nn
 
 from cgrseg.classes import ClassTable
-from cgrseg.data.images import name_pictures, read_image, to_rgb
+from cgrseg.data.images import name_images, read_image, to_rgb
 from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.labelmap import Look, mixed_maps
 from cgrseg.predictor.pipeline import overlap
@@ -33,11 +33,11 @@ from cgrseg.types import Image, Size
 from cgrseg.weights import WeightsInfo, open_weights, with_classes
 
 ImageLike = str | Path | Pillow.Image | np.ndarray
-"""What a segmenter takes: the path of a file, a PIL picture or an (h, w, 3) uint8 RGB array."""
+"""What a segmenter takes: the path of a file, a PIL image or an (h, w, 3) uint8 RGB array."""
 
 
 class Named(NamedTuple):
-    """A picture, what its result is called, and its file."""
+    """An image, what its result is called, and its file."""
 
     image: Image
     name: str
@@ -50,12 +50,12 @@ class Named(NamedTuple):
 
 
 Prepared = tuple[Named, Float32[np.ndarray, "3 _H _W"] | None]
-"""A picture as the network takes it, or none where the protocol shows parts of it, which are made one by one."""
+"""An image as the network takes it, or none where the protocol shows parts of it, which are made one by one."""
 Inferred = tuple[Named, Evidence | list[Look]]
 
 
 class Segmenter:
-    """Weights on an engine, ready for pictures; may be called from several threads."""
+    """Weights on an engine, ready for images; may be called from several threads."""
 
     def __init__(
         self, engine: Engine, info: WeightsInfo, weights: str = "", threads: int = 1, protocol: Protocol = WHOLE
@@ -83,28 +83,28 @@ class Segmenter:
             )
         return self.engine.model
 
-    def __call__(self, picture: ImageLike) -> Segmentation:
-        """Segment one picture.
+    def __call__(self, image: ImageLike) -> Segmentation:
+        """Segment one image.
 
         Raises:
-            ImageError: the file cannot be read, or it is no picture.
+            ImageError: the file cannot be read, or it is no image.
         """
-        if isinstance(picture, str | Path):
-            prepared = self._read((Path(picture), Path(picture).stem))
+        if isinstance(image, str | Path):
+            prepared = self._read((Path(image), Path(image).stem))
         else:
-            prepared = self.prepare(Named(as_image(picture), "picture", None))
+            prepared = self.prepare(Named(as_image(image), "picture", None))
         return self.label(self._infer(prepared))
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Segmentation | Failure]:
         """Segment files, folders and patterns, in order; a file that fails does not stop the rest.
 
-        The next pictures are read and segmented in threads while the caller works on a result; a few are in memory at a
+        The next images are read and segmented in threads while the caller works on a result; a few are in memory at a
         time. Results are named by their place under the folder that was given, so that no two have the same name.
 
         Raises:
-            ImageError: a source has no pictures.
+            ImageError: a source has no images.
         """
-        named = name_pictures([sources] if isinstance(sources, str | Path) else sources)
+        named = name_images([sources] if isinstance(sources, str | Path) else sources)
         with closing(overlap(named, self._read, self._infer, self.label)) as answers:
             for (path, _), answer in zip(named, answers, strict=True):
                 error = answer.exception()
@@ -115,18 +115,18 @@ class Segmenter:
         return named, prepare(named.image, self.info) if self.protocol.is_plain else None
 
     def infer(self, prepared: Sequence[Prepared], batch: int = 1) -> list[Inferred]:
-        """The second stage, of several pictures; up to `batch` inputs of one size share a call of the engine.
+        """The second stage, of several images; up to `batch` inputs of one size share a call of the engine.
 
         The engine is asked by one thread at a time.
         """
-        pictures = [named for named, _ in prepared]
+        images = [named for named, _ in prepared]
         whole = [(array, named.size) for named, array in prepared if array is not None]
         with self._turn:
             if whole:
                 answers = infer(self.engine, whole, self.info.temperature, batch)
             else:
-                answers = infer_parts(self.engine, [named.image for named in pictures], self.info, self.protocol, batch)
-        return list(zip(pictures, answers, strict=True))
+                answers = infer_parts(self.engine, [named.image for named in images], self.info, self.protocol, batch)
+        return list(zip(images, answers, strict=True))
 
     def label(self, inferred: Inferred) -> Segmentation:
         """The third stage."""
@@ -153,23 +153,23 @@ class Segmenter:
         return self.infer([prepared])[0]
 
 
-def as_image(picture: Pillow.Image | np.ndarray) -> Image:
-    """A PIL picture or an array as RGB; transparent parts become white.
+def as_image(image: Pillow.Image | np.ndarray) -> Image:
+    """A PIL image or an array as RGB; transparent parts become white.
 
     Raises:
         ImageError: the array is not (h, w, 3) uint8, or there are no pixels.
     """
-    if isinstance(picture, Pillow.Image):
-        if picture.width * picture.height == 0:
-            raise ImageError(f"a PIL picture of {picture.height} x {picture.width} has no pixels")
-        return to_rgb(picture)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
-        shape = " x ".join(map(str, picture.shape))
+    if isinstance(image, Pillow.Image):
+        if image.width * image.height == 0:
+            raise ImageError(f"a PIL image of {image.height} x {image.width} has no pixels")
+        return to_rgb(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        shape = " x ".join(map(str, image.shape))
         raise ImageError(
-            f"an array of {shape} {picture.dtype} is no picture",
+            f"an array of {shape} {image.dtype} is no image",
             advice="an RGB array of h x w x 3 uint8 is needed",
         )
-    return np.ascontiguousarray(picture)
+    return np.ascontiguousarray(image)
 
 
 def load(
@@ -191,7 +191,7 @@ def load(
         device: `cpu`, `cuda` or `cuda:1`.
         threads: of a CPU; as many as the engine likes unless given.
         classes: a published table such as `ade20k`, or names, for weights that carry none.
-        protocol: how a picture is shown to the network: `whole`, `sliding`, `multi-scale`, or a `Protocol` of yours.
+        protocol: how an image is shown to the network: `whole`, `sliding`, `multi-scale`, or a `Protocol` of yours.
         paper_exact: go by the two steps of the authors' code from logits to labels.
 
     Raises:

@@ -1,18 +1,18 @@
-"""What the network says of a whole picture, and the labels that follow from it.
+"""What the network says of a whole image, and the labels that follow from it.
 
-    picture -- resize to fit, normalise -- engine -- evidence --+-- upsampled argmax --> labels, sized as the picture
+    image -- resize to fit, normalise -- engine -- evidence --+-- upsampled argmax --> labels, sized as the image
                                                                 +-- upsampled softmax --> confidence
 
-Axes: k classes, h w grid rows and columns, n pixels, _H _W rows and columns of the prepared picture.
+Axes: k classes, h w grid rows and columns, n pixels, _H _W rows and columns of the prepared image.
 
-What the network is shown of a picture where that is more than the whole of it once, and what it says of it all.
+What the network is shown of an image where that is more than the whole of it once, and what it says of it all.
 
-    picture -- sights: sizes, mirrored or not -- resize, mirror, normalise, pad -- windows -- engine
+    image -- sights: sizes, mirrored or not -- resize, mirror, normalise, pad -- windows -- engine
                                                             labels <-- mixed <-- looks <-- grids side by side
 
-Windows are made when the engine is ready for them, so a picture at twelve sizes is in memory at one.
+Windows are made when the engine is ready for them, so an image at twelve sizes is in memory at one.
 
-Axes: k classes, h w grid rows and columns, _H _W rows and columns of a prepared picture, _h _w those of a window.
+Axes: k classes, h w grid rows and columns, _H _W rows and columns of a prepared image, _h _w those of a window.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,13 +35,13 @@ from cgrseg.weights import WeightsInfo
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the network says of a picture: logits, and how their grid lies on it."""
+    """What the network says of an image: logits, and how their grid lies on it."""
 
     logits: Float32[np.ndarray, "k h w"] = field(repr=False)
     size: Size
-    """Of the picture."""
+    """Of the image."""
     extent: Size
-    """Of the prepared picture, which the grid covers."""
+    """Of the prepared image, which the grid covers."""
     temperature: float = 1.0
     """Divides the logits that confidence comes from."""
 
@@ -74,27 +74,27 @@ def _ends(
 
 
 def prepare(image: Image, info: WeightsInfo) -> Float32[np.ndarray, "3 _H _W"]:
-    """The picture as the network takes it: of the size it was made for, aspect kept, and normalised."""
+    """The image as the network takes it: of the size it was made for, aspect kept, and normalised."""
     size = fit_size(_size(image), (info.inference.short_px, info.inference.long_px))
     return normalise(resize_image(image, size), info.mean, info.std)
 
 
 def infer(
     engine: Engine,
-    pictures: Sequence[tuple[Float32[np.ndarray, "3 _ _"], Size]],
+    images: Sequence[tuple[Float32[np.ndarray, "3 _ _"], Size]],
     temperature: float = 1.0,
     batch: int = 1,
 ) -> list[Evidence]:
-    """Run the network on prepared pictures, each with the size of the picture it was made from."""
-    answers = run(engine, (array for array, _ in pictures), batch)
+    """Run the network on prepared images, each with the size of the image it was made from."""
+    answers = run(engine, (array for array, _ in images), batch)
     return [
         Evidence(logits, size, (array.shape[1], array.shape[2]), temperature)
-        for logits, (array, size) in zip(answers, pictures, strict=True)
+        for logits, (array, size) in zip(answers, images, strict=True)
     ]
 
 
-def _size(picture: np.ndarray) -> Size:
-    return picture.shape[0], picture.shape[1]
+def _size(image: np.ndarray) -> Size:
+    return image.shape[0], image.shape[1]
 
 
 MULTIPLE = 32
@@ -103,10 +103,10 @@ MULTIPLE = 32
 
 @dataclass(frozen=True)
 class Sight:
-    """One size at which the network sees a picture."""
+    """One size at which the network sees an image."""
 
     size: Size
-    """To which the picture is brought."""
+    """To which the image is brought."""
     padded: Size
     """To which it is filled up with zeros at the right and the bottom."""
     rows: Windows
@@ -121,7 +121,7 @@ class Sight:
 
 
 def sights(size: Size, info: WeightsInfo, protocol: Protocol) -> list[Sight]:
-    """All that the network is shown of a picture of this size."""
+    """All that the network is shown of an image of this size."""
     return [
         _sight(size, info, protocol, factor, is_mirrored)
         for factor in protocol.factors
@@ -151,7 +151,7 @@ def cut(image: Image, sight: Sight, info: WeightsInfo) -> Iterator[Float32[np.nd
 
 
 def look(sight: Sight, grids: Sequence[Float32[np.ndarray, "k h w"]], size: Size) -> Look:
-    """What the network says of the windows of one sight, placed on a picture of this size."""
+    """What the network says of the windows of one sight, placed on an image of this size."""
     height, width = grids[0].shape[1:]
     across = len(sight.columns.starts)
     lines = [np.concatenate(grids[start : start + across], axis=2) for start in range(0, len(grids), across)]
@@ -167,7 +167,7 @@ def look(sight: Sight, grids: Sequence[Float32[np.ndarray, "k h w"]], size: Size
 def infer_parts(
     engine: Engine, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], info: WeightsInfo, protocol: Protocol, batch: int = 1
 ) -> list[list[Look]]:
-    """Run the network on all that it is shown of each picture."""
+    """Run the network on all that it is shown of each image."""
     sizes = [(image.shape[0], image.shape[1]) for image in images]
     plans = [sights(size, info, protocol) for size in sizes]
     windows = (

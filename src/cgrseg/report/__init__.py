@@ -1,9 +1,9 @@
-"""An evaluation as one page that explains itself: scores, confusions, confidence, and the pictures behind them.
+"""An evaluation as one page that explains itself: scores, confusions, confidence, and the images behind them.
 
 evaluation ---------- report_tree ------------------> out.json
    +----------------- class_rows -------------------> out.csv
-a dozen pictures,
-segmented again ----- pictures ----+
+a dozen images,
+segmented again ----- images ----+
 metrics.jsonl ----------- history -----+-- page --------> out.html: opens from disk, loads nothing
 """
 
@@ -20,9 +20,9 @@ from cgrseg.evaluation import Evaluation, compare
 from cgrseg.files import replacing
 from cgrseg.machine import machine
 from cgrseg.predictor import Segmenter
-from cgrseg.report.examples import show_pictures
+from cgrseg.report.examples import show_images
 from cgrseg.report.page import fill_page
-from cgrseg.report.rows import class_rows, count_pictures, read_history, write_rows
+from cgrseg.report.rows import class_rows, count_images, read_history, write_rows
 
 __all__ = ["Rival", "report_tree", "require_page", "write_report"]
 
@@ -33,7 +33,7 @@ OF_RUN = ("best", "last")
 """Files that every run has; the name of its folder tells more."""
 
 Rival = tuple[str, Evaluation]
-"""The name of the weights that are compared with, and their scores on the same pictures."""
+"""The name of the weights that are compared with, and their scores on the same images."""
 
 
 def require_page(path: Path) -> Path:
@@ -89,7 +89,7 @@ def write_report(
     Args:
         path: of the page; ends in .html.
         evaluation: what `evaluate` gave; its edges and its calibration are shown where they were measured.
-        segmenter: what was scored; it segments the pictures that are shown once more.
+        segmenter: what was scored; it segments the images that are shown once more.
         dataset: what it was scored on.
         against: weights that are compared with.
         calibrated: what fitting a temperature gave, as `Calibration.as_tree` tells it.
@@ -101,14 +101,14 @@ def write_report(
     require_page(path)
     numbers, table = _beside(path)
     tree = report_tree(segmenter.weights, evaluation, against, calibrated)
-    rows = class_rows(evaluation, count_pictures(dataset), against[1] if against else None)
-    pictures, seconds = show_pictures(evaluation, segmenter, dataset)
+    rows = class_rows(evaluation, count_images(dataset), against[1] if against else None)
+    images, seconds = show_images(evaluation, segmenter, dataset)
     content = {
         "report": tree,
         "title": _title(segmenter, dataset),
         "classes": rows,
         "matrix": evaluation.matrix.tolist(),
-        "pictures": pictures,
+        "pictures": images,
         "history": read_history(segmenter.weights),
         "conditions": {"command": "", "threads": None} | _conditions(segmenter, seconds) | dict(run or {}),
         "files": {"json": numbers.name, "csv": table.name},

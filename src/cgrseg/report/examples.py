@@ -1,14 +1,14 @@
-"""The pictures behind the scores: the worst and the best, each with all that a browser needs to show and question it.
+"""The images behind the scores: the worst and the best, each with all that a browser needs to show and question it.
 
-    mIoU of each picture -- worst, best -- segmented once more --+-- picture: JPEG
+    mIoU of each image -- worst, best -- segmented once more --+-- image: JPEG
                                                                  +-- truth, labels: class numbers
                                                                  +-- confidence: percent
                                                                  +-- what was taken for what
 
-Maps go as zlib streams of their bytes and not as pictures: browsers may change what is read back from a picture, to
+Maps go as zlib streams of their bytes and not as images: browsers may change what is read back from an image, to
 colours of the screen or on purpose, and class numbers must arrive as they are.
 
-Axes: H W picture rows and columns, k classes.
+Axes: H W image rows and columns, k classes.
 """
 
 import base64
@@ -34,13 +34,13 @@ LONG_PX = 640
 """Longer side of what is shown."""
 QUALITY = 82
 MISTAKES = 5
-"""The most that are named of a picture."""
+"""The most that are named of an image."""
 
 
-def show_pictures(evaluation: Evaluation, segmenter: Segmenter, dataset: LabelledImages) -> tuple[list[dict], float]:
-    """The chosen pictures as plain values, and the median of the seconds that the label map of one took."""
+def show_images(evaluation: Evaluation, segmenter: Segmenter, dataset: LabelledImages) -> tuple[list[dict], float]:
+    """The chosen images as plain values, and the median of the seconds that the label map of one took."""
     own, shown, seconds = evaluation.areas.picture_miou(), [], []
-    for group, index in choose_pictures(own.tolist()):
+    for group, index in choose_images(own.tolist()):
         image, truth = dataset.image(index), dataset.plain_labels(index)
         start = time.perf_counter()
         answer = segmenter(image)
@@ -51,7 +51,7 @@ def show_pictures(evaluation: Evaluation, segmenter: Segmenter, dataset: Labelle
     return shown, statistics.median(seconds) if seconds else 0.0
 
 
-def choose_pictures(mious: list[float]) -> list[tuple[str, int]]:
+def choose_images(mious: list[float]) -> list[tuple[str, int]]:
     """The worst, the worst first, then the best, the best first; none twice, and none without labels."""
     ranked = sorted((miou, index) for index, miou in enumerate(mious) if not np.isnan(miou))
     places = [index for _, index in ranked]
@@ -61,7 +61,7 @@ def choose_pictures(mious: list[float]) -> list[tuple[str, int]]:
 
 
 def show_maps(image: Image, truth: LabelMap, labels: LabelMap, confidence: np.ndarray) -> dict:
-    """The picture and its maps at the size they are shown in."""
+    """The image and its maps at the size they are shown in."""
     height, width = size = shown_size((image.shape[0], image.shape[1]))
     percent = np.rint(100 * confidence).astype(np.uint8)
     maps = {"truth": truth.astype(np.uint8), "labels": labels.astype(np.uint8), "confidence": percent}
@@ -73,7 +73,7 @@ def show_maps(image: Image, truth: LabelMap, labels: LabelMap, confidence: np.nd
 
 
 def examine(truth: LabelMap, labels: LabelMap, classes: int) -> dict:
-    """What was taken for what in one picture, at its full size, and how well each of its classes was met."""
+    """What was taken for what in one image, at its full size, and how well each of its classes was met."""
     matrix = confusion(truth, labels, classes)
     iou, labelled = scores(matrix).iou, max(1, int(matrix.sum()))
     return {
@@ -102,7 +102,7 @@ def shown_size(size: Size) -> Size:
 
 
 def jpeg(image: Image, size: Size) -> str:
-    """The picture at this size as an address that holds all of it."""
+    """The image at this size as an address that holds all of it."""
     file = io.BytesIO()
     opened = Pillow.fromarray(image)
     if size != image.shape[:2]:

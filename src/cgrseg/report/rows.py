@@ -88,7 +88,7 @@ class ClassRow:
     """Of the labelled pixels."""
     pixels: int
     """Whose true class it is."""
-    pictures: int
+    images: int
     """In whose truth it occurs."""
     against_iou: float | None = None
     """Of the rival."""
@@ -96,9 +96,7 @@ class ClassRow:
     """IoU less the rival's."""
 
 
-def class_rows(
-    evaluation: Evaluation, pictures: Int64[np.ndarray, "k"], against: Evaluation | None = None
-) -> list[dict]:
+def class_rows(evaluation: Evaluation, images: Int64[np.ndarray, "k"], against: Evaluation | None = None) -> list[dict]:
     """The rows as plain values, in the order of the classes."""
     matrix, iou = evaluation.matrix, evaluation.scores.iou
     true, labelled, right = matrix.sum(axis=1).tolist(), matrix.sum(axis=0).tolist(), matrix.diagonal().tolist()
@@ -114,7 +112,7 @@ def class_rows(
             precision=_quotient(right[place], labelled[place]),
             share=_quotient(true[place], evaluation.scores.pixels) or 0.0,
             pixels=true[place],
-            pictures=int(pictures[place]),
+            images=int(images[place]),
             against_iou=theirs[place],
             gain=_difference(iou[place], theirs[place]),
         )
@@ -123,8 +121,8 @@ def class_rows(
     return [asdict(row) for row in rows]
 
 
-def count_pictures(dataset: LabelledImages) -> Int64[np.ndarray, "k"]:
-    """In how many pictures each class is annotated."""
+def count_images(dataset: LabelledImages) -> Int64[np.ndarray, "k"]:
+    """In how many images each class is annotated."""
 
     def occurs(index: int) -> np.ndarray:
         return np.bincount(dataset.labels(index).ravel(), minlength=256)[: len(dataset.classes)] > 0

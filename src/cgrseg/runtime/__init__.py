@@ -1,4 +1,4 @@
-"""Engines: what turns prepared pictures into logits, behind one small protocol.
+"""Engines: what turns prepared images into logits, behind one small protocol.
 
 network (weights file) --+-- torch      as it is, folded
                          +-- onnx       as a graph, kept in the cache, in ONNX Runtime

@@ -1,6 +1,6 @@
 """The network as a graph that needs no PyTorch to run: folded, for any height, width and batch.
 
-Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
+Axes: b batch, k classes, h w logit rows and columns, H W image rows and columns.
 """
 
 import importlib.util
@@ -19,11 +19,11 @@ from cgrseg.model.folding import fold
 
 INPUT, OUTPUT = "images", "logits"
 EXAMPLE = (2, 3, 250, 310)
-"""No size that is special: not square, no multiple of 32, more than one picture."""
+"""No size that is special: not square, no multiple of 32, more than one image."""
 
 
 def trace(model: nn.Module) -> ExportedProgram:
-    """The folded network as one program of PyTorch's for pictures of any size, (b, 3, H, W) -> (b, k, h, w)."""
+    """The folded network as one program of PyTorch's for images of any size, (b, 3, H, W) -> (b, k, h, w)."""
     dynamic = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     with _quiet(), torch.no_grad():
         return torch.export.export(fold(model).cpu(), (torch.zeros(EXAMPLE),), dynamic_shapes=(dynamic,))

@@ -1,6 +1,6 @@
 """The door that every engine stands behind.
 
-Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
+Axes: b batch, k classes, h w logit rows and columns, H W image rows and columns.
 """
 
 from typing import Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 @runtime_checkable
 class Engine(Protocol):
-    """A network made ready to run: normalised pictures in, logits at an eighth of their size out."""
+    """A network made ready to run: normalised images in, logits at an eighth of their size out."""
 
     @property
     def name(self) -> str:

@@ -68,7 +68,7 @@ def parse_url(url: str) -> Target:
                 "the URL holds a user or a password, which is not sent on",
                 advice="give one without",
             )
-        raise FetchError("the URL is not like https://host/picture.jpg, in ASCII, other characters percent-encoded")
+        raise FetchError("the URL is not like https://host/image.jpg, in ASCII, other characters percent-encoded")
     scheme, host, port, rest = found[1].lower(), found[2].lower(), found[3], found[4] or "/"
     if port is not None and int(port) != PORTS[scheme]:
         raise FetchError(
@@ -121,7 +121,7 @@ def _trusted() -> ssl.SSLContext:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Fetches pictures; its parts can be replaced from Python only."""
+    """Fetches images; its parts can be replaced from Python only."""
 
     resolve: Callable[[str, int], Awaitable[list[Endpoint]]] = resolve
     is_allowed: Callable[[str], bool] = is_public
@@ -240,9 +240,9 @@ def _look_at(answer: "h11.Response", target: Target, most_bytes: int) -> Target 
         except ValueError:
             raise FetchError(f"{target.host} redirects to what is no URL") from None
     if answer.status_code != 200:
-        raise FetchError(f"{target.host} answered {answer.status_code} instead of a picture")
+        raise FetchError(f"{target.host} answered {answer.status_code} instead of an image")
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise FetchError(f"{target.host} sent the picture compressed once more, which was not asked for")
+        raise FetchError(f"{target.host} sent the image compressed once more, which was not asked for")
     if headers.get("content-length", "").isdigit() and int(headers["content-length"]) > most_bytes:
         raise _too_large(target, most_bytes)
     return None

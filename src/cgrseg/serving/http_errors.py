@@ -30,14 +30,14 @@ def busy(name: str, limit: int) -> Refusal:
     return Refusal(
         503,
         "busy",
-        f"model {name!r} has {limit} pictures in hand, its limit; try again in a second",
+        f"model {name!r} has {limit} images in hand, its limit; try again in a second",
         {"Retry-After": "1"},
     )
 
 
 def late() -> Refusal:
     """The deadline has passed."""
-    return Refusal(504, "deadline", "the deadline passed before the picture was segmented; the work was dropped")
+    return Refusal(504, "deadline", "the deadline passed before the image was segmented; the work was dropped")
 
 
 def gone() -> Refusal:

@@ -28,14 +28,14 @@ class Counters:
         self._errors = Counter("cgrseg_errors_total", "Requests not served, by kind", ["kind"], registry=self._registry)
         self._depth = Gauge(
             "cgrseg_queue_depth",
-            "Pictures that a model has in hand",
+            "Images that a model has in hand",
             ["model"],
             registry=self._registry,
             multiprocess_mode="livesum",
         )
         self._seconds = Histogram(
             "cgrseg_stage_seconds",
-            "Seconds that a picture spent in a stage: decode, queue, compute, encode",
+            "Seconds that an image spent in a stage: decode, queue, compute, encode",
             ["stage", "model", "engine"],
             registry=self._registry,
             buckets=SECONDS,
@@ -48,11 +48,11 @@ class Counters:
             self._errors.labels(kind).inc()
 
     def depth(self, model: str) -> Gauge:
-        """How many pictures a model has in hand."""
+        """How many images a model has in hand."""
         return self._depth.labels(model)
 
     def clock(self, model: str, engine: str) -> "Clock":
-        """What takes the time of each stage of a picture."""
+        """What takes the time of each stage of an image."""
         return Clock(self._seconds, model, engine)
 
     def exposition(self) -> bytes:
@@ -66,7 +66,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Clock:
-    """Takes the time of the stages of pictures of one model on one engine."""
+    """Takes the time of the stages of images of one model on one engine."""
 
     seconds: Histogram
     model: str

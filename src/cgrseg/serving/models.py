@@ -1,6 +1,6 @@
 """The models of a server, each loaded by a thread of its own while the server already answers.
 
-loading -- weights read, engine opened, one picture segmented --> ready
+loading -- weights read, engine opened, one image segmented --> ready
    +------ anything went wrong ---------------------------------> failed, with the sentence that says why
 
 Loading again changes nothing until the new segmenter is ready; if it fails, the old one goes on.
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 SAMPLES = resources.files("cgrseg") / "assets"
 WARM_UP = "street.jpg"
-"""The picture in the package that a model segments before it is ready."""
+"""The image in the package that a model segments before it is ready."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ class Model:
 
 
 def warm_up(segmenter: Segmenter) -> None:
-    """Segment a picture in full, so that the first request waits for nothing."""
+    """Segment an image in full, so that the first request waits for nothing."""
     with resources.as_file(SAMPLES / WARM_UP) as path:
         _ = segmenter(path).confidence
 
 
 def sample_names() -> list[str]:
-    """The pictures in the package to try a model on."""
+    """The images in the package to try a model on."""
     return sorted(entry.name for entry in SAMPLES.iterdir() if entry.name.endswith(".jpg"))

@@ -102,7 +102,7 @@ async def model_ready(request: Request, name: str) -> JSONResponse:
 @router.post("/models/{name}/infer", response_class=Response, responses=ERRORS, openapi_extra=BODY)
 @router.post("/models/{name}/versions/1/infer", response_class=Response, include_in_schema=False)
 async def infer(request: Request, name: str) -> Response:
-    """Segment the picture in the tensor `image` (RGB numbers) or `encoded` (a file)."""
+    """Segment the image in the tensor `image` (RGB numbers) or `encoded` (a file)."""
     house = house_of(request)
     deadline = deadline_of(request, house.config)
     line = house.line(name)

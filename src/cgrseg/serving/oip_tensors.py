@@ -2,7 +2,7 @@
 
 body -- JSON | array | array ...     (the JSON ends where `Inference-Header-Content-Length` says)
 
-Axes: h w rows and columns of the picture.
+Axes: h w rows and columns of the image.
 """
 
 import base64
@@ -58,13 +58,13 @@ class InferRequest(BaseModel):
 
 @dataclass(frozen=True)
 class Question:
-    """A picture to segment, and how the answer shall look."""
+    """An image to segment, and how the answer shall look."""
 
     decode: Callable[[], Image]
     outputs: tuple[tuple[str, bool], ...]
     """Names, each with whether it comes as bytes."""
     is_batch: bool
-    """Whether the picture came in a batch of one; the outputs then do, too."""
+    """Whether the image came in a batch of one; the outputs then do, too."""
     id: str | None
 
 
@@ -82,7 +82,7 @@ def read_question(body: bytes, json_bytes: str | None, config: ServeConfig) -> Q
     Args:
         body: JSON, and arrays behind it.
         json_bytes: the header that tells them apart, if there is one.
-        config: its limits hold for the picture.
+        config: its limits hold for the image.
 
     Raises:
         Refusal: it is not as the protocol has it, or asks for what there is not.
@@ -152,12 +152,12 @@ def _behind(tensor: Tensor, rest: bytes) -> bytes | None:
 
 
 def _read_pixels(tensor: Tensor, behind: bytes | None, config: ServeConfig) -> Callable[[], Image]:
-    """A picture as its numbers."""
+    """An image as its numbers."""
     shape = tensor.shape[1:] if len(tensor.shape) == 4 and tensor.shape[0] == 1 else tensor.shape
     if len(shape) != 3 or shape[2] != 3 or min(shape) < 1:
-        raise _wrong(f"a UINT8 input of shape {str(tensor.shape)[:100]} is no picture; give [1, h, w, 3] or [h, w, 3]")
+        raise _wrong(f"a UINT8 input of shape {str(tensor.shape)[:100]} is no image; give [1, h, w, 3] or [h, w, 3]")
     if shape[0] * shape[1] > config.pixels:
-        raise Refusal(413, "too_large", f"the picture has more than {config.pixels:,} pixels; shrink it or cut it")
+        raise Refusal(413, "too_large", f"the image has more than {config.pixels:,} pixels; shrink it or cut it")
     if behind is not None:
         values = np.frombuffer(behind, np.uint8)
     else:
@@ -180,12 +180,12 @@ def _bytes_in(data: list[Any]) -> np.ndarray:
 
 
 def _read_encoded(tensor: Tensor, behind: bytes | None, config: ServeConfig) -> "partial[Image]":
-    """A picture as a file: as it is behind the JSON, or in Base64 in it."""
+    """An image as a file: as it is behind the JSON, or in Base64 in it."""
     if math.prod(tensor.shape) != 1 or len(tensor.shape) not in (1, 2):
-        raise _wrong(f"a BYTES input of shape {str(tensor.shape)[:100]} is not one picture; give [1]")
+        raise _wrong(f"a BYTES input of shape {str(tensor.shape)[:100]} is not one image; give [1]")
     files = list(_elements(behind)) if behind is not None else [_from_base64(each) for each in tensor.data or []]
     if len(files) != 1:
-        raise _wrong(f"a BYTES input of shape [1] holds one picture; {len(files)} came")
+        raise _wrong(f"a BYTES input of shape [1] holds one image; {len(files)} came")
     return decoder(files[0], config)
 
 

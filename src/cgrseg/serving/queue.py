@@ -23,7 +23,7 @@ from cgrseg.types import Image
 T = TypeVar("T")
 
 DECODED = (os.cpu_count() or 1) + 2
-"""Pictures of a model that are decoded at a time: those that wait longer are kept as the bytes that came."""
+"""Images of a model that are decoded at a time: those that wait longer are kept as the bytes that came."""
 
 
 class Line:
@@ -49,16 +49,16 @@ class Line:
             raise busy(self.model.name, self.limit)
 
     async def segment(self, decode: Callable[[], Image], encode: Callable[[Segmentation], T], deadline: float) -> T:
-        """What `encode` makes of the segmented picture; both are called in threads.
+        """What `encode` makes of the segmented image; both are called in threads.
 
         Args:
-            decode: gives the picture.
+            decode: gives the image.
             encode: makes the answer.
             deadline: by the clock of the event loop.
 
         Raises:
             Refusal: there is no place, or the deadline passed.
-            ImageError: it is no picture.
+            ImageError: it is no image.
         """
         segmenter = self.model.require()
         with self._place():

@@ -1,9 +1,9 @@
-"""From a request to a picture: the body is counted while it comes, the format is told by its bytes.
+"""From a request to an image: the body is counted while it comes, the format is told by its bytes.
 
 body, limited --+-- raw ---------------+-- decode: known formats only, its size by its header first
                 +-- multipart, `image` -+
 
-From a request that names a picture's address, {"url": "https://..."}, to the picture's bytes.
+From a request that names an image's address, {"url": "https://..."}, to the image's bytes.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from cgrseg.types import Image
 T = TypeVar("T")
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Formats of pictures from strangers, MPO with JPEG: none that starts another program or is told by its name only."""
+"""Formats of images from strangers, MPO with JPEG: none that starts another program or is told by its name only."""
 RAW = ("", "application/octet-stream", "application/x-www-form-urlencoded")
-"""Types of a body that may be a picture though they do not say so; the last is what `curl --data-binary` sends."""
+"""Types of a body that may be an image though they do not say so; the last is what `curl --data-binary` sends."""
 FIELD = "image"
 DEADLINE_HEADER = "x-deadline-ms"
 
@@ -64,11 +64,11 @@ async def read_body(request: Request, limit: int, deadline: float) -> bytes:
         return b"".join([chunk async for chunk in _limited(request, limit)])
 
 
-async def read_picture(request: Request, config: ServeConfig, deadline: float) -> bytes:
-    """The file of a picture: the body, or the field `image` of a form.
+async def read_image(request: Request, config: ServeConfig, deadline: float) -> bytes:
+    """The file of an image: the body, or the field `image` of a form.
 
     Raises:
-        Refusal: the body is no picture by its type, has no such field, or cannot be read.
+        Refusal: the body is no image by its type, has no such field, or cannot be read.
     """
     kind = type_of(request)
     if kind == "multipart/form-data":
@@ -76,12 +76,12 @@ async def read_picture(request: Request, config: ServeConfig, deadline: float) -
             return await _field(request, config.body_bytes)
     if kind in RAW or kind.startswith("image/"):
         return await read_body(request, config.body_bytes, deadline)
-    raise Refusal(415, "type", f"a body of type {kind[:100]!r} is no picture; send image/* or a form with {FIELD!r}")
+    raise Refusal(415, "type", f"a body of type {kind[:100]!r} is no image; send image/* or a form with {FIELD!r}")
 
 
 def decoder(data: bytes, config: ServeConfig) -> "partial[Image]":
     """What decodes a file when called."""
-    return partial(decode_image, data, "the picture", formats=FORMATS, most_pixels=config.pixels)
+    return partial(decode_image, data, "the image", formats=FORMATS, most_pixels=config.pixels)
 
 
 async def _field(request: Request, limit: int) -> bytes:
@@ -143,13 +143,13 @@ MOST_BYTES = 16_384
 
 
 async def read_linked(request: Request, house: House, deadline: float) -> bytes:
-    """The picture at the address that the body names.
+    """The image at the address that the body names.
 
     Raises:
         Refusal: this server fetches none, the address leads nowhere that it may, or the deadline passed.
     """
     if not house.config.allow_url:
-        raise Refusal(403, "url", "this server fetches no pictures; send the picture, or start it with --allow-url")
+        raise Refusal(403, "url", "this server fetches no images; send the image, or start it with --allow-url")
     url = _url_in(await read_body(request, min(MOST_BYTES, house.config.body_bytes), deadline))
     async with before(deadline), house.fetches:
         try:
@@ -164,5 +164,5 @@ def _url_in(body: bytes) -> str:
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or not isinstance(told.get("url"), str):
-        raise Refusal(400, "request", 'the body names no picture; send {"url": "https://..."}')
+        raise Refusal(400, "request", 'the body names no image; send {"url": "https://..."}')
     return told["url"]

@@ -1,7 +1,7 @@
 """From a segmentation to the bytes of an answer: one function for each format.
 
 Segmentation --+-- png      the label map, the very file that `cgrseg predict` writes
-               +-- overlay  the picture under its classes' colours, JPEG
+               +-- overlay  the image under its classes' colours, JPEG
                +-- json     areas, and masks where they are asked for
                +-- npz      labels and confidence, NumPy
                +-- maps     labels and confidence, 8 bits each, for the page
@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image as Pillow
 
-from cgrseg.data.images import palette_picture
+from cgrseg.data.images import palette_image
 from cgrseg.predictor import Segmentation
 from cgrseg.predictor.result import JPEG_PX
 from cgrseg.serving.http_errors import Refusal
@@ -62,7 +62,7 @@ def encode(result: Segmentation, wish: Wish) -> Encoded:
 
 
 def _png(result: Segmentation, wish: Wish) -> tuple[str, bytes]:  # noqa: ARG001  every encoder is called alike
-    return "image/png", _saved(palette_picture(result.labels, result.classes.colours), "PNG")
+    return "image/png", _saved(palette_image(result.labels, result.classes.colours), "PNG")
 
 
 def _overlay(result: Segmentation, wish: Wish) -> tuple[str, bytes]:  # noqa: ARG001
@@ -110,9 +110,9 @@ def _maps(result: Segmentation, wish: Wish) -> tuple[str, bytes]:  # noqa: ARG00
     return "application/octet-stream", zlib.compress(result.labels.tobytes() + confidence.tobytes(), SPEED)
 
 
-def _saved(picture: Pillow.Image, form: str, **settings: int) -> bytes:
+def _saved(image: Pillow.Image, form: str, **settings: int) -> bytes:
     file = io.BytesIO()
-    picture.save(file, format=form, **settings)
+    image.save(file, format=form, **settings)
     return file.getvalue()
 
 

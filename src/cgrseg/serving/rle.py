@@ -3,7 +3,7 @@
 labels -- column by column, cut where they change --> runs --> of each class: gap, run, gap, run ... as COCO's text
 labels == class -- contours --> polygons [x0 y0 x1 y1 ...]
 
-Axes: H W rows and columns of the picture, n runs.
+Axes: H W rows and columns of the image, n runs.
 """
 
 from dataclasses import dataclass

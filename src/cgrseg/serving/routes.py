@@ -1,4 +1,4 @@
-"""The service's own routes: models, one picture to one answer, and pictures to try it on."""
+"""The service's own routes: models, one image to one answer, and images to try it on."""
 
 from functools import partial
 from importlib import resources
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from cgrseg.serving.http_errors import Refusal
 from cgrseg.serving.models import SAMPLES, sample_names
-from cgrseg.serving.request import FIELD, deadline_of, decoder, read_linked, read_picture, type_of, unless_gone
+from cgrseg.serving.request import FIELD, deadline_of, decoder, read_image, read_linked, type_of, unless_gone
 from cgrseg.serving.response import ACCEPTED, Format, Masks, Wish, choose_format, encode
 from cgrseg.serving.state import house_of
 
@@ -24,7 +24,7 @@ LINK = {
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The file of a picture, a form with the field `image`, or (with `--allow-url`) its URL.",
+        "description": "The file of an image, a form with the field `image`, or (with `--allow-url`) its URL.",
         "content": {
             "image/*": {"schema": BINARY},
             "application/octet-stream": {"schema": BINARY},
@@ -44,13 +44,13 @@ EXAMPLE = {
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "content": {"application/json": SENTENCE}}
     for status, description in {
-        400: "No picture, or a request that cannot be read",
+        400: "No image, or a request that cannot be read",
         401: "The token is missing",
-        403: "This server fetches no pictures by URL",
+        403: "This server fetches no images by URL",
         404: "No such model",
         406: "No format that is accepted",
         413: "The body is too long",
-        415: "A body that is no picture by its type",
+        415: "A body that is no image by its type",
         422: "The format cannot hold the answer, or a setting is none",
         503: "Busy, loading or failed; see Retry-After",
         504: "The deadline passed",
@@ -58,7 +58,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The segmented picture",
+        "description": "The segmented image",
         "content": {kind: {"schema": BINARY} for kind in ACCEPTED} | {"application/json": {"example": EXAMPLE}},
     }
 }
@@ -84,7 +84,7 @@ async def segment(
     wanted: Annotated[Format | None, Query(alias="format", description="As `Accept` says if not given.")] = None,
     masks: Annotated[Masks, Query(description="In JSON: each class as COCO run lengths, or polygons.")] = "none",
 ) -> Response:
-    """Segment the picture in the body, or at the address that it names."""
+    """Segment the image in the body, or at the address that it names."""
     house = house_of(request)
     deadline = deadline_of(request, house.config)
     line = house.line(model)
@@ -93,7 +93,7 @@ async def segment(
     if type_of(request) == "application/json":
         data = await read_linked(request, house, deadline)
     else:
-        data = await read_picture(request, house.config, deadline)
+        data = await read_image(request, house.config, deadline)
     work = line.segment(decoder(data, house.config), partial(encode, wish=wish), deadline)
     encoded = await unless_gone(request, work)
     return Response(encoded.body, media_type=encoded.media_type, headers=encoded.headers)
@@ -101,13 +101,13 @@ async def segment(
 
 @router.get("/v1/examples")
 async def list_examples() -> list[str]:
-    """The names of the pictures that come with the package."""
+    """The names of the images that come with the package."""
     return sample_names()
 
 
 @router.get("/v1/examples/{name}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}} | ERRORS)
 async def example(name: str) -> Response:
-    """One of the pictures that come with the package."""
+    """One of the images that come with the package."""
     if name not in sample_names():
         raise Refusal(404, "unknown", f"no example is called {name[:100]!r}; GET /v1/examples names them")
     with resources.as_file(SAMPLES / name) as path:

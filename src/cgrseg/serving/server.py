@@ -168,7 +168,7 @@ def build_worker(config: ServeConfig, load_weights: Loader | None) -> FastAPI:
     """The application of this process, its logs written to stderr, its weights read again on SIGHUP."""
     logging.basicConfig(format="cgrseg: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own sentence says what is wrong with a picture
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own sentence says what is wrong with an image
     access = logging.getLogger("cgrseg.access")
     access.propagate = False
     access.addHandler(logging.StreamHandler(sys.stderr))

@@ -24,15 +24,15 @@ class ServeConfig:
     workers: int = 1
     """Processes, each with all models and a line of its own before each."""
     queue: int = 32
-    """Pictures that a model has in hand at most; whoever brings one more is sent away at once."""
+    """Images that a model has in hand at most; whoever brings one more is sent away at once."""
     deadline_s: float = 30.0
     """From a request's arrival; after that its work is dropped."""
     body_bytes: int = 32 << 20
     """Largest body of a request."""
     pixels: int = 50_000_000
-    """Largest picture that is decoded."""
+    """Largest image that is decoded."""
     allow_url: bool = False
-    """Whether requests may name pictures by URL, which the server then fetches."""
+    """Whether requests may name images by URL, which the server then fetches."""
     token: str | None = field(default=None, repr=False)
     """What everyone but health checks must show."""
 

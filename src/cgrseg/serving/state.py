@@ -16,7 +16,7 @@ from cgrseg.serving.queue import Line
 from cgrseg.serving.settings import ServeConfig
 
 MOST_FETCHES = 16
-"""Pictures that are fetched at a time; more wait, and their deadlines run."""
+"""Images that are fetched at a time; more wait, and their deadlines run."""
 
 
 class House:

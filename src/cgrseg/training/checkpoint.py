@@ -5,9 +5,9 @@
 The name of a file holds the steps done, the step of the last evaluation and the SHA-256 of the content, so a file is
 found to be whole or not by its name alone, and the newest whole one is where a run goes on.
 
-Whether a run that goes on is the run that was: same recipe, same pictures.
+Whether a run that goes on is the run that was: same recipe, same images.
 
-recipe, fingerprints of the training pictures -- Identity -- in every state -- compared at resumption
+recipe, fingerprints of the training images -- Identity -- in every state -- compared at resumption
 """
 
 import errno
@@ -200,12 +200,12 @@ class Identity:
     """What decides every number of a run but its start."""
 
     recipe: Recipe
-    pictures: tuple[str, ...]
-    """Fingerprints of the training pictures, in order."""
+    images: tuple[str, ...]
+    """Fingerprints of the training images, in order."""
 
     def as_tree(self) -> dict:
         """Plain values, for the state."""
-        return {"recipe": as_tree(self.recipe), "pictures": list(self.pictures)}
+        return {"recipe": as_tree(self.recipe), "pictures": list(self.images)}
 
 
 def identity_of(tree: dict) -> Identity:
@@ -214,7 +214,7 @@ def identity_of(tree: dict) -> Identity:
 
 
 def require_same_run(now: Identity, then: Identity) -> None:
-    """Refuse to go on with other settings or pictures; workers and memory layout change no sample and may differ.
+    """Refuse to go on with other settings or images; workers and memory layout change no sample and may differ.
 
     Raises:
         TrainingError: something differs; the message says what.
@@ -226,10 +226,10 @@ def require_same_run(now: Identity, then: Identity) -> None:
         raise TrainingError(
             f"the recipe is not the one of this run: {', '.join(changes[:SHOWN])}{more}", advice, "accept_changes"
         )
-    if now.pictures != then.pictures:
-        fresh, gone = len(set(now.pictures) - set(then.pictures)), len(set(then.pictures) - set(now.pictures))
+    if now.images != then.images:
+        fresh, gone = len(set(now.images) - set(then.images)), len(set(then.images) - set(now.images))
         change = f"{fresh} new, {gone} gone" if fresh or gone else "their order differs"
-        raise TrainingError(f"the training pictures are not those of this run: {change}", advice, "accept_changes")
+        raise TrainingError(f"the training images are not those of this run: {change}", advice, "accept_changes")
 
 
 def _differences(then: Recipe, now: Recipe) -> list[tuple[str, object, object]]:

@@ -1,4 +1,4 @@
-"""The course of a run as a picture, drawn anew at each evaluation where matplotlib is installed."""
+"""The course of a run as an image, drawn anew at each evaluation where matplotlib is installed."""
 
 import importlib.util
 from pathlib import Path

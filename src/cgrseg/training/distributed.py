@@ -1,4 +1,4 @@
-"""BatchNorm over the pictures of all processes, on any device.
+"""BatchNorm over the images of all processes, on any device.
 
     x -- count, mean, variance of this process -- all processes' -- those of the whole batch -- fused BatchNorm
     gradient -- fused backward with these fixed, its two sums -- summed over processes -- what moved through them
@@ -75,7 +75,7 @@ class SynchronisedNorm(nn.Module):
 
 
 class _Batch(NamedTuple):
-    """What a norm takes from the pictures of all processes."""
+    """What a norm takes from the images of all processes."""
 
     pixels: Float[Tensor, ""]
     mean: Float[Tensor, " c"]
@@ -170,7 +170,7 @@ class World:
             distributed.barrier()
 
     def share(self, network: nn.Module) -> nn.Module:
-        """The network whose gradients are averaged and whose BatchNorms see the pictures of all processes."""
+        """The network whose gradients are averaged and whose BatchNorms see the images of all processes."""
         if self.size == 1:
             return network
         ids = [self.device.index or 0] if self.device.type == "cuda" else None

@@ -3,7 +3,7 @@
 events -- watcher (live line, TensorBoard)
        +- metrics.jsonl -- metrics.csv
 
-A run in TensorBoard: numbers of every step, and pictures with what the network makes of them.
+A run in TensorBoard: numbers of every step, and images with what the network makes of them.
 
 events -- TensorBoard(folder) -- tensorboard/ -- tensorboard --logdir runs/
 """
@@ -43,7 +43,7 @@ class Started:
     steps: int
     size: ModelSize
     """Of the network."""
-    pictures: int
+    images: int
     classes: tuple[str, ...]
     drawn_anew: tuple[str, ...] = ()
     """Classes whose classifier rows are random although the run starts from weights."""
@@ -51,7 +51,7 @@ class Started:
     """The backbone that the run started from, with the SHA-256 of its file."""
     processes: int = 1
     sources: dict[str, int] = field(default_factory=dict)
-    """Training pictures of each source of a mixture."""
+    """Training images of each source of a mixture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Stepped:
     """Norm before clipping."""
     pictures_per_s: float
     data_share: float
-    """Share of the time, 0..1, spent waiting for pictures."""
+    """Share of the time, 0..1, spent waiting for images."""
     skipped: str = ""
     """Why nothing was learnt; empty where something was."""
 
@@ -75,7 +75,7 @@ class Scoring:
     """An evaluation goes on."""
 
     done: int
-    pictures: int
+    images: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +196,7 @@ def write_table(folder: Path) -> None:
 
 
 class Pace:
-    """Smoothed pictures per second, and how much of the time went into waiting for pictures."""
+    """Smoothed images per second, and how much of the time went into waiting for images."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.batch_size = config.batch_size
@@ -209,7 +209,7 @@ class Pace:
         self.arrived = time.perf_counter()
 
     def step_done(self) -> tuple[float, float]:
-        """A step has ended; gives pictures per second and the share of time spent waiting, over the last steps."""
+        """A step has ended; gives images per second and the share of time spent waiting, over the last steps."""
         now = time.perf_counter()
         keep = 0.9 if self.seconds else 0.0
         self.waited = keep * self.waited + (1 - keep) * (self.arrived - self.last)
@@ -223,7 +223,7 @@ class Pace:
 
 
 SHOWN = 4
-"""Pictures that are shown at each evaluation, spread over those that are scored."""
+"""Images that are shown at each evaluation, spread over those that are scored."""
 
 
 class TensorBoard:
@@ -278,12 +278,12 @@ class TensorBoard:
 
 
 def _spread(length: int) -> list[int]:
-    """The places of a few pictures, evenly spaced."""
+    """The places of a few images, evenly spaced."""
     return np.unique(np.linspace(0, length - 1, min(length, SHOWN)).round().astype(int)).tolist()
 
 
 def _sheet(event: Evaluated, place: int) -> Image:
-    """A picture, its annotation and the network's label map, side by side."""
+    """An image, its annotation and the network's label map, side by side."""
     image, truth = event.held_out.image(place), event.held_out.plain_labels(place)
     result = event.segmenter(image)
     return np.concatenate([image, draw.overlay(image, truth, event.held_out.classes), result.overlay()], axis=1)

@@ -1,8 +1,8 @@
-"""Evaluation by all processes of a run: each scores some of the pictures, and exact counts add up.
+"""Evaluation by all processes of a run: each scores some of the images, and exact counts add up.
 
 The training loop.
 
-    recipe, pictures -- batch -- Stepper: loss, gradient, AdamW, average
+    recipe, images -- batch -- Stepper: loss, gradient, AdamW, average
                           every n steps:  average -- evaluation -- best.safetensors, last.safetensors
                           then, and when asked to stop:  states/
 
@@ -40,13 +40,13 @@ from cgrseg.weights import WeightsInfo, save_weights
 def evaluate_together(
     segmenter: Segmenter, dataset: LabelledImages, world: World, on_progress: Callable[[int, int], None]
 ) -> Evaluation:
-    """The scores on all pictures, each of which one process looks at; every process gets the same.
+    """The scores on all images, each of which one process looks at; every process gets the same.
 
     Args:
         segmenter: this process's.
-        dataset: all pictures.
+        dataset: all images.
         world: the processes.
-        on_progress: called with the number of pictures that this process has done, and of those it does.
+        on_progress: called with the number of images that this process has done, and of those it does.
     """
     place = world.part(len(dataset))
     part = replace(dataset, pairs=dataset.pairs[place])
@@ -86,11 +86,11 @@ class Run:
         about: Identity,
     ) -> None:
         self.recipe, self.config, self.state, self.log, self.world = recipe, recipe.train, state, log, world
-        self.pictures, self.held_out = splits
+        self.images, self.held_out = splits
         self.output = log.path.parent
         self.about = about
-        self.stepper = Stepper(state, self.config, world, self._label_weights(), self.pictures.sets)
-        self.guards = Guards(recipe, self.pictures)
+        self.stepper = Stepper(state, self.config, world, self._label_weights(), self.images.sets)
+        self.guards = Guards(recipe, self.images)
 
     def go(self) -> None:
         """From the state's step to the recipe's last, or until patience is at its end.
@@ -105,7 +105,7 @@ class Run:
         if self._is_stale():
             return
         pace = Pace(config)
-        for batch in training_batches(self.pictures, self.recipe.data, self._share(), self._repeat_factors()):
+        for batch in training_batches(self.images, self.recipe.data, self._share(), self._repeat_factors()):
             pace.data_ready()
             taken = self.stepper.take(batch)
             speed, waiting = pace.step_done()
@@ -127,19 +127,19 @@ class Run:
         """The weight of each label in the loss."""
         weights = None
         if self.config.class_weights != "none":
-            shares = self._looked_up(self.pictures.class_shares, len(self.pictures.classes))
+            shares = self._looked_up(self.images.class_shares, len(self.images.classes))
             weights = log_weights(shares, WEIGHT_POWERS[self.config.class_weights])
-        return label_weights(len(self.pictures.classes), weights, self.pictures.sets)
+        return label_weights(len(self.images.classes), weights, self.images.sets)
 
     def _repeat_factors(self) -> Float64[np.ndarray, "p"] | None:
-        """How often each picture comes in a pass; none where all come once."""
+        """How often each image comes in a pass; none where all come once."""
         threshold = self.recipe.data.repeat_rare
         if not threshold:
             return None
-        return self._looked_up(lambda: repeat_factors(self.pictures, threshold), len(self.pictures))
+        return self._looked_up(lambda: repeat_factors(self.images, threshold), len(self.images))
 
     def _looked_up(self, look: Callable[[], Float64[np.ndarray, "n"]], count: int) -> Float64[np.ndarray, "n"]:
-        """So many numbers that the labels of all pictures give; the first process looks at them for all."""
+        """So many numbers that the labels of all images give; the first process looks at them for all."""
         found = torch.from_numpy(look()) if self.world.is_first else torch.zeros(count).double()
         return self.world.sum(found.to(self.world.device)).cpu().numpy()
 
@@ -182,12 +182,12 @@ class Run:
             write_table(self.output)
             draw_curves(self.output)
 
-    def _scoring(self, done: int, pictures: int) -> None:
+    def _scoring(self, done: int, images: int) -> None:
         """An evaluation may take long: one that is asked to stop is begun again at the next start.
 
         No process waits for the others here, which may be anywhere in theirs.
         """
-        self.log(Scoring(done=done, pictures=pictures))
+        self.log(Scoring(done=done, images=images))
         if self.log.asked_to_stop:
             if self.world.is_first:
                 self._write_state()
@@ -208,12 +208,12 @@ class Run:
         """What the weights of this moment say about themselves."""
         return WeightsInfo(
             model=self.recipe.model,
-            classes=self.pictures.classes,
+            classes=self.images.classes,
             inference=self.recipe.inference,
             recipe=self.recipe,
             scores=scores,
             step=self.state.progress.step,
-            trained_on=self.about.pictures,
+            trained_on=self.about.images,
         )
 
 

@@ -9,13 +9,13 @@ Axes: k classes, c those present, n labelled pixels, h w rows and columns.
 
 The loss: cross-entropy at every labelled pixel, and Lovász-softmax beside it, without keeping full-size maps.
 
-    logits (b, k, h, w) -- picture by picture: upsample -- softmax -- loss, gradient -- back to (k, h, w)
+    logits (b, k, h, w) -- image by image: upsample -- softmax -- loss, gradient -- back to (k, h, w)
 
-One picture's full-size logits exist at a time, and its gradient is worked out while they are at hand.
+One image's full-size logits exist at a time, and its gradient is worked out while they are at hand.
 
 Where a pixel may be any of a set of classes, its loss is -log of the sum of their probabilities.
 
-Axes: b batch, k classes, h w logit rows and columns, H W picture rows and columns.
+Axes: b batch, k classes, h w logit rows and columns, H W image rows and columns.
 """
 
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ from cgrseg.types import IGNORE
 def lovasz_softmax(
     shares: Float[Tensor, "k h w"], labels: UInt8[Tensor, "h w"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "k h w"]]:
-    """The loss of one picture, 0..1, and its gradient in the logits whose softmax the shares are.
+    """The loss of one image, 0..1, and its gradient in the logits whose softmax the shares are.
 
-    It is the mean over the classes that the labels have; a picture without labels gives 0.
+    It is the mean over the classes that the labels have; an image without labels gives 0.
     """
     known = labels != IGNORE
     gradient = torch.zeros_like(shares)
@@ -93,9 +93,9 @@ def segmentation_loss(
         logits: of the network.
         labels: 0..k-1, from k on for sets of classes, and 255 where there is no label.
         weights: what `label_weights` gives.
-        total: what the sum over these pictures is divided by, where they are a part of a batch: the `weight_of` all.
+        total: what the sum over these images is divided by, where they are a part of a batch: the `weight_of` all.
         sets: what the labels from k on stand for.
-        lovasz: factor of the Lovász-softmax loss that is added: the mean over pictures, by the `weight_of` each. It
+        lovasz: factor of the Lovász-softmax loss that is added: the mean over images, by the `weight_of` each. It
             leaves sets of classes out.
     """
     total = weight_of(labels, weights) if total is None else total
@@ -124,7 +124,7 @@ def weight_of(labels: UInt8[Tensor, "*axes"], weights: Float[Tensor, " 256"]) ->
 
 
 class _PixelLoss(torch.autograd.Function):
-    """The sum of the cross-entropies, whose gradient is computed beside it, one picture at a time."""
+    """The sum of the cross-entropies, whose gradient is computed beside it, one image at a time."""
 
     @staticmethod
     def forward(
@@ -135,8 +135,8 @@ class _PixelLoss(torch.autograd.Function):
         sets: Sets,
         lovasz: float,
     ) -> Float[Tensor, ""]:
-        pictures = zip(logits, labels, strict=True)
-        parts = [_picture_loss(picture, truth, weights, sets, lovasz) for picture, truth in pictures]
+        images = zip(logits, labels, strict=True)
+        parts = [_image_loss(image, truth, weights, sets, lovasz) for image, truth in images]
         losses, gradients = (torch.stack(each) for each in zip(*parts, strict=True))
         ctx.save_for_backward(gradients)
         return losses.sum()
@@ -149,14 +149,14 @@ class _PixelLoss(torch.autograd.Function):
         return ctx.saved_tensors[0] * gradients[0], None, None, None, None  # type: ignore[attr-defined]
 
 
-def _picture_loss(
+def _image_loss(
     logits: Float[Tensor, "k h w"],
     labels: UInt8[Tensor, "H W"],
     weights: Float[Tensor, " 256"],
     sets: Sets,
     lovasz: float,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "k h w"]]:
-    """One picture's weighted loss and its gradient."""
+    """One image's weighted loss and its gradient."""
     rows, columns = labels.shape
     grid = logits.detach().contiguous().requires_grad_()
     with torch.enable_grad():
@@ -187,7 +187,7 @@ def _picture_loss(
 
 @dataclass(frozen=True, eq=False)
 class _Region:
-    """Pixels of a picture that may be any of the same classes."""
+    """Pixels of an image that may be any of the same classes."""
 
     classes: tuple[int, ...]
     pixels: Bool[Tensor, "H W"]
@@ -202,7 +202,7 @@ class _Region:
 
 
 def _regions(shares: Float[Tensor, "k H W"], labels: UInt8[Tensor, "H W"], sets: Sets) -> list[_Region]:
-    """The sets of classes that are in a picture."""
+    """The sets of classes that are in an image."""
     if not sets:
         return []
     counts = torch.bincount(labels.flatten(), minlength=IGNORE + 1).tolist()

@@ -24,7 +24,7 @@ from cgrseg.types import IGNORE
 SETTLED = 50
 """Steps after which the pace is known."""
 SLOW = 0.25
-"""The share of the time spent waiting for pictures that is worth a word."""
+"""The share of the time spent waiting for images that is worth a word."""
 DEAR = 1.5
 """An arithmetic that takes so many times as long as fp32 is worth a word."""
 
@@ -32,8 +32,8 @@ DEAR = 1.5
 class Guards:
     """Watches one process's run."""
 
-    def __init__(self, recipe: Recipe, pictures: LabelledImages) -> None:
-        self.recipe, self.classes, self.pictures = recipe, pictures.classes.names, len(pictures)
+    def __init__(self, recipe: Recipe, images: LabelledImages) -> None:
+        self.recipe, self.classes, self.images = recipe, images.classes.names, len(images)
         self.counts: Int64[Tensor, " n"] = torch.zeros(IGNORE + 1, dtype=torch.int64)
         self.steps = 0
         self.said = set[str]()
@@ -44,7 +44,7 @@ class Guards:
         self.steps += 1
         if self.steps == SETTLED and stepped.data_share > SLOW:
             yield from self._once("loader", stepped.step, self._slow_loader(stepped))
-        if self.steps * len(batch.names) >= self.pictures:
+        if self.steps * len(batch.names) >= self.images:
             unseen = [name for name, count in zip(self.classes, self.counts, strict=False) if not count]
             if unseen:
                 yield from self._once("classes", stepped.step, self._unseen(unseen))
@@ -75,13 +75,13 @@ class Guards:
         able = stepped.pictures_per_s / max(1 - stepped.data_share, 0.01)
         workers = self.recipe.data.workers
         return (
-            f"the network waits for pictures {100 * stepped.data_share:.0f} % of the time: "
+            f"the network waits for images {100 * stepped.data_share:.0f} % of the time: "
             f"{stepped.pictures_per_s:.1f} a second arrive, it could take {able:.1f}; where cores are idle "
-            f"set data.workers={2 * workers or 2} (now {workers}), else store smaller pictures"
+            f"set data.workers={2 * workers or 2} (now {workers}), else store smaller images"
         )
 
     def _unseen(self, names: list[str]) -> str:
         return (
-            f"no pixel of {', '.join(names)} in a first pass over {self.pictures} pictures: the network cannot learn "
+            f"no pixel of {', '.join(names)} in a first pass over {self.images} images: the network cannot learn "
             "such a class; cgrseg data check tells how often each occurs"
         )

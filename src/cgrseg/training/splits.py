@@ -31,13 +31,13 @@ def open_splits(recipe: Recipe, data: Where) -> Splits:
         )
     folder, kind, hold_out, merge = _folder(recipe, data), recipe.data.kind, recipe.data.hold_out, recipe.data.merge
     scored = "holdout" if hold_out else "val"
-    pictures, held_out = (open_dataset(kind, folder, split, hold_out, merge=merge) for split in ("train", scored))
-    if pictures.classes.names != held_out.classes.names:
+    images, held_out = (open_dataset(kind, folder, split, hold_out, merge=merge) for split in ("train", scored))
+    if images.classes.names != held_out.classes.names:
         raise DatasetError(
             f"{folder}: the classes of train and {scored} differ",
             advice="write classes.txt there to settle them",
         )
-    return pictures, held_out
+    return images, held_out
 
 
 def require_sound_splits(recipe: Recipe, data: Where, splits: Splits) -> None:

@@ -1,7 +1,7 @@
 """One optimizer step, in one process or many, on one batch or several that count as one.
 
     labels -- labelled weight of all processes -+
-    pictures -- network -- loss of this part ---+-- gradient, added up -- averaged -- guards -- clip -- AdamW -- average
+    images -- network -- loss of this part ---+-- gradient, added up -- averaged -- guards -- clip -- AdamW -- average
 
 Axes: b batch, k classes, H W crop rows and columns.
 """
@@ -136,7 +136,7 @@ class Stepper:
             raise TrainingError(
                 f"{progress.skipped} steps in a row taught nothing, the last at step {batch.step}, on "
                 f"{names}: {taken.skipped}",
-                advice="look at these pictures with cgrseg data check, or try a smaller train.lr",
+                advice="look at these images with cgrseg data check, or try a smaller train.lr",
             )
         progress.step = batch.step + 1
         return taken

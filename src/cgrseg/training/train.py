@@ -37,7 +37,7 @@ SMALLEST_PX = 64
 """A crop of at most so many rows and columns is one place in the pyramid."""
 
 Resume = bool | Literal["changed"]
-"""`changed` also where recipe or pictures are not those that the run was started with."""
+"""`changed` also where recipe or images are not those that the run was started with."""
 
 
 def train(
@@ -61,7 +61,7 @@ def train(
             curves.png (where matplotlib is installed) and states/.
         init: weights to start from; classifier rows of classes of the same name are kept, others drawn anew.
         resume: go on with the run that the folder holds, from its first step where it has saved no state yet; `changed`
-            even if recipe or pictures differ.
+            even if recipe or images differ.
         device: `cpu`, `cuda` or `cuda:1`; with torchrun `cuda` is one for each process.
         watch: called with every event, for a live display; an answer of True saves the state and stops the run.
 
@@ -122,26 +122,26 @@ def require_divisible(recipe: Recipe, world: World) -> None:
     Raises:
         RecipeError: it cannot.
     """
-    pictures, accumulate = recipe.train.batch_size, recipe.train.accumulate
-    if pictures % (world.size * accumulate):
+    images, accumulate = recipe.train.batch_size, recipe.train.accumulate
+    if images % (world.size * accumulate):
         raise RecipeError(
-            f"train.batch_size is {pictures}, which {world.size} processes with "
+            f"train.batch_size is {images}, which {world.size} processes with "
             f"train.accumulate={accumulate} cannot share equally",
             advice=f"choose a multiple of {world.size * accumulate}",
         )
 
 
 def require_places(recipe: Recipe, world: World) -> None:
-    """Refuse a single picture at a time, so small that BatchNorm would have one place of the pyramid to average over.
+    """Refuse a single image at a time, so small that BatchNorm would have one place of the pyramid to average over.
 
     Raises:
         RecipeError: that is so.
     """
-    pictures = recipe.train.batch_size // recipe.train.accumulate
+    images = recipe.train.batch_size // recipe.train.accumulate
     small = next((crop for crop in recipe.data.crops_px if max(crop) <= SMALLEST_PX), None)
-    if world.size == 1 and pictures == 1 and small:
+    if world.size == 1 and images == 1 and small:
         raise RecipeError(
-            f"data.crops_px {list(small)} is too small for one picture at a time",
+            f"data.crops_px {list(small)} is too small for one image at a time",
             advice=f"take crops of more than {SMALLEST_PX} pixels, or train.batch_size=2",
         )
 
@@ -188,18 +188,18 @@ def tell_of_other_reading(model: ModelConfig, learnt: ModelConfig, init: str) ->
 
 
 def _started(
-    recipe: Recipe, state: TrainState, pictures: LabelledImages, drawn_anew: tuple[str, ...], world: World
+    recipe: Recipe, state: TrainState, images: LabelledImages, drawn_anew: tuple[str, ...], world: World
 ) -> Started:
     return Started(
         step=state.progress.step,
         steps=recipe.train.steps,
         size=recipe.model.size,
-        pictures=len(pictures),
-        classes=pictures.classes.names,
+        images=len(images),
+        classes=images.classes.names,
         drawn_anew=drawn_anew,
         start=recipe.start,
         processes=world.size,
-        sources={name: len(places) for name, places in pictures.places_by_source().items() if name},
+        sources={name: len(places) for name, places in images.places_by_source().items() if name},
     )
 
 

@@ -4,9 +4,9 @@
             classifier left out
 
 Everything of the file's backbone is taken as it is, LayerScale and BatchNorm's statistics too. Only the tables of the
-attention bias belong to a picture size: 7 x 7 keys for 224 pixels, where a network for 512 has 16 x 16. `stretch` gives
+attention bias belong to an image size: 7 x 7 keys for 224 pixels, where a network for 512 has 16 x 16. `stretch` gives
 them the entries that a network with the file's own tables reads at our size (the nearest stays the nearest, the
-farthest the farthest). So on pictures of `model.trained_px` the start computes exactly what the ImageNet network does.
+farthest the farthest). So on images of `model.trained_px` the start computes exactly what the ImageNet network does.
 
 Axes: heads; y x entries of a table, y_ x_ of ours.
 
@@ -78,7 +78,7 @@ def read_backbone(path: Path) -> Backbone:
     if is_ours or any(name.startswith("decode_head.") for name in tensors):
         raise CheckpointError(
             f"{path.name} holds a whole network, not a backbone alone",
-            advice="start from the whole network instead",
+            advice="start from it instead",
             setting="init",
         )
     naming = next((naming for naming in NAMINGS if naming.theirs(naming.stem) in tensors), None)

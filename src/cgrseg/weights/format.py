@@ -42,7 +42,7 @@ class WeightsInfo:
     step: int = 0
     """Optimizer steps behind them."""
     trained_on: tuple[str, ...] = ()
-    """SHA-256 (first 16 hex digits) of each training picture's RGB pixels, to find leaks."""
+    """SHA-256 (first 16 hex digits) of each training image's RGB pixels, to find leaks."""
     temperature: float = 1.0
     """Divides the logits that confidence comes from; fitted by `cgrseg evaluate --calibrate`.
 

@@ -73,7 +73,9 @@ def test_missing_files_are_counted_and_the_first_are_named(camvid, folder, what)
 
 
 def test_a_missing_data_set_names_the_option(tmp_path):
-    with pytest.raises(DatasetError, match="nowhere: no such folder; give the folder that holds the data set") as raised:
+    with pytest.raises(
+        DatasetError, match="nowhere: no such folder; give the folder that holds the data set"
+    ) as raised:
         open_dataset("camvid", Path(tmp_path / "nowhere"), "train")
 
     assert raised.value.setting == "data"

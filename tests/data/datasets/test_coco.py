@@ -9,7 +9,7 @@ from cgrseg.data.datasets import open_dataset
 from cgrseg.errors import DatasetError
 
 LEFT, TOP = [0, 0, 2, 0, 2, 3, 0, 3], [0, 0, 4, 0, 4, 1, 0, 1]
-"""Polygons of the left half and of the top row of a picture of 4 x 3."""
+"""Polygons of the left half and of the top row of an image of 4 x 3."""
 
 
 def annotation(category, mask, image=1, **more):
@@ -82,17 +82,17 @@ def test_a_category_that_is_no_class_names_the_nearest(photos):
         open_dataset("folder", photos, "train")
 
 
-def test_a_picture_that_the_json_leaves_out_is_named(photos):
+def test_a_image_that_the_json_leaves_out_is_named(photos):
     Image.new("RGB", (4, 3)).save(photos / "images/train/c.png")
 
     with pytest.raises(DatasetError, match=r"1 of 3 have no label file: c"):
         open_dataset("folder", photos, "train")
 
 
-def test_a_size_that_is_not_the_pictures_is_refused(photos):
+def test_a_size_that_is_not_the_images_is_refused(photos):
     Image.new("RGB", (5, 3)).save(photos / "images/train/a.jpg")
 
-    with pytest.raises(DatasetError, match=r"train\.json is 4 x 3 pixels but its picture .*a\.jpg is 5 x 3"):
+    with pytest.raises(DatasetError, match=r"train\.json is 4 x 3 pixels but its image .*a\.jpg is 5 x 3"):
         open_dataset("folder", photos, "train").labels(0)
 
 
@@ -107,7 +107,7 @@ def test_a_size_that_is_not_the_pictures_is_refused(photos):
         ({"annotations": [annotation(3, [LEFT], image=5)]}, "5 is not there but needed"),
         (
             {"images": [{"id": id_, "file_name": f"{id_}/a.jpg", "height": 3, "width": 4} for id_ in (1, 2)]},
-            "lists 2 pictures by only 1 names",
+            "lists 2 images by only 1 names",
         ),
     ],
 )

@@ -22,7 +22,7 @@ def write_mat(file, values, names=183):
 
 @pytest.fixture
 def cocostuff(tmp_path):
-    """One picture in the test list, one in the train list; a third has files but is in no list."""
+    """One image in the test list, one in the train list; a third has files but is in no list."""
     for folder in ("images", "annotations", "imageLists"):
         (tmp_path / folder).mkdir()
     for stem in (STEM, f"{STEM}1", f"{STEM}2"):
@@ -109,7 +109,7 @@ def test_the_sample_reads_pixel_for_pixel(shared_data, split, listing, count):
         assert np.array_equal(np.array(known.classes.names)[labels[labels < 255]], names[file["S"][labels < 255]])
 
 
-def test_both_releases_give_one_picture_the_same_labels(shared_data):
+def test_both_releases_give_one_image_the_same_labels(shared_data):
     small = open_dataset("cocostuff10k", shared_data / "coco_stuff10k_emulated", "train")
     large = open_dataset("cocostuff164k", shared_data / "coco_stuff164k", "train")
     places = {pair.name[-12:]: index for index, pair in enumerate(small.pairs)}

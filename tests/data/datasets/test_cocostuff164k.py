@@ -8,7 +8,7 @@ from cgrseg.data.datasets import open_dataset
 from cgrseg.errors import DatasetError
 
 GAPS = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
-"""Ids of COCO that no picture has."""
+"""Ids of COCO that no image has."""
 
 
 def official_labels(raw: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def test_maps_that_a_converter_left_beside_the_official_ones_are_passed_over(coc
     assert [pair.labels.name for pair in dataset.pairs] == ["000000000139.png"]
 
 
-def test_an_id_that_no_picture_has_is_refused(cocostuff):
+def test_an_id_that_no_image_has_is_refused(cocostuff):
     Image.new("L", (3, 2), 68).save(cocostuff / "annotations/val2017/000000000139.png")
 
     with pytest.raises(DatasetError, match="holds the value 68 in 6 pixels"):
@@ -62,10 +62,10 @@ def test_the_real_files_read_pixel_for_pixel(shared_data, sample, split, count):
         assert np.array_equal(dataset.labels(index), official_labels(raw))
 
 
-def test_a_gray_jpeg_is_a_picture_like_any_other(shared_data):
+def test_a_gray_jpeg_is_a_image_like_any_other(shared_data):
     dataset = open_dataset("cocostuff164k", shared_data / "coco_stuff164k_more", "train")
     index = [pair.name for pair in dataset.pairs].index("000000010125")
 
-    with Image.open(dataset.pairs[index].image) as picture:
-        assert picture.mode == "L"
+    with Image.open(dataset.pairs[index].image) as image:
+        assert image.mode == "L"
     assert dataset.image(index).shape == (*dataset.labels(index).shape, 3)

@@ -1,4 +1,4 @@
-"""A folder of anyone's own pictures."""
+"""A folder of anyone's own images."""
 
 import json
 
@@ -23,7 +23,7 @@ def photos(tmp_path):
     return tmp_path
 
 
-def test_pictures_and_labels_pair_by_name_whatever_the_suffix(photos):
+def test_images_and_labels_pair_by_name_whatever_the_suffix(photos):
     dataset = open_dataset("folder", photos, "train")
 
     assert [(pair.name, pair.image.name, pair.labels.name) for pair in dataset.pairs] == [
@@ -133,14 +133,14 @@ def test_a_missing_split_names_the_ones_there_are(photos):
         open_dataset("folder", photos, "val")
 
 
-def test_a_picture_without_labels_is_named(photos):
+def test_a_image_without_labels_is_named(photos):
     Image.new("RGB", (4, 3)).save(photos / "images/train/c.png")
 
     with pytest.raises(DatasetError, match=r"split 'train' of .*: 1 of 3 have no label file: c"):
         open_dataset("folder", photos, "train")
 
 
-def test_two_pictures_of_one_name_are_refused(photos):
+def test_two_images_of_one_name_are_refused(photos):
     Image.new("RGB", (4, 3)).save(photos / "images/train/b.png")
 
     with pytest.raises(DatasetError, match=r"holds both b\.jpg and b\.png; keep one"):
@@ -151,13 +151,13 @@ def test_an_empty_split_is_named(photos):
     for file in photos.glob("*/train/*"):
         file.unlink()
 
-    with pytest.raises(DatasetError, match=r"split 'train' of .* holds no pictures"):
+    with pytest.raises(DatasetError, match=r"split 'train' of .* holds no images"):
         open_dataset("folder", photos, "train")
 
 
 @pytest.fixture
 def flat(tmp_path):
-    """Pictures and labels without folders for splits."""
+    """Images and labels without folders for splits."""
     for part, suffix in (("images", "jpg"), ("annotations", "png")):
         (tmp_path / part).mkdir()
         for name in "ab":
@@ -167,18 +167,18 @@ def flat(tmp_path):
     return tmp_path
 
 
-def test_pictures_without_splits_are_all_of_train(flat):
+def test_images_without_splits_are_all_of_train(flat):
     dataset = open_dataset("folder", flat, "train")
 
     assert [pair.name for pair in dataset.pairs] == ["a", "b"]
 
 
 def test_a_folder_without_splits_has_no_other(flat):
-    with pytest.raises(DatasetError, match=r"is not split: all its pictures are train"):
+    with pytest.raises(DatasetError, match=r"is not split: all its images are train"):
         open_dataset("folder", flat, "val")
 
 
-def test_pictures_without_labels_are_no_split(photos):
+def test_images_without_labels_are_no_split(photos):
     (photos / "images/unlabelled").mkdir()
 
     with pytest.raises(DatasetError, match=r"the splits of .* are train$"):
@@ -194,7 +194,7 @@ def test_names_are_held_out_exactly(flat):
 
 @pytest.mark.parametrize(
     ("names", "sentence"),
-    [(("b", "c"), "1 of its 2 names are no pictures of train: c"), (("a", "b"), "names all 2 pictures of train")],
+    [(("b", "c"), "1 of its 2 names are no images of train: c"), (("a", "b"), "names all 2 images of train")],
 )
 def test_names_that_cannot_be_held_out_are_told(flat, names, sentence):
     with pytest.raises(DatasetError, match=sentence):

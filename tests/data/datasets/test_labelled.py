@@ -13,7 +13,7 @@ from cgrseg.errors import DatasetError
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Two pictures of 2 x 3; classes 10, 20 and 30 in the files, 0 = no label."""
+    """Two images of 2 x 3; classes 10, 20 and 30 in the files, 0 = no label."""
     maps = ([[10, 10, 20], [0, 0, 20]], [[30, 30, 30], [10, 0, 0]])
     pairs = []
     for place, values in enumerate(maps):
@@ -29,7 +29,7 @@ def test_values_in_files_become_classes(dataset):
     assert dataset.labels(1).dtype == np.uint8
 
 
-def test_shares_are_of_labelled_pixels_of_all_pictures(dataset):
+def test_shares_are_of_labelled_pixels_of_all_images(dataset):
     assert dataset.class_shares().tolist() == pytest.approx([3 / 8, 2 / 8, 3 / 8])
 
 
@@ -37,7 +37,7 @@ def test_shares_without_a_label_are_an_error(dataset):
     for pair in dataset.pairs:
         Image.new("L", (3, 2)).save(pair.labels)
 
-    with pytest.raises(DatasetError, match="no pixel of the 2 pictures of split 'train' has a label"):
+    with pytest.raises(DatasetError, match="no pixel of the 2 images of split 'train' has a label"):
         dataset.class_shares()
 
 
@@ -82,14 +82,14 @@ def test_another_way_to_read_label_files_goes_through_the_same_checks(dataset):
     drawn = LabelledImages("folder", "train", dataset.classes, dataset.pairs, dataset.lookup, read)
 
     assert drawn.labels(0).tolist() == [[1, 1, 1]] * 2
-    with pytest.raises(DatasetError, match="is 3 x 3 pixels but its picture"):
+    with pytest.raises(DatasetError, match="is 3 x 3 pixels but its image"):
         drawn.labels(1)
 
 
-def test_labels_of_another_size_than_the_picture_are_refused(dataset):
+def test_labels_of_another_size_than_the_image_are_refused(dataset):
     Image.new("L", (4, 2)).save(dataset.pairs[0].labels)
 
-    with pytest.raises(DatasetError, match=r"p0_labels\.png is 4 x 2 pixels but its picture .*p0\.png is 3 x 2"):
+    with pytest.raises(DatasetError, match=r"p0_labels\.png is 4 x 2 pixels but its image .*p0\.png is 3 x 2"):
         dataset.labels(0)
 
 

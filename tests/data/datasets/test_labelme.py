@@ -97,7 +97,7 @@ def test_what_no_shape_covers_is_background_where_there_is_such_a_class(labels_o
     assert [int(value) for value in labels[[0, 10, 19], 7]] == [1, 0, 255]
 
 
-def test_a_file_of_an_old_version_takes_its_size_from_the_picture(labels_of):
+def test_a_file_of_an_old_version_takes_its_size_from_the_image(labels_of):
     labels = labels_of({"label": "sky", "points": POLYGON}, imageHeight=None, imageWidth=None)
 
     assert labels.shape == (HEIGHT, WIDTH)
@@ -131,6 +131,6 @@ def test_another_json_is_one_sentence(labels_of, tmp_path, content):
         open_dataset("folder", tmp_path, "train").labels(0)
 
 
-def test_a_size_that_is_not_the_pictures_is_refused(labels_of):
-    with pytest.raises(DatasetError, match=r"a\.json is 31 x 20 pixels but its picture .*a\.jpg is 30 x 20"):
+def test_a_size_that_is_not_the_images_is_refused(labels_of):
+    with pytest.raises(DatasetError, match=r"a\.json is 31 x 20 pixels but its image .*a\.jpg is 30 x 20"):
         labels_of(imageWidth=31)

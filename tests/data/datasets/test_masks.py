@@ -100,7 +100,7 @@ def test_later_masks_cover_earlier_ones():
     ("mask", "reason"),
     [
         ([], "it has no outline; boxes are no labels"),
-        ({"size": [3, 1], "counts": [3]}, r"its size is \[3, 1\] where the picture's is \[1, 3\]"),
+        ({"size": [3, 1], "counts": [3]}, r"its size is \[3, 1\] where the image's is \[1, 3\]"),
         ({"size": [1, 3], "counts": [1, 1]}, "its runs are 2 pixels long where 3 are needed"),
         ({"size": [1, 3], "counts": [4, -1]}, "its runs are 3 pixels long where 3 are needed"),
         ({"size": [1, 3], "counts": ""}, "0 pixels long"),
@@ -110,7 +110,7 @@ def test_later_masks_cover_earlier_ones():
         ([[0, 0, float("inf"), 0, 1, float("inf")]], "infinity"),
     ],
 )
-def test_a_malformed_mask_is_named_by_picture_and_place(mask, reason):
+def test_a_malformed_mask_is_named_by_image_and_place(mask, reason):
     reader = MaskReader({"a": (1, 3)}, {"a": [(1, {"size": [1, 3], "counts": [3]}), (2, mask)]}, 0)
 
     with pytest.raises(DatasetError, match=rf"all\.json: mask 2 of a is malformed: .*{reason}"):

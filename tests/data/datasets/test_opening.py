@@ -44,17 +44,17 @@ def test_a_part_of_a_release_is_usable_and_worth_a_word(shared_data, caplog):
     with caplog.at_level(logging.WARNING):
         dataset = open_dataset("ade20k", shared_data, "train")
 
-    assert caplog.messages == ["ade20k train holds 6 pictures where the official release has 20,210; is it complete?"]
+    assert caplog.messages == ["ade20k train holds 6 images where the official release has 20,210; is it complete?"]
     assert (len(dataset), dataset.expected) == (6, 20_210)
 
 
-def test_the_word_comes_once_for_a_run_that_holds_pictures_out(shared_data, caplog):
+def test_the_word_comes_once_for_a_run_that_holds_images_out(shared_data, caplog):
     opened = [
         open_dataset("camvid", shared_data / "CamVid_official_sample", split, "0001TP")
         for split in ("train", "holdout")
     ]
 
-    assert caplog.messages == ["camvid train holds 8 pictures where the official release has 367; is it complete?"]
+    assert caplog.messages == ["camvid train holds 8 images where the official release has 367; is it complete?"]
     assert [dataset.expected for dataset in opened] == [None, None]
 
 

@@ -18,7 +18,7 @@ AEROPLANE, BAG, WOOD = 2, 9, 458
 
 @pytest.fixture
 def devkit(tmp_path):
-    """Pictures for train and val, and one in no list; labels are up to the test."""
+    """Images for train and val, and one in no list; labels are up to the test."""
     root = tmp_path / "VOCdevkit/VOC2010"
     for folder in ("JPEGImages", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
@@ -42,7 +42,7 @@ def add_mats(root, values):
 
 
 def add_json(root, masks):
-    """Masks (id, counts) of the val picture; the train picture has none."""
+    """Masks (id, counts) of the val image; the train image has none."""
     images = [
         {"image_id": 8, "phase": "train", "file_name": "2008_000002.jpg", "height": 2, "width": 4},
         {"image_id": 9, "phase": "val", "file_name": "2008_000003.jpg", "height": 2, "width": 4},
@@ -95,7 +95,7 @@ def test_masks_are_run_lengths_by_column_and_later_ones_cover_earlier_ones(devki
     assert labels_of(devkit, "pascalcontext59") == [[255, 0, 58, 255], [0, 0, 0, 255]]
 
 
-def test_a_picture_without_masks_is_all_background(devkit):
+def test_a_image_without_masks_is_all_background(devkit):
     add_json(devkit, [(AEROPLANE, [8])])
 
     dataset = open_dataset("pascalcontext60", devkit, "train")
@@ -112,7 +112,7 @@ def test_masks_of_a_class_that_is_none_of_the_59_are_refused(devkit, kind):
         labels_of(devkit, kind)
 
 
-def test_masks_of_another_size_than_the_picture_name_the_picture(devkit):
+def test_masks_of_another_size_than_the_image_name_the_image(devkit):
     add_json(devkit, [(AEROPLANE, [1, 5])])
 
     with pytest.raises(DatasetError, match="mask 1 of 2008_000003 is malformed: its runs are 6 pixels long where 8"):
@@ -146,7 +146,7 @@ def test_another_json_is_one_sentence(devkit, content):
         labels_of(devkit, "pascalcontext60")
 
 
-def test_pictures_without_labels_say_where_labels_may_be(devkit):
+def test_images_without_labels_say_where_labels_may_be(devkit):
     with pytest.raises(DatasetError, match=r"VOC2010 holds no labels; VOC2010 holds JPEGImages/ and Segmentation"):
         labels_of(devkit, "pascalcontext60")
 

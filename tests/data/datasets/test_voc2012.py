@@ -11,16 +11,16 @@ from cgrseg.errors import DatasetError
 
 @pytest.fixture
 def devkit(tmp_path):
-    """Palette PNGs for two listed pictures; a third picture has no label map, as most of the release."""
+    """Palette PNGs for two listed images; a third image has no label map, as most of the release."""
     root = tmp_path / "VOCdevkit/VOC2012"
     for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         (root / folder).mkdir(parents=True)
     for stem in ("2007_000032", "2007_000033", "2008_000001"):
         Image.new("RGB", (11, 2)).save(root / "JPEGImages" / f"{stem}.jpg")
     for stem in ("2007_000032", "2007_000033"):
-        picture = Image.fromarray(np.append(np.arange(21), 255).astype(np.uint8).reshape(2, 11))
-        picture.putpalette(np.array(published("voc2012").colours, np.uint8).tobytes())
-        picture.save(root / "SegmentationClass" / f"{stem}.png")
+        image = Image.fromarray(np.append(np.arange(21), 255).astype(np.uint8).reshape(2, 11))
+        image.putpalette(np.array(published("voc2012").colours, np.uint8).tobytes())
+        image.save(root / "SegmentationClass" / f"{stem}.png")
     for split, stems in (("train", "2007_000032"), ("val", "2007_000033"), ("trainval", "2007_000032\n2007_000033")):
         (root / "ImageSets/Segmentation" / f"{split}.txt").write_text(f"{stems}\n")
     return tmp_path
@@ -35,7 +35,7 @@ def test_palette_places_are_classes_and_the_border_is_no_label(devkit, below):
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 1), ("val", 1), ("trainval", 2)])
-def test_the_lists_decide_which_pictures_count(devkit, split, count):
+def test_the_lists_decide_which_images_count(devkit, split, count):
     assert len(open_dataset("voc2012", devkit, split)) == count
 
 

@@ -30,7 +30,7 @@ from support.planted import (
 from cgrseg.data.datasets import open_dataset
 from cgrseg.data.doctor import Finding, Report, check_dataset, require_sound
 from cgrseg.data.doctor.examination import between
-from cgrseg.data.similarity import picture_bits
+from cgrseg.data.similarity import image_bits
 from cgrseg.errors import DatasetError
 
 
@@ -50,7 +50,7 @@ def test_a_folder_without_fault_has_no_findings(root):
     report = check_dataset("folder", root)
 
     assert report.findings == ()
-    assert report.pictures == COUNTS
+    assert report.images == COUNTS
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -72,7 +72,7 @@ def test_a_folder_without_val_is_told_that_it_will_be_split(root):
 
     report = check_dataset("folder", root)
 
-    assert report.pictures == {"train": COUNTS["train"]}
+    assert report.images == {"train": COUNTS["train"]}
     assert [finding.code for finding in report.findings] == ["no-val"]
     assert found(report, "no-val").severity == "note"
 
@@ -94,7 +94,7 @@ def test_a_folder_without_splits_is_checked_as_one(root):
 
     report = check_dataset("folder", root)
 
-    assert report.pictures == {"train": COUNTS["train"] - 1}
+    assert report.images == {"train": COUNTS["train"] - 1}
     assert [finding.code for finding in report.findings] == ["no-label", "no-val"]
 
 
@@ -172,13 +172,13 @@ def test_errors_come_before_warnings_and_notes(root):
     assert [report.count(severity) for severity in ("error", "warning", "note")] == [1, 1, 1]
 
 
-def test_classes_are_counted_in_pixels_and_pictures(root):
+def test_classes_are_counted_in_pixels_and_images(root):
     rewrite([labels(root, index) for index in range(6)], np.zeros_like)
 
     grass, road, _ = check_dataset("folder", root, ("train",)).classes
 
-    assert (grass.pixels, grass.pictures) == ({"train": 6 * HEIGHT * WIDTH}, {"train": 6})
-    assert (road.pixels, road.pictures) == ({"train": 0}, {"train": 0})
+    assert (grass.pixels, grass.images) == ({"train": 6 * HEIGHT * WIDTH}, {"train": 6})
+    assert (road.pixels, road.images) == ({"train": 0}, {"train": 0})
 
 
 def test_the_report_is_plain_data(root):
@@ -205,22 +205,22 @@ def test_classes_may_be_merged(root):
     (ground,) = check_dataset("folder", root, ("train",), merge).classes
     lacking = check_dataset("folder", root, ("train",), {"ground": ("grass",)})
 
-    assert ground.pictures == {"train": 6}
+    assert ground.images == {"train": 6}
     assert found(lacking, "merge").sentence.startswith("merge leaves out road, sky")
 
 
 def test_frames_a_second_apart_are_no_near_duplicates(root):
     scene = cv2.resize(noise(0), (4 * WIDTH, 4 * HEIGHT), interpolation=cv2.INTER_CUBIC)
     moved = scene[20 : 20 + 2 * HEIGHT, 40 : 40 + 2 * WIDTH]
-    bits = [np.asarray(picture_bits(each)) for each in (scene, moved, scene // 2 + 40)]
+    bits = [np.asarray(image_bits(each)) for each in (scene, moved, scene // 2 + 40)]
 
     distances = [np.count_nonzero(np.unpackbits(bits[0]) != np.unpackbits(other)) for other in bits[1:]]
 
     assert distances[0] > 24 > distances[1]
 
 
-def test_flat_pictures_are_no_duplicates_of_each_other():
-    assert picture_bits(np.full((40, 40, 3), 200, np.uint8)) is None
+def test_flat_images_are_no_duplicates_of_each_other():
+    assert image_bits(np.full((40, 40, 3), 200, np.uint8)) is None
 
 
 def test_drawn_borders_hold_no_in_between_values():

@@ -41,8 +41,8 @@ def test_sources_without_fault_have_no_findings_and_each_is_reported(folders):
     report = check_sources(dict.fromkeys(folders, PLAIN), CLASSES, folders)
 
     assert report.findings == ()
-    assert [part.pictures for part in report.sources.values()] == [{"train": 6, "val": 3}] * 2
-    assert report.classes[1].pictures == {"one": 6, "two": 6}
+    assert [part.images for part in report.sources.values()] == [{"train": 6, "val": 3}] * 2
+    assert report.classes[1].images == {"one": 6, "two": 6}
     assert report.count("error") == 0
 
 

@@ -11,7 +11,7 @@ from support.served import png, wait_until
 pytestmark = pytest.mark.slow
 
 
-def test_the_slider_sets_how_far_the_labels_cover_the_picture(page):
+def test_the_slider_sets_how_far_the_labels_cover_the_image(page):
     page.get_by_label("Opacity").focus()
 
     page.keyboard.press("Home")
@@ -34,7 +34,7 @@ def test_pointing_names_class_and_confidence_and_marks_the_legend(page):
     assert re.fullmatch(r"blue\s+\d+\s%", right)
 
 
-def test_arrow_keys_read_the_picture_to_those_who_listen(page):
+def test_arrow_keys_read_the_image_to_those_who_listen(page):
     page.locator(".surface").focus()
 
     for _ in range(12):
@@ -66,9 +66,9 @@ def test_a_class_can_be_shown_alone_by_keyboard(page):
 
 
 def test_the_heat_map_shows_confidence_of_the_classes_that_show(page):
-    picture = flag(80, 120)
-    picture[:, 60:] = 100, 100, 101  # hardly blue
-    choose_another(page, {"name": "grey.png", "mimeType": "image/png", "buffer": png(picture)})
+    image = flag(80, 120)
+    image[:, 60:] = 100, 100, 101  # hardly blue
+    choose_another(page, {"name": "grey.png", "mimeType": "image/png", "buffer": png(image)})
 
     page.get_by_text("Confidence", exact=True).click()
     sure, unsure = colour_at(page, "confidence", 0.1), colour_at(page, "confidence", 0.9)
@@ -79,7 +79,7 @@ def test_the_heat_map_shows_confidence_of_the_classes_that_show(page):
     assert page.locator(".ramp").is_visible()
 
 
-def test_the_swipe_moves_between_picture_and_labels(page):
+def test_the_swipe_moves_between_image_and_labels(page):
     page.get_by_role("button", name="Swipe").click()
     handle = page.get_by_role("slider", name="Picture before")
     box = page.locator(".stage").bounding_box()
@@ -176,7 +176,7 @@ def test_downloads_are_what_the_service_gives(page, colours, format_, name):
     assert Path(download.value.path()).read_bytes() == given
 
 
-def test_another_model_labels_the_same_picture_and_a_broken_one_cannot_be_chosen(opens, several):
+def test_another_model_labels_the_same_image_and_a_broken_one_cannot_be_chosen(opens, several):
     page = opens(several)
     choose(page, FLAG)
 

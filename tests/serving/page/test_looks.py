@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.paged import FLAG, NO_PICTURE, PAGE, READY, choose
+from support.paged import FLAG, NO_IMAGE, PAGE, READY, choose
 
 import cgrseg.report
 
@@ -35,7 +35,7 @@ def test_a_phone_never_scrolls_sideways(opens, several, scheme):
     page.get_by_role("button", name="Swipe").click()
     page.get_by_text("Confidence", exact=True).click()
     widths.append(page.evaluate("document.documentElement.scrollWidth"))
-    page.set_input_files("#file", NO_PICTURE)
+    page.set_input_files("#file", NO_IMAGE)
     page.wait_for_selector(".notice")
     widths.append(page.evaluate("document.documentElement.scrollWidth"))
 

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 from support.colour_engine import flag
-from support.paged import FLAG, LABELLED, NO_PICTURE, READY, choose, said
+from support.paged import FLAG, LABELLED, NO_IMAGE, READY, choose, said
 from support.served import png, save_tiny, serving
 
 pytestmark = pytest.mark.slow
 
 
-def test_what_is_no_picture_is_said_and_the_last_result_stays(page):
-    page.set_input_files("#file", NO_PICTURE)
+def test_what_is_no_image_is_said_and_the_last_result_stays(page):
+    page.set_input_files("#file", NO_IMAGE)
 
     page.wait_for_selector(".notice")
 
@@ -28,12 +28,12 @@ def test_what_is_no_picture_is_said_and_the_last_result_stays(page):
 )
 def test_too_large_is_said_before_anything_is_sent(opens, several, kind, words):
     heavy = np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)
-    picture = heavy if kind == "bytes" else flag(2000, 2000)
+    image = heavy if kind == "bytes" else flag(2000, 2000)
     page = opens(several)
     sent = []
     page.on("request", lambda request: sent.append(request.method))
 
-    page.set_input_files("#file", {"name": "large.png", "mimeType": "image/png", "buffer": png(picture)})
+    page.set_input_files("#file", {"name": "large.png", "mimeType": "image/png", "buffer": png(image)})
     page.wait_for_selector(".notice")
 
     assert words in said(page)

@@ -77,10 +77,10 @@ def _find(kind: Kind, path: Path, split: str, classes: ClassTable | None) -> Lay
 
 
 def _expected(kind: Kind, split: str, found: int) -> int | None:
-    """The number of pictures in the official release; part of one is as good as any folder, but worth a word."""
+    """The number of images in the official release; part of one is as good as any folder, but worth a word."""
     expected = None if kind == "folder" else read_published(kind).splits.get(split)
     if expected is not None and found != expected:
-        counts = f"{found:,} pictures where the official release has {expected:,}"
+        counts = f"{found:,} images where the official release has {expected:,}"
         logger.warning("%s %s holds %s; is it complete?", kind, split, counts)
     return expected
 
@@ -107,12 +107,12 @@ def _without_names(pairs: tuple[Pair, ...], split: str, names: tuple[str, ...]) 
     if gone:
         listed = ", ".join(gone[:3]) + (", ..." if len(gone) > 3 else "")
         raise DatasetError(
-            f"data.hold_out: {len(gone)} of its {len(held)} names are no pictures of train: {listed}",
+            f"data.hold_out: {len(gone)} of its {len(held)} names are no images of train: {listed}",
             advice="put them back, or take them out of data.hold_out",
         )
     if len(held) == len(pairs):
         raise DatasetError(
-            f"data.hold_out names all {len(pairs)} pictures of train",
+            f"data.hold_out names all {len(pairs)} images of train",
             advice="leave some to learn from",
         )
     return tuple(pair for pair in pairs if (pair.name in held) == (split == "holdout"))

@@ -1,4 +1,4 @@
-"""Polygons and masks in COCO's format: one JSON for all pictures of a split.
+"""Polygons and masks in COCO's format: one JSON for all images of a split.
 
     images       id, file_name, height, width
     categories   id, name
@@ -41,7 +41,7 @@ def _masks(tree: dict, categories: dict[int, str], table: Table, file: Path) -> 
     if len(sizes) < len(tree["images"]):
         count = len(tree["images"])
         raise DatasetError(
-            f"{file} lists {count} pictures by only {len(sizes)} names",
+            f"{file} lists {count} images by only {len(sizes)} names",
             advice="each needs its own",
         )
     masks: dict[str, list[tuple[int, Mask]]] = {stem: [] for stem in sizes}

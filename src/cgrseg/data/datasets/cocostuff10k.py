@@ -1,6 +1,6 @@
 """Label maps in MATLAB files, by way of SciPy (the extra `data`).
 
-Axes: H W picture rows and columns.
+Axes: H W image rows and columns.
 
 COCO-Stuff 10k v1.1: 171 classes, labels in MATLAB files.
 

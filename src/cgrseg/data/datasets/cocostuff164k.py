@@ -1,4 +1,4 @@
-"""COCO-Stuff 164k: 171 classes on the pictures of COCO 2017.
+"""COCO-Stuff 164k: 171 classes on the images of COCO 2017.
 
     images/{train2017,val2017}/<stem>.jpg
     annotations/{train2017,val2017}/<stem>.png  0..181 with 11 gaps, 255 = unlabelled (stuffthingmaps_trainval2017.zip)

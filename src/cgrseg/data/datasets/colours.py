@@ -1,6 +1,6 @@
-"""Label maps drawn in colours: an RGB picture in which each class has its own.
+"""Label maps drawn in colours: an RGB image in which each class has its own.
 
-Axes: H W picture rows and columns, n pixels.
+Axes: H W image rows and columns, n pixels.
 """
 
 from pathlib import Path

@@ -1,14 +1,14 @@
-"""Anyone's own pictures.
+"""Anyone's own images.
 
-    images/<split>/<stem>.jpg        any picture suffix
+    images/<split>/<stem>.jpg        any image suffix
     annotations/<split>/<stem>.png   the value of each pixel's class, or its colour in the palette; or
     annotations/<split>/<stem>.json  polygons of LabelMe; or
-    annotations/<split>.json         polygons and masks of all pictures in COCO's format
-    images/unlabelled/               pictures that nobody has labelled yet; no split
+    annotations/<split>.json         polygons and masks of all images in COCO's format
+    images/unlabelled/               images that nobody has labelled yet; no split
     classes.txt or meta.json         see `table`; COCO's format names its own classes
 
-Without splits, pictures lie directly in `images` and labels in `annotations`: all of them are the split `train`.
-The file name of a label file is its picture's, whatever the suffix of the picture. What no shape covers has no label,
+Without splits, images lie directly in `images` and labels in `annotations`: all of them are the split `train`.
+The file name of a label file is its image's, whatever the suffix of the image. What no shape covers has no label,
 unless a class is called `background` or `_background_`.
 """
 
@@ -27,7 +27,7 @@ from cgrseg.types import LabelMap
 
 LAYOUT = "a folder holds images/<split>/ and annotations/<split>/, with equal names"
 UNLABELLED_FOLDER = "unlabelled"
-"""Below `images`, the pictures without labels."""
+"""Below `images`, the images without labels."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ def _or_given(table: Table | None, classes: ClassTable | None, path: Path) -> Ta
 
 
 def folders_of(path: Path, split: str) -> tuple[Path, Path]:
-    """Where the pictures and the label files of a split lie."""
+    """Where the images and the label files of a split lie."""
     images, labels = path / "images", path / "annotations"
     return (images, labels) if split == "train" and is_flat(path) else (images / split, labels / split)
 
 
 def is_flat(path: Path) -> bool:
-    """Whether nobody has split the folder: pictures lie directly in `images`, and there is no `images/train`."""
+    """Whether nobody has split the folder: images lie directly in `images`, and there is no `images/train`."""
     images = path / "images"
     if not images.is_dir() or (images / "train").exists():
         return False
@@ -95,20 +95,20 @@ def is_flat(path: Path) -> bool:
 
 
 def has_split(path: Path, split: str) -> bool:
-    """Whether the folder has pictures or labels for a split."""
+    """Whether the folder has images or labels for a split."""
     labels = path / "annotations"
     return any(each.exists() for each in (*folders_of(path, split), labels / f"{split}.json"))
 
 
 def unlabelled_folder(path: Path) -> Path | None:
-    """Where pictures without labels lie, if anywhere."""
+    """Where images without labels lie, if anywhere."""
     folder = path / "images" / UNLABELLED_FOLDER
     return folder if folder.is_dir() else None
 
 
 def _splits(path: Path) -> str:
     if is_flat(path):
-        return f"{path} is not split: all its pictures are train"
+        return f"{path} is not split: all its images are train"
     folder = path / "images"
     found = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
     found = [name for name in found if name != UNLABELLED_FOLDER]

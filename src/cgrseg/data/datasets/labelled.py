@@ -1,11 +1,11 @@
-"""Pictures with labels, whatever their layout on disk: the one class that training and evaluation read from.
+"""Images with labels, whatever their layout on disk: the one class that training and evaluation read from.
 
     label file -- read: the values it stores -- lookup: the class of each value -- checks -- labels 0..k-1, 255
 
 In a mixture of data sets (`cgrseg.data.mixture`) the labels k, k+1, ... stand for sets of classes: a pixel is of one of
 them, and nobody said which.
 
-Axes: H W picture rows and columns, k classes, p pictures, v values that a label file may hold.
+Axes: H W image rows and columns, k classes, p images, v values that a label file may hold.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ Lookup = UInt8[np.ndarray, "v"]
 
 @dataclass(frozen=True)
 class Pair:
-    """One picture and its label file."""
+    """One image and its label file."""
 
     name: str
     image: Path
@@ -50,7 +50,7 @@ Read = Callable[[Pair], LabelMap]
 
 
 def read_values(pair: Pair) -> LabelMap:
-    """The numbers in a label file that is a gray or palette picture."""
+    """The numbers in a label file that is a gray or palette image."""
     return read_label_map(pair.labels)
 
 
@@ -66,7 +66,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """One split of a data set; pictures are read when asked for."""
+    """One split of a data set; images are read when asked for."""
 
     kind: Kind | Literal["mixture"]
     split: str
@@ -75,7 +75,7 @@ class LabelledImages:
     lookup: Lookup
     read: Read = read_values
     expected: int | None = None
-    """Number of pictures of the official release, where there is one."""
+    """Number of images of the official release, where there is one."""
     sets: tuple[tuple[int, ...], ...] = ()
     """The label k + i stands for any of the classes `sets[i]`."""
     shares: Mapping[str, float] = field(default_factory=dict)
@@ -85,14 +85,14 @@ class LabelledImages:
         return len(self.pairs)
 
     def image(self, index: int) -> Image:
-        """The index-th picture."""
+        """The index-th image."""
         return read_image(self.pairs[index].image)
 
     def labels(self, index: int) -> UInt8[np.ndarray, "H W"]:
         """The index-th label map: 0..k-1, from k on for sets of classes, and 255 where there is no label.
 
         Raises:
-            DatasetError: it holds a value that the data set does not define, or its size is not the picture's.
+            DatasetError: it holds a value that the data set does not define, or its size is not the image's.
         """
         return self.labels_of(self.pairs[index])
 
@@ -105,7 +105,7 @@ class LabelledImages:
         raw, size = self.read(pair), read_size(pair.image)
         if raw.shape != size:
             theirs, ours = (f"{width} x {height}" for height, width in (raw.shape, size))
-            raise DatasetError(f"{pair.labels} is {theirs} pixels but its picture {pair.image} is {ours}")
+            raise DatasetError(f"{pair.labels} is {theirs} pixels but its image {pair.image} is {ours}")
         labels = np.take(self.lookup, raw, mode="clip")
         strange = labels == OUTSIDE
         if strange.any():
@@ -121,35 +121,35 @@ class LabelledImages:
         return f"{pair.labels} holds the value {listed} pixels; {meant}"
 
     def fingerprint(self, index: int) -> str:
-        """The first 16 hex digits of the SHA-256 of the picture's height, width (as text) and RGB bytes."""
+        """The first 16 hex digits of the SHA-256 of the image's height, width (as text) and RGB bytes."""
         image = self.image(index)
         digest = hashlib.sha256(f"{image.shape[0]}x{image.shape[1]}".encode())
         digest.update(image.tobytes())
         return digest.hexdigest()[:16]
 
     def fingerprints(self) -> tuple[str, ...]:
-        """The fingerprint of every picture, in order."""
+        """The fingerprint of every image, in order."""
         with ThreadPoolExecutor() as threads:
             return tuple(threads.map(self.fingerprint, range(len(self))))
 
     def class_shares(self) -> Float64[np.ndarray, "k"]:
-        """Each class's share of the pixels with one class, of all pictures; of a mixture, as its sources are drawn."""
+        """Each class's share of the pixels with one class, of all images; of a mixture, as its sources are drawn."""
         counts, places = self._label_counts(), self.places_by_source()
         shares = [self.shares.get(name, 1.0) / counts[places[name]].sum() for name in places]
         sums = [counts[places[name], : len(self.classes)].sum(axis=0) for name in places]
         if not np.any(sums):
-            raise DatasetError(f"no pixel of the {len(self)} pictures of split {self.split!r} has a label")
+            raise DatasetError(f"no pixel of the {len(self)} images of split {self.split!r} has a label")
         if len(sums) == 1:
             return sums[0] / sums[0].sum()
         total = sum((share * each for share, each in zip(shares, sums, strict=True)), np.zeros(len(self.classes)))
         return total / total.sum()
 
     def class_counts(self) -> Int64[np.ndarray, "p k"]:
-        """The pixels of each class in each picture, without those that may be one of several classes."""
+        """The pixels of each class in each image, without those that may be one of several classes."""
         return self._label_counts()[:, : len(self.classes)]
 
     def places_by_source(self) -> dict[str, Int64[np.ndarray, "n"]]:
-        """The indices of each source's pictures; without a mixture, all of them under an empty name."""
+        """The indices of each source's images; without a mixture, all of them under an empty name."""
         names = np.array([pair.source for pair in self.pairs])
         return {name: np.flatnonzero(names == name) for name in self.shares or ("",)}
 
@@ -202,7 +202,7 @@ def folder_of(folders: dict[str, str], split: str, kind: Kind) -> str:
 
 
 def listed(listing: Path, layout: str) -> list[str]:
-    """The names in a list of pictures: the first word of each line.
+    """The names in a list of images: the first word of each line.
 
     Raises:
         DatasetError: there is no such list.
@@ -217,15 +217,15 @@ def listed(listing: Path, layout: str) -> list[str]:
 
 
 def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path], where: str) -> tuple[Pair, ...]:
-    """Pair pictures and label files by name; `where` is what errors call the lot.
+    """Pair images and label files by name; `where` is what errors call the lot.
 
     Raises:
-        DatasetError: a picture or a label file is missing, or there are no names.
+        DatasetError: an image or a label file is missing, or there are no names.
     """
     names = list(names)
     if not names:
-        raise DatasetError(f"{where} holds no pictures")
-    for what, files in (("picture", images), ("label file", labels)):
+        raise DatasetError(f"{where} holds no images")
+    for what, files in (("image", images), ("label file", labels)):
         missing = [name for name in names if name not in files]
         if missing:
             first = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")

@@ -1,8 +1,8 @@
-"""Polygons of LabelMe: one JSON for each picture, shapes in the order in which they were drawn.
+"""Polygons of LabelMe: one JSON for each image, shapes in the order in which they were drawn.
 
 Each shape is drawn as LabelMe's own export draws it, outline included, and covers those before it.
 
-Axes: H W picture rows and columns.
+Axes: H W image rows and columns.
 """
 
 import base64
@@ -32,7 +32,7 @@ def read_labelme(file: Path, table: Table, size: Size) -> UInt16[np.ndarray, "H 
     Args:
         file: a JSON of LabelMe.
         table: the value of each class.
-        size: that of the picture, for old files that do not say.
+        size: that of the image, for old files that do not say.
 
     Raises:
         DatasetError: it is no such file, or a shape has no area or a name that is not a class.
@@ -80,10 +80,10 @@ def _draw(canvas: Pillow.Image, shape: dict, value: int, where: str) -> None:
 
 
 def _decoded(mask: str, where: str) -> Pillow.Image:
-    """The picture of a mask, inside = white, as a stencil."""
+    """The image of a mask, inside = white, as a stencil."""
     try:
-        with Pillow.open(io.BytesIO(base64.b64decode(mask))) as picture:
-            return Pillow.fromarray(np.array(picture.convert("L")) > 0)
+        with Pillow.open(io.BytesIO(base64.b64decode(mask))) as image:
+            return Pillow.fromarray(np.array(image.convert("L")) > 0)
     except (binascii.Error, UnidentifiedImageError, OSError):
         raise DatasetError(
             f"{where} holds a mask that is not a PNG in base 64",

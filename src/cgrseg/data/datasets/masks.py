@@ -1,9 +1,9 @@
-"""Label maps painted from masks that one JSON lists for many pictures: polygons, or lengths of runs.
+"""Label maps painted from masks that one JSON lists for many images: polygons, or lengths of runs.
 
     polygon [x0 y0 x1 y1 ...]   the pixels whose centre lies inside, by the even-odd rule
     runs {size, counts}         column by column, beginning with a run outside; as numbers or as COCO's text
 
-Later masks cover earlier ones. Axes: H W picture rows and columns, p points of a polygon.
+Later masks cover earlier ones. Axes: H W image rows and columns, p points of a polygon.
 """
 
 import math
@@ -25,7 +25,7 @@ Mask = list | dict
 
 @dataclass(frozen=True)
 class MaskReader:
-    """Paints the label map of a picture; sizes and masks (each with its value) are by the picture's name."""
+    """Paints the label map of an image; sizes and masks (each with its value) are by the image's name."""
 
     sizes: dict[str, Size]
     masks: dict[str, list[tuple[int, Mask]]]
@@ -50,7 +50,7 @@ def decode_mask(mask: Mask, size: Size) -> Bool[np.ndarray, "H W"]:
     """
     if isinstance(mask, dict):
         if tuple(mask["size"]) != size:
-            raise ValueError(f"its size is {mask['size']} where the picture's is {list(size)}")
+            raise ValueError(f"its size is {mask['size']} where the image's is {list(size)}")
         return _from_runs(mask["counts"], size)
     if not mask:
         raise ValueError("it has no outline; boxes are no labels")

@@ -3,7 +3,7 @@
     VOC2010/JPEGImages/<stem>.jpg
     VOC2010/SegmentationClassContext/<stem>.png  0 = background, 1..59 in order of the alphabet; or
     VOC2010/trainval/<stem>.mat                  LabelMap: 1..459, the full list of classes; or
-    VOC2010/trainval_merged.json                 masks with ids of the same list, and the split of each picture
+    VOC2010/trainval_merged.json                 masks with ids of the same list, and the split of each image
     VOC2010/ImageSets/SegmentationContext/{train,val}.txt, else those of ImageSets/Main: one stem a line
 
 The first of the three label sources that is there is read. `pascalcontext60` has the background as class 0, into which
@@ -68,7 +68,7 @@ def find(path: Path, split: str, kind: ContextKind) -> Layout:
 
 
 def _listed_pairs(root: Path, name: str, images: dict[str, Path], labels: dict[str, Path]) -> tuple[Pair, ...]:
-    """The pairs of a list of stems: JPEGImages holds pictures without labels, too."""
+    """The pairs of a list of stems: JPEGImages holds images without labels, too."""
     own, common = (root / "ImageSets" / folder / f"{name}.txt" for folder in ("SegmentationContext", "Main"))
     listing = own if own.is_file() else common
     return paired(listed(listing, LAYOUT), images, labels, str(listing))
@@ -91,7 +91,7 @@ def read_full_list(pair: Pair) -> LabelMap:
 
 
 def read_masks(file: Path, phase: str) -> MaskReader:
-    """The masks of the pictures of one phase, `train` or `val`."""
+    """The masks of the images of one phase, `train` or `val`."""
     if not file.is_file():
         raise DatasetError(
             f"{file.parent} holds no labels",

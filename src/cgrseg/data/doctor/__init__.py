@@ -1,4 +1,4 @@
-"""The doctor of data sets: everything that may be wrong with pictures and labels, each with the line that mends it.
+"""The doctor of data sets: everything that may be wrong with images and labels, each with the line that mends it.
 
     splits -- open -- pairs -- examine each, in parallel -- facts -- rules -- findings
 
@@ -14,7 +14,7 @@ from cgrseg.config import Kind, Merge
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.doctor.class_rules import class_findings, class_uses, differing_classes
 from cgrseg.data.doctor.examination import Examined, examine
-from cgrseg.data.doctor.file_rules import picture_findings, size_findings
+from cgrseg.data.doctor.file_rules import image_findings, size_findings
 from cgrseg.data.doctor.findings import ClassUse, Finding, Report, Severity, by_severity
 from cgrseg.data.doctor.label_rules import label_findings
 from cgrseg.data.doctor.leaks import leaks
@@ -70,9 +70,9 @@ def examined_report(
     for dataset in datasets.values():
         done = len(pairs)
         pairs += examine(dataset, range(len(dataset)), (lambda n, done=done: show(done + n, total)) if show else None)
-    pictures = {split: len(dataset) for split, dataset in datasets.items()}
+    images = {split: len(dataset) for split, dataset in datasets.items()}
     if not datasets:
-        return Report(kind, path, pictures, by_severity(findings), ()), ()
+        return Report(kind, path, images, by_severity(findings), ()), ()
     first = next(iter(datasets.values()))
     findings += differing_classes({split: dataset.classes for split, dataset in datasets.items()}, path)
     findings += _file_findings(first, pairs, path)
@@ -80,13 +80,13 @@ def examined_report(
     findings += class_findings(first, pairs, uses, path)
     findings += leaks(pairs, path, is_published=kind != "folder")
     findings += [finding for dataset in datasets.values() for finding in _part(dataset)]
-    return Report(kind, path, pictures, by_severity(findings), uses), tuple(pairs)
+    return Report(kind, path, images, by_severity(findings), uses), tuple(pairs)
 
 
 def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Path) -> list[Finding]:
-    """What pictures, label files and their values say, without the comparison of pictures."""
+    """What images, label files and their values say, without the comparison of images."""
     return [
-        *picture_findings(pairs, path),
+        *image_findings(pairs, path),
         *label_findings(pairs, dataset.classes, path),
         *size_findings(pairs, path),
         *value_findings(seen_values(dataset, pairs, path)),
@@ -94,10 +94,10 @@ def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Pat
 
 
 def _part(dataset: LabelledImages) -> list[Finding]:
-    """A note if the official release has another number of pictures."""
+    """A note if the official release has another number of images."""
     if dataset.expected in (None, len(dataset)):
         return []
-    sentence = f"{dataset.split} holds {len(dataset):,} pictures where the official release has {dataset.expected:,}"
+    sentence = f"{dataset.split} holds {len(dataset):,} images where the official release has {dataset.expected:,}"
     fix = "nothing to do if a part of it is meant; otherwise unpack the release again"
     return [Finding("note", "part", sentence, len(dataset), (), fix)]
 

@@ -16,16 +16,16 @@ MOSTLY = 0.9
 
 
 def class_uses(dataset: LabelledImages, pairs: Sequence[Examined], splits: Sequence[str]) -> tuple[ClassUse, ...]:
-    """The pixels and pictures of each class, split by split."""
+    """The pixels and images of each class, split by split."""
     k = len(dataset.classes)
     pixels = {split: np.zeros(256, np.int64) for split in splits}
-    pictures = {split: np.zeros(256, np.int64) for split in splits}
+    images = {split: np.zeros(256, np.int64) for split in splits}
     for pair in pairs:
         labels = _labels(dataset, pair)
         np.add.at(pixels[pair.split], labels, pair.labels.counts)
-        pictures[pair.split][np.unique(labels)] += 1
+        images[pair.split][np.unique(labels)] += 1
     rows = zip(dataset.classes.names, dataset.classes.colours, range(k), strict=True)
-    return tuple(ClassUse(name, colour, _at(pixels, label), _at(pictures, label)) for name, colour, label in rows)
+    return tuple(ClassUse(name, colour, _at(pixels, label), _at(images, label)) for name, colour, label in rows)
 
 
 def _at(counts: dict[str, np.ndarray], label: int) -> dict[str, int]:
@@ -55,7 +55,7 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
     ]
     total = len(pairs)
     if len(blank) == total:
-        fix = "label the pictures, or let meta.json say which values are classes and which mean no label"
+        fix = "label the images, or let meta.json say which values are classes and which mean no label"
         return about("error", "nothing-labelled", blank, "no pixel of all {n} label maps has a class", fix, root=root)
     found = about(
         "warning",
@@ -70,7 +70,7 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
         "map-single",
         single,
         f"{{n}} of {total:,} label maps [holds|hold] one value only",
-        "look at them: cgrseg data show; nothing to do if those pictures show one class",
+        "look at them: cgrseg data show; nothing to do if those images show one class",
         root=root,
     )
     if not blank and sum(shares) / total > MOSTLY:
@@ -110,7 +110,7 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
         "unlearnt",
         new,
         f"{{n}} [class occurs|classes occur] in {' and '.join(others)} but never in train: IoU will be 0",
-        none or "move some of their pictures, with labels, into train",
+        none or "move some of their images, with labels, into train",
         root=root,
     )
     return (
@@ -123,7 +123,7 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
             unscored,
             f"{{n}} [class occurs|classes occur] in train but not in {' and '.join(others)}: [it gets|they get] "
             "no score",
-            none or "move some of their pictures, with labels, out of train",
+            none or "move some of their images, with labels, out of train",
             root=root,
         )
     )

@@ -18,7 +18,7 @@ from PIL import ImageFile
 from cgrseg.data.datasets import LabelledImages, Pair
 from cgrseg.data.datasets.folder import FileReader
 from cgrseg.data.images import read_image, read_size
-from cgrseg.data.similarity import Bits, digest_of, picture_bits
+from cgrseg.data.similarity import Bits, digest_of, image_bits
 from cgrseg.errors import CGRSegError, MissingExtra
 from cgrseg.types import Colour, LabelMap, Size
 
@@ -32,7 +32,7 @@ Fault = Literal["", "empty", "damaged", "jpeg", "colours", "strange colours", "s
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of a picture file say."""
+    """What the first bytes of an image file say."""
 
     format: str = ""
     mode: str = ""
@@ -43,8 +43,8 @@ class Header:
 
 
 @dataclass(frozen=True, eq=False)
-class PictureFacts:
-    """What is known of a picture."""
+class ImageFacts:
+    """What is known of an image."""
 
     problem: str = ""
     """Why it cannot be read, if so."""
@@ -54,7 +54,7 @@ class PictureFacts:
     digest: bytes = b""
     """Equal for equal pixels."""
     bits: Bits | None = None
-    """Nearly equal for pictures that look the same; none for flat ones."""
+    """Nearly equal for images that look the same; none for flat ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class Examined:
 
     split: str
     pair: Pair
-    picture: PictureFacts
+    image: ImageFacts
     labels: LabelFacts
 
     @property
@@ -98,42 +98,42 @@ class Examined:
 def examine(
     dataset: LabelledImages, indices: Sequence[int], show: Callable[[int], None] | None = None, *, quick: bool = False
 ) -> list[Examined]:
-    """The facts about some pairs; `quick` reads no picture beyond its header.
+    """The facts about some pairs; `quick` reads no image beyond its header.
 
     Args:
         dataset: the split.
         indices: the places of the pairs.
         show: called with the number of pairs done.
-        quick: leave out what needs the pictures' pixels.
+        quick: leave out what needs the images' pixels.
 
     Raises:
         MissingExtra: the label files need a package that is not installed.
     """
-    look = (lambda pair: _glance(pair.image)) if quick else (lambda pair: _picture(pair.image))
+    look = (lambda pair: _glance(pair.image)) if quick else (lambda pair: _image(pair.image))
     found: list[Examined] = []
     with ThreadPoolExecutor() as threads:
         pairs = [dataset.pairs[index] for index in indices]
         both = threads.map(lambda pair: (look(pair), _labels(dataset, pair)), pairs)
-        for pair, (picture, labels) in zip(pairs, both, strict=True):
-            found.append(Examined(dataset.split, pair, picture, labels))
+        for pair, (image, labels) in zip(pairs, both, strict=True):
+            found.append(Examined(dataset.split, pair, image, labels))
             if show:
                 show(len(found))
     return found
 
 
-def _glance(file: Path) -> PictureFacts:
+def _glance(file: Path) -> ImageFacts:
     try:
-        return PictureFacts(header=_header(file), size=read_size(file))
+        return ImageFacts(header=_header(file), size=read_size(file))
     except CGRSegError as error:
-        return PictureFacts(error.problem, _is_empty(file))
+        return ImageFacts(error.problem, _is_empty(file))
 
 
-def _picture(file: Path) -> PictureFacts:
+def _image(file: Path) -> ImageFacts:
     try:
         image = read_image(file)
     except CGRSegError as error:
-        return PictureFacts(error.problem, _is_empty(file))
-    return PictureFacts("", False, _header(file), image.shape[:2], digest_of(image), picture_bits(image))
+        return ImageFacts(error.problem, _is_empty(file))
+    return ImageFacts("", False, _header(file), image.shape[:2], digest_of(image), image_bits(image))
 
 
 def _is_empty(file: Path) -> bool:
@@ -192,16 +192,16 @@ def _header(file: Path) -> Header:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            with Pillow.open(file) as picture:
-                return _header_of(picture)
+            with Pillow.open(file) as image:
+                return _header_of(image)
     except Exception:  # noqa: BLE001  decoders raise anything at all on malformed bytes; the reader says what is wrong
         return Header()
 
 
-def _header_of(picture: ImageFile.ImageFile) -> Header:
-    palette = bytes(picture.getpalette() or ()) if picture.mode == "P" else b""
-    turn = picture.getexif().get(ORIENTATION, 1)
-    return Header(picture.format or "", picture.mode, turn, (picture.height, picture.width), palette)
+def _header_of(image: ImageFile.ImageFile) -> Header:
+    palette = bytes(image.getpalette() or ()) if image.mode == "P" else b""
+    turn = image.getexif().get(ORIENTATION, 1)
+    return Header(image.format or "", image.mode, turn, (image.height, image.width), palette)
 
 
 def between(labels: LabelMap) -> tuple[float, int]:

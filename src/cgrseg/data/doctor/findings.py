@@ -55,8 +55,8 @@ class ClassUse:
     colour: Colour
     pixels: dict[str, int]
     """In each split."""
-    pictures: dict[str, int]
-    """In each split, the pictures with at least one pixel of it."""
+    images: dict[str, int]
+    """In each split, the images with at least one pixel of it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Report:
 
     kind: Kind
     path: Path
-    pictures: dict[str, int]
+    images: dict[str, int]
     """How many were looked at in each split."""
     findings: tuple[Finding, ...]
     """Errors first, then warnings, then notes."""
@@ -80,7 +80,7 @@ class Report:
         return {
             "data": self.kind,
             "path": str(self.path),
-            "pictures": self.pictures,
+            "pictures": self.images,
             **{f"{severity}s": self.count(severity) for severity in SEVERITIES},
             "findings": [vars(finding) | {"files": list(finding.files)} for finding in self.findings],
             "classes": [vars(use) | {"colour": list(use.colour)} for use in self.classes],

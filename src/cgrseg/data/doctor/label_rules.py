@@ -32,7 +32,7 @@ def label_findings(pairs: Sequence[Examined], classes: ClassTable, root: Path) -
 
 
 def is_interpolated(pair: Examined) -> bool:
-    """Whether a label map was resized by mixing numbers, or is a lossy picture of one."""
+    """Whether a label map was resized by mixing numbers, or is a lossy image of one."""
     return pair.labels.between > MOST_BETWEEN and pair.labels.between_values >= FEWEST_MIXED
 
 
@@ -124,7 +124,7 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
         "label-photo",
         _files(photos),
         f"{{n}} [label file is a photo|label files are photos]: the first has {_count(photos)} colours",
-        f"are pictures and labels mixed up? put label maps into {photos[0].pair.labels.parent if photos else ''}",
+        f"are images and labels mixed up? put label maps into {photos[0].pair.labels.parent if photos else ''}",
         root=root,
     )
     found += about(

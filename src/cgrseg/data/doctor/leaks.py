@@ -1,6 +1,6 @@
-"""Pictures that are there twice: in two splits, in one, or nearly so.
+"""Images that are there twice: in two splits, in one, or nearly so.
 
-equal pixels: leak, contradiction, same-picture -- nearly equal (`likeness`): near-leak -- equal labels: same-labels
+equal pixels: leak, contradiction, same-image -- nearly equal (`likeness`): near-leak -- equal labels: same-labels
 alike and neighbours by name (`series`): frames
 """
 
@@ -18,8 +18,8 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
     """What is there more than once."""
     by_digest: dict[bytes, list[Examined]] = defaultdict(list)
     for pair in pairs:
-        if pair.picture.digest:
-            by_digest[pair.picture.digest].append(pair)
+        if pair.image.digest:
+            by_digest[pair.image.digest].append(pair)
     groups = [group for group in by_digest.values() if len(group) > 1]
     across = [group for group in groups if len({pair.split for pair in group}) > 1]
     within = [group for group in groups if len({pair.split for pair in group}) == 1]
@@ -30,7 +30,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         "warning" if is_published else "error",
         "leak",
         _couples(across, root),
-        "{n} [picture is|pictures are] in two splits, so scores say nothing about new pictures",
+        "{n} [image is|images are] in two splits, so scores say nothing about new images",
         _filled("take them out of one", across),
         root=root,
     )
@@ -38,7 +38,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         "warning",
         "contradiction",
         _couples(contrary, root),
-        "{n} [picture is|pictures are] there twice with different labels",
+        "{n} [image is|images are] there twice with different labels",
         _filled(remove, contrary),
         root=root,
     )
@@ -46,7 +46,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         "warning",
         "same-picture",
         _couples(alike, root),
-        "{n} [picture is|pictures are] there twice in one split and [counts|count] double",
+        "{n} [image is|images are] there twice in one split and [counts|count] double",
         _filled(remove, alike),
         root=root,
     )
@@ -65,13 +65,13 @@ def _filled(fix: str, groups: list[list[Examined]]) -> str:
 
 
 def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Pictures of other splits that look like one of train but are not its equal."""
-    learnt = [pair for pair in pairs if pair.split == "train" and pair.picture.bits is not None]
-    scored = [pair for pair in pairs if pair.split != "train" and pair.picture.bits is not None]
+    """Images of other splits that look like one of train but are not its equal."""
+    learnt = [pair for pair in pairs if pair.split == "train" and pair.image.bits is not None]
+    scored = [pair for pair in pairs if pair.split != "train" and pair.image.bits is not None]
     couples: list[Path | str] = []
     for place, twin in near_duplicates(_signs(scored), _signs(learnt)):
         one, other = scored[place], learnt[twin]
-        if one.picture.digest != other.picture.digest:
+        if one.image.digest != other.image.digest:
             couples.append(f"{short(one.pair.image, root)} ~ {short(other.pair.image, root)}")
     prefix = Path(str(couples[0]).split(" ~ ")[0]).name.split("_")[0] if couples else ""
     hold_out = as_option("data.hold_out", prefix)
@@ -79,7 +79,7 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "warning",
         "near-leak",
         couples,
-        "{n} [picture outside train looks|pictures outside train look] like one in train (saved again, resized, "
+        "{n} [image outside train looks|images outside train look] like one in train (saved again, resized, "
         "or frames of one scene), "
         "so scores flatter",
         f"keep whole scenes together: move them into train, or hold out all of one, as in {hold_out}",
@@ -88,14 +88,14 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
 
 
 def _frames(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Pictures that look like the next one by name, which is in another split: frames of one video, dealt out."""
+    """Images that look like the next one by name, which is in another split: frames of one video, dealt out."""
     names = [pair.pair.name for pair in pairs]
-    places = series(names, [pair.picture.bits for pair in pairs], [pair.split for pair in pairs])
+    places = series(names, [pair.image.bits for pair in pairs], [pair.split for pair in pairs])
     return about(
         "warning",
         "frames",
         [pairs[place].pair.image for place in places],
-        "{n} [picture looks|pictures look] like the next by name, which is in another split (frames of one video dealt "
+        "{n} [image looks|images look] like the next by name, which is in another split (frames of one video dealt "
         "out), so scores flatter",
         "keep whole videos, or at least long parts of them, in one split",
         root=root,
@@ -103,23 +103,23 @@ def _frames(pairs: Sequence[Examined], root: Path) -> list[Finding]:
 
 
 def _signs(pairs: Sequence[Examined]) -> Signs:
-    return signs([pair.picture.bits for pair in pairs if pair.picture.bits is not None])
+    return signs([pair.image.bits for pair in pairs if pair.image.bits is not None])
 
 
 def _same_labels(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Different pictures with one and the same label map, pixel for pixel, of two classes or more."""
+    """Different images with one and the same label map, pixel for pixel, of two classes or more."""
     groups: dict[bytes, list[Examined]] = defaultdict(list)
     for pair in pairs:
-        if pair.picture.digest and len(pair.labels.values) > 1:
+        if pair.image.digest and len(pair.labels.values) > 1:
             groups[pair.labels.digest].append(pair)
-    copied = [group for group in groups.values() if len({pair.picture.digest for pair in group}) > 1]
+    copied = [group for group in groups.values() if len({pair.image.digest for pair in group}) > 1]
     files: list[Path | str] = [pair.pair.labels for group in copied for pair in group]
     fix = "look at them: cgrseg data show; a script that wrote them may have written one map for all"
     return about(
         "warning",
         "same-labels",
         files,
-        "{n} label files of different pictures are equal pixel for pixel",
+        "{n} label files of different images are equal pixel for pixel",
         fix,
         root=root,
     )

@@ -25,7 +25,7 @@ def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Findi
     if kind != "folder" or has_split(path, "val"):
         return ("train", "val"), []
     sentence = "there is no split 'val'; cgrseg train without a recipe scores on a fifth of train, chosen by content"
-    fix = f"nothing to do; or put pictures to score on into {path / 'images/val'} and {path / 'annotations/val'}"
+    fix = f"nothing to do; or put images to score on into {path / 'images/val'} and {path / 'annotations/val'}"
     return ("train",), [Finding("note", "no-val", sentence, 1, (), fix)]
 
 
@@ -58,7 +58,7 @@ def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledI
     folders = folders_of(path, split)
     for folder in folders:
         if not folder.is_dir():
-            fix = f"mkdir -p {folders[0]} {folders[1]}   # pictures go into the first, labels into the second"
+            fix = f"mkdir -p {folders[0]} {folders[1]}   # images go into the first, labels into the second"
             sentence = f"the split {split!r} has no folder {folder.relative_to(path)}"
             return None, [*findings, Finding("error", "no-folder", sentence, 1, (), fix)]
     images, labels = _by_stem(folders[0], SUFFIXES), _by_stem(folders[1], LABELS)
@@ -90,7 +90,7 @@ def _table_fix(path: Path, advice: str) -> str:
     file = "classes.txt" if (path / "classes.txt").is_file() else "meta.json"
     if (path / "meta.json").is_file() and file == "classes.txt":
         return f"rm {path / 'classes.txt'}   # or take `classes` out of meta.json"
-    return f"edit {path / file}: {advice or 'see Your own pictures in docs/datasets.md'}"
+    return f"edit {path / file}: {advice or 'see Your own images in docs/datasets.md'}"
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> Files:
@@ -123,31 +123,31 @@ def _pairing(path: Path, split: str, images: Files, labels: Files, folders: tupl
         root=path,
     )
     if not images and not labels:
-        sentence = f"the split {split!r} holds no pictures"
-        found.append(Finding("error", "no-pictures", sentence, 1, (), f"copy pictures into {folders[0]}"))
+        sentence = f"the split {split!r} holds no images"
+        found.append(Finding("error", "no-pictures", sentence, 1, (), f"copy images into {folders[0]}"))
     return found + _alone(path, split, images, labels, folder)
 
 
 def _alone(path: Path, split: str, images: Files, labels: Files, folder: Path) -> list[Finding]:
-    """Pictures without labels, and labels without pictures."""
+    """Images without labels, and labels without images."""
     no_labels = [images[stem][0] for stem in sorted(images.keys() - labels.keys())]
-    no_pictures = [labels[stem][0] for stem in sorted(labels.keys() - images.keys())]
+    no_images = [labels[stem][0] for stem in sorted(labels.keys() - images.keys())]
     renaming = _renaming(folder, images, labels)
     total = sum(map(len, images.values()))
     found = about(
         "error",
         "no-label",
         no_labels,
-        f"{{n}} of {total:,} pictures of {split} [has|have] no label file",
+        f"{{n}} of {total:,} images of {split} [has|have] no label file",
         renaming or f"label them, or take them out: rm {some(no_labels)}",
         root=path,
     )
     return found + about(
         "error",
         "no-picture",
-        no_pictures,
-        f"{{n}} [label file|label files] of {split} [has|have] no picture",
-        renaming or f"find the pictures, or remove the labels: rm {some(no_pictures)}",
+        no_images,
+        f"{{n}} [label file|label files] of {split} [has|have] no image",
+        renaming or f"find the images, or remove the labels: rm {some(no_images)}",
         root=path,
     )
 
@@ -166,7 +166,7 @@ def _stranger_fix(folder: Path, files: list[Path]) -> str:
 
 
 def _renaming(folder: Path, images: Files, labels: Files) -> str:
-    """The line that renames label files whose names all have the same addition to their pictures', if they do."""
+    """The line that renames label files whose names all have the same addition to their images', if they do."""
     left, right = sorted(images.keys() - labels.keys()), sorted(labels.keys() - images.keys())
     if not left or len(left) != len(right):
         return ""

@@ -102,7 +102,7 @@ def check_sources(
 def _resplit(pair: Examined, held: set[Path]) -> Examined:
     """The facts under the split that the mixture has the image in: a source may hold images out of its train."""
     split = "val" if pair.pair.image in held else "train" if pair.split == "train" else pair.split
-    return Examined(split, pair.pair, pair.picture, pair.labels)
+    return Examined(split, pair.pair, pair.image, pair.labels)
 
 
 def _counts(dataset: LabelledImages, item: Found) -> Int64[np.ndarray, "s"]:
@@ -117,13 +117,13 @@ def _uses(train: LabelledImages, found: Sequence[Found]) -> tuple[ClassUse, ...]
     """How often each common class occurs in each source, alone, in train."""
     names = list(dict.fromkeys(item.source for item in found))
     pixels = {name: np.zeros(IGNORE + 1, np.int64) for name in names}
-    pictures = {name: np.zeros(IGNORE + 1, np.int64) for name in names}
+    images = {name: np.zeros(IGNORE + 1, np.int64) for name in names}
     for item in (item for item in found if item.facts.split == "train"):
         counts = _counts(train, item)
         pixels[item.source] += counts
-        pictures[item.source] += counts > 0
+        images[item.source] += counts > 0
     return tuple(
-        ClassUse(name, colour, *({each: int(n[label]) for each, n in table.items()} for table in (pixels, pictures)))
+        ClassUse(name, colour, *({each: int(n[label]) for each, n in table.items()} for table in (pixels, images)))
         for label, (name, colour) in enumerate(zip(train.classes.names, train.classes.colours, strict=True))
     )
 
@@ -197,7 +197,7 @@ def _named(pair: tuple[Found, Found]) -> str:
 
 def _alike(found: Sequence[Found]) -> list[tuple[Found, Found]]:
     """Each image of a source with the most similar one of the others, where they look alike."""
-    known = [item for item in found if item.facts.picture.bits is not None]
+    known = [item for item in found if item.facts.image.bits is not None]
     couples: dict[frozenset[str], tuple[Found, Found]] = {}
     for name in dict.fromkeys(item.source for item in known):
         own = [item for item in known if item.source == name]
@@ -208,7 +208,7 @@ def _alike(found: Sequence[Found]) -> list[tuple[Found, Found]]:
 
 
 def _signs(items: Sequence[Found]) -> np.ndarray:
-    return signs([item.facts.picture.bits for item in items if item.facts.picture.bits is not None])
+    return signs([item.facts.image.bits for item in items if item.facts.image.bits is not None])
 
 
 def _contradiction(one: Found, other: Found, train: LabelledImages) -> float:
