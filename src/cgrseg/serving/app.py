@@ -18,7 +18,7 @@ from cgrseg.errors import CGRSegError
 from cgrseg.predictor import Segmenter
 from cgrseg.serving import metadata as describing
 from cgrseg.serving import oip as inference_protocol
-from cgrseg.serving import routes as images
+from cgrseg.serving import routes
 from cgrseg.serving.fetch import Fetcher
 from cgrseg.serving.http_errors import Refusal
 from cgrseg.serving.metadata import describe
@@ -64,7 +64,7 @@ def build_app(
         redoc_url=None,
     )
     app.state.house = house
-    app.include_router(images.router, tags=["pictures"])
+    app.include_router(routes.router, tags=["pictures"])
     app.include_router(inference_protocol.router, tags=["Open Inference Protocol"])
     app.add_api_route("/metrics", _metrics, methods=["GET"], response_class=Response, tags=["operation"])
     app.add_api_route("/docs", _docs, methods=["GET"], include_in_schema=False)
