@@ -13,6 +13,7 @@ from cgrseg.classes import named
 from cgrseg.data.similarity import image_bits
 from cgrseg.errors import ImageError
 from cgrseg.predictor import Segmentation, Segmenter
+from cgrseg.predictor.views import KnownConfidence
 
 
 def scene(seed: int) -> np.ndarray:
@@ -26,7 +27,12 @@ def answer(name: str, image: np.ndarray, confidence: float) -> Segmentation:
     sure = np.full((48, 48), confidence, np.float32)
     sure[:, :24] = 1.0
     return Segmentation(
-        image=image, labels=labels, evidence=sure, classes=named(("road", "car")), name=name, source=Path(f"{name}.png")
+        image=image,
+        labels=labels,
+        confidence_source=KnownConfidence(sure),
+        classes=named(("road", "car")),
+        name=name,
+        source=Path(f"{name}.png"),
     )
 
 

@@ -77,7 +77,7 @@ def test_a_broken_file_gives_one_sentence_that_names_it(shared_data, name):
     assert not str(raised.value).endswith(".")
 
 
-def test_a_image_is_turned_upright():
+def test_an_image_is_turned_upright():
     lying = np.zeros((2, 3, 3), np.uint8)
     lying[0, 0] = 255
     exif = Image.Exif()
@@ -228,7 +228,7 @@ def test_labels_that_are_colours_or_lossy_are_refused_with_advice(tmp_path, mode
         read_label_map(path)
 
 
-def test_a_image_shrinks_without_antialiasing_and_labels_take_the_nearest():
+def test_an_image_shrinks_without_antialiasing_and_labels_take_the_nearest():
     row = np.array([0, 0, 100, 200, 0, 0, 0, 0], np.uint8)
     image = np.repeat(np.tile(row, (4, 1))[..., None], 3, axis=2)
     labels = np.tile(row, (4, 1))
@@ -248,7 +248,7 @@ def test_a_written_image_can_be_read_back(tmp_path, name):
     assert np.abs(read_image(tmp_path / name).astype(int) - 90).max() <= 1
 
 
-def test_a_image_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monkeypatch):
+def test_an_image_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monkeypatch):
     path = tmp_path / "picture.png"
     path.write_bytes(b"old")
 

@@ -51,7 +51,7 @@ def noise(height, width, seed=0):
         ((1, 5000), (512, 2048), (1, 2048)),  # never less than a pixel
     ],
 )
-def test_a_image_is_fitted_by_the_side_that_binds(size, fit_px, expected):
+def test_an_image_is_fitted_by_the_side_that_binds(size, fit_px, expected):
     assert fit_size(size, fit_px) == expected
 
 
@@ -105,7 +105,7 @@ def test_the_eleventh_crop_is_taken_unchecked(monkeypatch):
     assert checks == [0.75] * 10
 
 
-def test_a_image_smaller_than_the_crop_stays_whole():
+def test_an_image_smaller_than_the_crop_stays_whole():
     image, labels = noise(3, 20), np.zeros((3, 20), np.uint8)
 
     crop, cut = random_crop(image, labels, (8, 8), 0.75, np.random.default_rng(0))

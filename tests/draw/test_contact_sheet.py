@@ -23,7 +23,7 @@ def has_colour(sheet: np.ndarray, colour: tuple[int, int, int]) -> bool:
     return bool((sheet == np.array(colour)).all(axis=2).any())
 
 
-def test_a_image_fills_its_cell_and_one_of_another_shape_lies_on_a_mat():
+def test_an_image_fills_its_cell_and_one_of_another_shape_lies_on_a_mat():
     wide = contact_sheet("t", ("a",), [[Cell(RED)]], CLASSES, {})
     both = contact_sheet("t", ("a",), [[Cell(RED)], [Cell(RED[:, :30])]], CLASSES, {})
 

@@ -93,14 +93,14 @@ def test_a_temperature_changes_confidence_and_no_label(drawn, name):
 
 def test_logits_of_single_pixels_are_those_of_the_whole_upsampling(drawn):
     segmenter = colour_segmenter()
-    evidence = segmenter(drawn(4).image(3)).evidence
+    image_logits = segmenter(drawn(4).image(3)).confidence_source
     pixels = np.arange(30 * 90)
 
-    logits = evidence.logits_of(pixels)
+    logits = image_logits.logits_of(pixels)
 
     probability = torch.from_numpy(logits).softmax(dim=0).amax(dim=0).numpy()
-    assert (logits.argmax(axis=0) == evidence.labels().reshape(-1)).mean() > 0.999
-    assert np.abs(probability - evidence.confidence().reshape(-1)).max() < 1e-4
+    assert (logits.argmax(axis=0) == image_logits.labels().reshape(-1)).mean() > 0.999
+    assert np.abs(probability - image_logits.confidence().reshape(-1)).max() < 1e-4
 
 
 def test_data_without_labels_in_one_half_is_refused(drawn):

@@ -63,7 +63,7 @@ def test_images_of_one_size_share_a_call_and_keep_their_places(drawn):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
-def test_a_image_that_cannot_be_read_stops_the_evaluation_by_its_name(drawn, workers):
+def test_an_image_that_cannot_be_read_stops_the_evaluation_by_its_name(drawn, workers):
     done, before = [], threading.enumerate()
     segmenter = Segmenter(ColourEngine(), colour_info())
 

@@ -17,9 +17,9 @@ REPORT = """
 import json, sys
 from cgrseg.labelmap import warm_up
 warm_up().join()
-from cgrseg.labelmap import kernels, softmax
+from cgrseg.labelmap import argmax, softmax
 from cgrseg.labelmap.compiling import is_kept
-functions = [each for home in (kernels, softmax) for each in vars(home).values() if hasattr(each, "signatures")]
+functions = [each for home in (argmax, softmax) for each in vars(home).values() if hasattr(each, "signatures")]
 print(json.dumps({
     "torch": "torch" in sys.modules,
     "compiled": {each.__name__: len(each.signatures) for each in functions},
@@ -37,12 +37,6 @@ def test_what_is_compiled_ahead_is_what_images_need():
         confidence_map(np.zeros((25, 9, 7), np.float32), (70, 51), (70, 51), threads=threads)
 
     assert (label_rows.signatures, weigh_rows.signatures) == compiled
-
-
-def test_without_numba_nothing_is_compiled(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-
-    assert warm_up() is None
 
 
 @pytest.mark.parametrize("collects", [True, False])

@@ -36,13 +36,13 @@ def test_both_positions_agree_on_the_trained_grid(stride):
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("grid", [(4, 8), (2, 6), (5, 3), (1, 1)])
-def test_offsets_keep_the_meaning_of_distances_in_a_image_that_is_not_square(grid, stride):
+def test_offsets_keep_the_meaning_of_distances_in_an_image_that_is_not_square(grid, stride):
     given = matrix(bias_of("offsets", stride=stride), *grid)
 
     torch.testing.assert_close(given, meaning(*grid, stride), rtol=0, atol=1e-4)
 
 
-def test_official_positions_scramble_distances_in_a_image_that_is_not_square():
+def test_official_positions_scramble_distances_in_an_image_that_is_not_square():
     official = matrix(bias_of("official"), 4, 8)
 
     assert official.shape == (32, 32)

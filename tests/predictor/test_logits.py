@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from support.colour_engine import ColourEngine, colour_info, flag
 
-from cgrseg.predictor.views import Evidence, infer, prepare
+from cgrseg.predictor.protocols import Protocol
+from cgrseg.predictor.views import ImageLogits, infer, prepare, prepare_views
 from cgrseg.runtime import Engine
 from cgrseg.weights import WeightsInfo
 
 
-def predict(engine: Engine, info: WeightsInfo, image: np.ndarray) -> Evidence:
-    return infer(engine, [(prepare(image, info), image.shape[:2])])[0]
+def predict(engine: Engine, info: WeightsInfo, image: np.ndarray) -> ImageLogits:
+    return infer(engine, [prepare_views(image, info, Protocol())])[0]
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def predict(engine: Engine, info: WeightsInfo, image: np.ndarray) -> Evidence:
         ((3000, 1), (128, 1)),
     ],
 )
-def test_a_image_is_fitted_into_short_and_long_side(size, prepared):
+def test_an_image_is_fitted_into_short_and_long_side(size, prepared):
     image = np.zeros((*size, 3), np.uint8)
 
     assert prepare(image, colour_info()).shape == (3, *prepared)
@@ -84,10 +85,10 @@ def test_confidence_is_the_probability_of_the_label():
     image = np.zeros((64, 64, 3), np.uint8)
     image[..., 1] = 2  # logits 0, 2, 0
 
-    evidence = predict(ColourEngine(), colour_info(), image)
+    logits = predict(ColourEngine(), colour_info(), image)
 
-    assert (evidence.labels() == 1).all()
-    assert evidence.confidence() == pytest.approx(np.full((64, 64), np.exp(2) / (np.exp(2) + 2)), abs=1e-5)
+    assert (logits.labels() == 1).all()
+    assert logits.confidence() == pytest.approx(np.full((64, 64), np.exp(2) / (np.exp(2) + 2)), abs=1e-5)
 
 
 def test_the_engine_sees_one_image_at_a_time():

@@ -16,7 +16,7 @@ from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.predictor import Failure, Segmentation, Segmenter, load
 from cgrseg.predictor import segmenter as loading
 from cgrseg.predictor.pipeline import AHEAD
-from cgrseg.predictor.views import Evidence
+from cgrseg.predictor.views import ImageLogits, KnownConfidence
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def test_a_loaded_segmenter_has_the_module_and_the_classes(monkeypatch):
 
 def test_confidence_is_computed_on_first_use_and_the_logits_are_let_go(segmenter):
     result = segmenter(flag(64, 64))
-    logits = weakref.ref(result.evidence.logits)
+    logits = weakref.ref(result.confidence_source.logits)
 
     confidence = result.confidence
 
@@ -321,7 +321,13 @@ def test_confidence_is_computed_on_first_use_and_the_logits_are_let_go(segmenter
 def test_a_result_can_be_made_of_arrays(segmenter):
     confidence = np.full((4, 5), 0.25, np.float32)
 
-    result = Segmentation(image=flag(4, 5), labels=flag(4, 5)[..., 0], evidence=confidence, classes=CLASSES, name="own")
+    result = Segmentation(
+        image=flag(4, 5),
+        labels=flag(4, 5)[..., 0],
+        confidence_source=KnownConfidence(confidence),
+        classes=CLASSES,
+        name="own",
+    )
 
     assert result.confidence is confidence
 
@@ -333,7 +339,7 @@ def test_results_and_segmenters_can_be_copied_and_sent_to_other_processes(again,
 
     copies = again(fresh), again(used), again(segmenter)(flag(64, 64))
 
-    assert isinstance(fresh.evidence, Evidence)
+    assert isinstance(fresh.confidence_source, ImageLogits)
     for each in copies:
         assert (each.labels == used.labels).all()
         assert (each.confidence == confidence).all()
@@ -359,7 +365,7 @@ def test_sixteen_bit_label_maps_are_saved_too(tmp_path):
     result = Segmentation(
         image=np.zeros((4, 5, 3), np.uint8),
         labels=labels,
-        evidence=np.ones((4, 5), np.float32),
+        confidence_source=KnownConfidence(np.ones((4, 5), np.float32)),
         classes=named(tuple(map(str, range(300)))),
         name="many",
     )
@@ -383,7 +389,7 @@ def test_every_odd_image_gets_a_label_map_or_one_sentence(segmenter, shared_data
             assert result.save(tmp_path).is_file()
 
 
-def test_a_image_too_long_for_jpeg_gets_a_png_overlay(segmenter, tmp_path):
+def test_an_image_too_long_for_jpeg_gets_a_png_overlay(segmenter, tmp_path):
     path = segmenter(np.zeros((1, 66_000, 3), np.uint8)).save(tmp_path)
 
     assert path.with_name("picture_overlay.png").is_file()

@@ -1,6 +1,7 @@
 """Each protocol gives what it gives when it is carried out literally at full size."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,9 @@ from support.full_size import RandomEngine, probabilities
 
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig
-from cgrseg.labelmap import mixed_maps
 from cgrseg.predictor import Segmenter
 from cgrseg.predictor.protocols import FACTORS, Protocol
-from cgrseg.predictor.views import infer_parts, sights
+from cgrseg.predictor.views import EnsembleLogits, infer, plan_views, prepare_views
 from cgrseg.types import Size
 from cgrseg.weights import WeightsInfo
 
@@ -32,9 +32,20 @@ def photo(size: Size, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
-def assert_agrees(found: tuple[np.ndarray, np.ndarray], expected: torch.Tensor) -> None:
+def see(
+    engine, images: list[np.ndarray], info: WeightsInfo, protocol: Protocol, batch: int = 1
+) -> list[EnsembleLogits]:
+    return infer(engine, [prepare_views(image, info, protocol) for image in images], batch=batch)
+
+
+def maps_of(logits: EnsembleLogits, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    labels, source = logits.maps(threads)
+    return labels, source.confidence()
+
+
+def assert_agrees(result: tuple[np.ndarray, np.ndarray], expected: torch.Tensor) -> None:
     """The labels win at full size, too, but for rounding; the confidence is the mean probability."""
-    labels, confidence = found
+    labels, confidence = result
     of_labels = expected.gather(0, torch.from_numpy(labels.astype(np.int64))[None])[0]
     assert (expected.amax(dim=0) - of_labels).max() < 5e-5
     assert np.abs(confidence - of_labels.numpy()).max() < 5e-5
@@ -48,9 +59,9 @@ def test_two_steps_are_those_of_the_authors_code(size, windows):
     window, stride = windows or (None, None)
     protocol = Protocol(window_px=window, stride_px=stride, paper_exact=True)
 
-    looks = infer_parts(RandomEngine(), [image], info, protocol)[0]
+    logits = see(RandomEngine(), [image], info, protocol)[0]
 
-    assert_agrees(mixed_maps(looks), probabilities(RandomEngine(), image, info, window=window, stride=stride))
+    assert_agrees(maps_of(logits), probabilities(RandomEngine(), image, info, window=window, stride=stride))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -61,10 +72,10 @@ def test_scales_and_flips_average_probabilities(size, windows):
     protocol = Protocol(factors=FACTORS, mirrored=True, window_px=window, stride_px=stride, paper_exact=True)
     literally = {"factors": FACTORS, "flips": (False, True), "window": window, "stride": stride}
 
-    looks = infer_parts(RandomEngine(), [image], info, protocol)[0]
+    logits = see(RandomEngine(), [image], info, protocol)[0]
 
-    assert len(looks) == 12
-    assert_agrees(mixed_maps(looks), probabilities(RandomEngine(), image, info, **literally))
+    assert len(logits.views) == 12
+    assert_agrees(maps_of(logits), probabilities(RandomEngine(), image, info, **literally))
 
 
 @pytest.mark.parametrize("protocol", [MULTI_SCALE, SLIDING])
@@ -74,17 +85,18 @@ def test_where_every_size_is_a_multiple_of_32_and_the_images_own_one_step_is_two
     protocol = Protocol(window_px=window, stride_px=stride, mirrored=protocol.mirrored)
     flips = (False, True) if protocol.mirrored else (False,)
 
-    looks = infer_parts(RandomEngine(), [image], info, protocol)[0]
+    logits = see(RandomEngine(), [image], info, protocol)[0]
 
     expected = probabilities(RandomEngine(), image, info, flips=flips, window=window, stride=stride)
-    assert_agrees(mixed_maps(looks), expected)
+    assert_agrees(maps_of(logits), expected)
 
 
 @pytest.mark.parametrize("size", [*SIZES, (1, 1), (1, 300), (300, 2)])
-def test_one_whole_look_in_one_step_is_the_plain_protocol(size):
+def test_one_whole_view_in_one_step_is_the_plain_protocol(size):
     image, info = photo(size), random_info()
+    once = replace(prepare_views(image, info, Protocol()), is_plain=False)
 
-    labels, confidence = mixed_maps(infer_parts(RandomEngine(), [image], info, Protocol())[0])
+    labels, confidence = maps_of(infer(RandomEngine(), [once])[0])
 
     plain = Segmenter(RandomEngine(), info)(image)
     assert np.abs(confidence - plain.confidence).max() < 1e-5
@@ -107,36 +119,36 @@ def test_flips_and_windows_leave_things_where_they_are(protocol, size):
 def test_windows_have_one_size_and_the_last_ends_where_the_image_does():
     engine = RandomEngine()
 
-    infer_parts(engine, [photo((72, 130))], random_info(), SLIDING)
+    see(engine, [photo((72, 130))], random_info(), SLIDING)
 
-    sight = sights((72, 130), random_info(), SLIDING)[0]
-    assert sight.rows.starts == (0, 26, 32)
-    assert sight.columns.starts == (0, 37, 74)
+    view = plan_views((72, 130), random_info(), SLIDING)[0]
+    assert view.rows.starts == (0, 26, 32)
+    assert view.columns.starts == (0, 37, 74)
     assert engine.calls == [(1, 3, 40, 56)] * 9
 
 
 def test_inputs_of_one_size_share_a_call_where_a_batch_is_asked_for():
     engine, images = RandomEngine(), [photo((72, 130), seed=seed) for seed in range(2)]
 
-    together = infer_parts(engine, images, random_info(), SLIDING, batch=4)
+    together = see(engine, images, random_info(), SLIDING, batch=4)
 
-    alone = [infer_parts(RandomEngine(), [image], random_info(), SLIDING)[0] for image in images]
+    alone = [see(RandomEngine(), [image], random_info(), SLIDING)[0] for image in images]
     assert sorted(call[0] for call in engine.calls) == [2, 4, 4, 4, 4]
     for one, other in zip(together, alone, strict=True):
-        np.testing.assert_allclose(one[0].logits, other[0].logits, atol=1e-5)
+        np.testing.assert_allclose(one.views[0].logits, other.views[0].logits, atol=1e-5)
 
 
 def test_threads_do_not_change_a_map():
-    looks = infer_parts(RandomEngine(), [photo((150, 170))], random_info(), MULTI_SCALE)[0]
+    logits = see(RandomEngine(), [photo((150, 170))], random_info(), MULTI_SCALE)[0]
 
-    for one, other in zip(mixed_maps(looks), mixed_maps(looks, threads=3), strict=True):
+    for one, other in zip(maps_of(logits), maps_of(logits, threads=3), strict=True):
         assert (one == other).all()
 
 
 def test_a_temperature_changes_confidence_and_no_label():
-    looks = infer_parts(RandomEngine(), [photo((50, 70))], random_info(), MULTI_SCALE)[0]
+    logits = see(RandomEngine(), [photo((50, 70))], random_info(), MULTI_SCALE)[0]
 
-    cool, warm = mixed_maps(looks), mixed_maps(looks, temperature=3.0)
+    cool, warm = maps_of(logits), maps_of(replace(logits, temperature=3.0))
 
     assert (cool[0] == warm[0]).all()
     assert warm[1].mean() < cool[1].mean() - 0.05
@@ -147,15 +159,15 @@ def test_all_classes_are_held_for_a_tile_of_pixels_only():
     info = WeightsInfo(model=ModelConfig(classes=150), classes=named(tuple(map(str, range(150)))))
 
     class Engine:
-        name = "constant"
+        name, precision, metadata = "constant", "fp32", {}
 
         def __call__(self, images):
             return rng.random((1, 150, -(-images.shape[2] // 8), -(-images.shape[3] // 8)), np.float32)
 
-    looks = infer_parts(Engine(), [np.zeros((512, 1024, 3), np.uint8)], info, MULTI_SCALE)[0]
+    logits = see(Engine(), [np.zeros((512, 1024, 3), np.uint8)], info, MULTI_SCALE)[0]
 
     tracemalloc.start()
-    labels, _ = mixed_maps(looks, threads=2)
+    labels, _ = maps_of(logits, threads=2)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 

@@ -112,7 +112,7 @@ def test_what_lies_under_the_pointer_is_named(page):
 
 
 @pytest.mark.slow
-def test_arrow_keys_and_touch_read_a_image_too(visit, report):
+def test_arrow_keys_and_touch_read_an_image_too(visit, report):
     phone = visit(report.as_uri(), width=390, has_touch=True, is_mobile=True)
     canvas = phone.locator(".pane canvas")
     canvas.scroll_into_view_if_needed()

@@ -58,7 +58,7 @@ def test_without_the_token_nothing_but_health_is_told(locked, path):
     assert locked.get("/v2/health/ready").status_code == 200
 
 
-def test_a_image_without_the_token_is_not_looked_at(locked):
+def test_an_image_without_the_token_is_not_looked_at(locked):
     assert locked.post("/v1/segment", content=FLAG).status_code == 401
     assert metric_of_errors(locked) == {"token": 1.0}
 

@@ -88,7 +88,7 @@ def test_an_input_that_is_no_image_is_refused_in_one_sentence(client, given, wor
     assert words in answer.json()["error"]
 
 
-def test_a_image_of_too_many_pixels_is_refused(client):
+def test_an_image_of_too_many_pixels_is_refused(client):
     assert infer(client, tensor(shape=[1_000_000, 1_000_000, 3])).status_code == 413
 
 

@@ -47,7 +47,7 @@ def test_it_gets_labels_and_confidence_for_numbers(triton, expected, is_binary):
     assert np.array_equal(result.as_numpy("confidence")[0], expected.confidence)
 
 
-def test_it_gets_labels_for_the_file_of_a_image(triton, expected):
+def test_it_gets_labels_for_the_file_of_an_image(triton, expected):
     public, client = triton
     given = public.InferInput("encoded", [1], "BYTES")
     given.set_data_from_numpy(np.array([png(IMAGE)], dtype=np.object_))

@@ -25,7 +25,7 @@ def ask(client, query="", data=None, **headers):
     return client.post(f"/v1/segment{query}", content=png(FLAG) if data is None else data, headers=headers)
 
 
-def test_a_image_gets_a_palette_map_of_its_size_unless_something_else_is_asked_for(client):
+def test_an_image_gets_a_palette_map_of_its_size_unless_something_else_is_asked_for(client):
     answer = ask(client)
 
     labels = Image.open(io.BytesIO(answer.content))
@@ -95,7 +95,7 @@ def test_maps_hold_labels_and_then_confidence(client):
     assert np.array_equal(confidence, np.rint(arrays["confidence"] * 255))
 
 
-def test_an_overlay_is_a_image_of_the_same_size(client):
+def test_an_overlay_is_an_image_of_the_same_size(client):
     assert Image.open(io.BytesIO(ask(client, "?format=overlay").content)).size == (60, 40)
 
 

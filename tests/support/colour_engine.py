@@ -13,7 +13,7 @@ CLASSES = ClassTable(("red", "green", "blue"), ((255, 0, 0), (0, 255, 0), (0, 0,
 class ColourEngine:
     """Logits are the mean colours of 8 x 8 pixels; what lies beyond the image repeats its border."""
 
-    name = "colour"
+    name, precision, metadata = "colour", "fp32", {}
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, ...]] = []

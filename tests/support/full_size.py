@@ -10,7 +10,7 @@ from torch.nn import functional as F
 class RandomEngine:
     """Logits of 8 x 8 pixels by a random linear map; what lies beyond the photo is 0, as the network pads."""
 
-    name = "random"
+    name, precision, metadata = "random", "fp32", {}
 
     def __init__(self, classes: int = 5) -> None:
         generator = torch.Generator().manual_seed(0)

@@ -40,7 +40,7 @@ def test_a_run_leaves_weights_log_and_recipe_and_tells_what_it_does(images, tmp_
 
 
 @pytest.mark.slow
-def test_the_network_learns_and_the_weights_segment_a_image(images, tmp_path):
+def test_the_network_learns_and_the_weights_segment_an_image(images, tmp_path):
     longer = replace(RECIPE, train=replace(RECIPE.train, steps=40, eval_every=40, ema=None))
 
     best = train(longer, images, tmp_path / "run")

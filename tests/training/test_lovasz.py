@@ -48,7 +48,7 @@ def test_for_certain_answers_it_is_one_minus_the_iou():
     assert loss.item() == pytest.approx(1 - (2 / 3 + 1 / 2) / 2)
 
 
-def test_a_image_without_labels_teaches_nothing():
+def test_an_image_without_labels_teaches_nothing():
     loss, gradient = lovasz_softmax(torch.full((3, 2, 2), 1 / 3), torch.full((2, 2), 255, dtype=torch.uint8))
 
     assert loss.item() == 0

@@ -23,7 +23,7 @@ from cgrseg.errors import CheckpointError, DatasetError
 from cgrseg.evaluation.evaluate import pass_over, require_same_classes
 from cgrseg.metrics.calibration import GRID, NOTHING, Reliability, losses, lowest, reliability, some_labelled
 from cgrseg.predictor import Segmentation, Segmenter
-from cgrseg.predictor.views import Evidence
+from cgrseg.predictor.views import ImageLogits
 from cgrseg.runtime import is_graph
 from cgrseg.types import LabelMap
 from cgrseg.weights import bundled_names, find_weights, open_weights, write_tensors
@@ -133,13 +133,13 @@ def _losses(truth: LabelMap, answer: Segmentation) -> Float64[np.ndarray, "t"]:
     pixels, labelled = some_labelled(truth)
     if labelled == 0:
         return np.zeros(len(GRID))
-    assert isinstance(answer.evidence, Evidence)
-    return labelled * losses(answer.evidence.logits_of(pixels), truth.reshape(-1)[pixels].astype(np.int64))
+    assert isinstance(answer.confidence_source, ImageLogits)
+    return labelled * losses(answer.confidence_source.logits_of(pixels), truth.reshape(-1)[pixels].astype(np.int64))
 
 
 def _confidence(answer: Segmentation, temperature: float) -> np.ndarray:
-    assert isinstance(answer.evidence, Evidence)
-    return replace(answer.evidence, temperature=temperature).confidence()
+    assert isinstance(answer.confidence_source, ImageLogits)
+    return replace(answer.confidence_source, temperature=temperature).confidence()
 
 
 def _require_plain(segmenter: Segmenter) -> None:

@@ -28,7 +28,7 @@ from cgrseg.predictor import Segmenter
 from cgrseg.predictor.views import prepare
 from cgrseg.runtime import TorchEngine, graph_of, open_graph
 from cgrseg.runtime.graph import require, trace
-from cgrseg.runtime.openvino import INT8, PLACE
+from cgrseg.runtime.openvino import INT8, RT_INFO
 from cgrseg.runtime.torch import ProgramEngine
 from cgrseg.weights import WeightsInfo, open_weights
 from cgrseg.weights.format import as_metadata
@@ -120,7 +120,7 @@ def _save(graph: "openvino.Model", metadata: dict[str, str], path: Path) -> None
     import openvino
 
     for key, value in metadata.items():
-        graph.set_rt_info(value, [PLACE, key])
+        graph.set_rt_info(value, [RT_INFO, key])
     openvino.save_model(graph, path, compress_to_fp16=False)
 
 

@@ -66,13 +66,13 @@ def label_rows(
         gather(logits, top, cells, above)
         gather(logits, bottom, cells, below)
         winner, crossing = np.empty((2, count), np.uint32), np.empty((3, count), np.float32)
-        chosen, third, place, highest = winner[0], winner[1], crossing[0], crossing[2]
-        line = np.empty((drop_losers(above, below, cells, place, names), count), np.float32)
+        chosen, third, offset, highest = winner[0], winner[1], crossing[0], crossing[2]
+        line = np.empty((drop_losers(above, below, cells, offset, names), count), np.float32)
         for y in range(start, stop if count > 0 else start):
             drawn = labels[y]
-            interpolate(above, below, row_share[y], line, chosen, place)
+            interpolate(above, below, row_share[y], line, chosen, offset)
             if draw_winners(line, chosen, cells, names, crossing, pixels, drawn):
-                find_others(line, chosen, place, third, highest)
+                find_others(line, chosen, offset, third, highest)
                 draw_others(line, winner, cells, names, crossing, pixels, drawn)
         start = stop
 

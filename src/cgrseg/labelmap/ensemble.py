@@ -1,8 +1,8 @@
-"""Labels from several looks at one image: the class of the highest mean probability, one tile of pixels at a time.
+"""Labels from several views of one image: the class of the highest mean probability, one tile of pixels at a time.
 
-    look: logits (k, h, w) -- blend rows, columns --> tile (k, r, c) -- softmax --+
-    look: ...                                                                     +-- mean -- argmax --> labels
-    look: ...                                                                     +       +-- maximum --> confidence
+    view: logits (k, h, w) -- blend rows, columns --> tile (k, r, c) -- softmax --+
+    view: ...                                                                     +-- mean -- argmax --> labels
+    view: ...                                                                     +       +-- maximum --> confidence
 
 Nothing of the image's size and all its classes is ever held.
 
@@ -24,29 +24,31 @@ TILE = (32, 128)
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the network says at one size: logits, and what each row and column of pixels takes of their grid."""
+class ViewLogits:
+    """Logits of one view, with the weights that interpolate them at each row and column of pixels."""
 
     logits: Float32[np.ndarray, "k h w"] = field(repr=False)
     rows: Blend
     columns: Blend
 
 
-def mixed_maps(looks: Sequence[Look], temperature: float = 1.0, threads: int = 1) -> tuple[LabelMap, Confidence]:
+def ensemble_maps(
+    views: Sequence[ViewLogits], temperature: float = 1.0, threads: int = 1
+) -> tuple[LabelMap, Confidence]:
     """The class of the highest mean probability at each pixel, the lowest of equals, and how probable it is.
 
     The temperature divides the logits that confidence comes from. Labels come from the logits as they are.
     """
-    size = len(looks[0].rows), len(looks[0].columns)
-    labels = np.empty(size, np.uint8 if len(looks[0].logits) <= IGNORE else np.uint16)
+    size = len(views[0].rows), len(views[0].columns)
+    labels = np.empty(size, np.uint8 if len(views[0].logits) <= IGNORE else np.uint16)
     confidence = np.empty(size, np.float32)
     columns = _parts(size[1], TILE[1])
-    along = [[look.columns.matrix(part) for part in columns] for look in looks]
+    along = [[view.columns.matrix(part) for part in columns] for view in views]
 
     def fill(rows: slice) -> None:
-        down = [look.rows.matrix(rows) for look in looks]
-        for place, part in enumerate(columns):
-            chosen = [(look.logits, ends, across[place]) for look, ends, across in zip(looks, down, along, strict=True)]
+        down = [view.rows.matrix(rows) for view in views]
+        for index, part in enumerate(columns):
+            chosen = [(view.logits, ends, across[index]) for view, ends, across in zip(views, down, along, strict=True)]
             probability = _mean_probability(chosen, 1.0)
             best = probability.argmax(axis=0)
             if temperature != 1:
@@ -54,7 +56,7 @@ def mixed_maps(looks: Sequence[Look], temperature: float = 1.0, threads: int = 1
             labels[rows, part] = best
             confidence[rows, part] = np.take_along_axis(probability, best[None], axis=0)[0]
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="mixing") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="ensemble") as pool:
         list(pool.map(fill, _parts(size[0], TILE[0])))
     return labels, confidence
 
@@ -64,13 +66,13 @@ _Shares = tuple[Int64[np.ndarray, " _"], Float32[np.ndarray, "_ _"]]
 
 
 def _mean_probability(
-    looks: Sequence[tuple[Float32[np.ndarray, "k _ _"], _Shares, _Shares]], temperature: float
+    views: Sequence[tuple[Float32[np.ndarray, "k _ _"], _Shares, _Shares]], temperature: float
 ) -> Float32[np.ndarray, "k r c"]:
-    """The mean over the looks of the probability of each class at the pixels of a tile."""
-    total = _probability(*looks[0], temperature)
-    for look in looks[1:]:
-        total += _probability(*look, temperature)
-    total /= len(looks)
+    """The mean over the views of the probability of each class at the pixels of a tile."""
+    total = _probability(*views[0], temperature)
+    for view in views[1:]:
+        total += _probability(*view, temperature)
+    total /= len(views)
     return total
 
 

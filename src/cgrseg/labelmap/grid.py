@@ -1,16 +1,12 @@
-"""Where the pixels of an image lie on the grid of logits, along one axis.
-
-Axes: n pixels along the image's axis, h grid points.
-
-What the pixels of an image take from grids of logits, along one axis: of one window, or of several that overlap.
+"""How the pixels of an image lie on the grid of logits along one axis, and which grid points they are blended from.
 
     points of a grid -- bilinear --> pixels of its window --+
     points of a grid -- bilinear --> pixels of its window --+-- mean where windows overlap --> pixels of the image
-                                     (of the image that the network saw)            (direct, or bilinear once more)
+                                     (of the image as the network saw it)         (direct, or bilinear once more)
 
-Every step is a weighted sum, so all of them together are one: each pixel takes shares of a few points.
+Every step is a weighted sum, so all of them together are one: each pixel is a weighted sum of a few points.
 
-Axes: n pixels along the image's axis, m pixels that are looked at, t points that a pixel takes from, p points.
+Axes: n pixels along the image's axis, m pixels of interest, t points per pixel, p points.
 """
 
 from dataclasses import dataclass
@@ -25,7 +21,7 @@ STRIDE = 8
 
 @dataclass(frozen=True)
 class Axis:
-    """Each pixel's place between two grid points: `share` of the way from point `cell` to the next."""
+    """The position of each pixel between two grid points: `share` of the way from point `cell` to the next."""
 
     cell: Int32[np.ndarray, " n"]
     share: Float32[np.ndarray, " n"]
@@ -43,8 +39,8 @@ class Axis:
         return [slice(*edge) for edge in pairwise(edges)]
 
 
-def place(points: int, pixels: int, extent: int | None) -> Axis:
-    """The places of the pixels, as `interpolate(mode="bilinear", align_corners=False)` has them.
+def locate(points: int, pixels: int, extent: int | None) -> Axis:
+    """The positions of the pixels, as `interpolate(mode="bilinear", align_corners=False)` has them.
 
     `extent` is how many pixels of the network's input are the image: the grid has a point for every `STRIDE` of them,
     the last perhaps reaching beyond. Without it the grid spans exactly the image.
@@ -53,7 +49,7 @@ def place(points: int, pixels: int, extent: int | None) -> Axis:
     return _axis(np.clip(_positions(pixels, pitch), 0, points - 1), pitch)
 
 
-def place_evenly(points: int, pixels: int, extent: int | None) -> Axis:
+def locate_evenly(points: int, pixels: int, extent: int | None) -> Axis:
     """The same on the grid with its edges repeated once, where no pixel lies outside: all are one pitch apart."""
     pitch = _pitch(points, pixels, extent)
     return _axis(_positions(pixels, pitch) + 1, pitch)
@@ -75,7 +71,7 @@ def _axis(position: Float64[np.ndarray, " n"], pitch: float) -> Axis:
 
 @dataclass(frozen=True)
 class Blend:
-    """What each pixel along an axis takes of the points of a grid."""
+    """The grid points and weights that each pixel along an axis is blended from."""
 
     point: Int64[np.ndarray, "n t"]
     share: Float64[np.ndarray, "n t"]
@@ -90,9 +86,9 @@ class Blend:
     def matrix(self, pixels: slice) -> tuple[Int64[np.ndarray, " p"], Float32[np.ndarray, "m p"]]:
         """The points that some pixels need, and what each pixel takes of each of them."""
         points, inverse = np.unique(self.point[pixels], return_inverse=True)
-        place_of = inverse.reshape(self.point[pixels].shape)
-        shares = np.zeros((len(place_of), len(points)))
-        np.add.at(shares, (np.arange(len(place_of))[:, None], place_of), self.share[pixels])
+        columns = inverse.reshape(self.point[pixels].shape)
+        shares = np.zeros((len(columns), len(points)))
+        np.add.at(shares, (np.arange(len(columns))[:, None], columns), self.share[pixels])
         return points, shares.astype(np.float32)
 
 
@@ -108,7 +104,7 @@ class Windows:
     """Pixels of the image itself."""
 
     def blend(self, pixels: int, points: int) -> Blend:
-        """What so many pixels take of the windows' grids one after the other, each of `points`, in one step.
+        """The weights of `pixels` pixels on the grids of the windows, each of `points` points, in one step.
 
         A grid has a point for every `STRIDE` pixels of its window.
         """
@@ -117,33 +113,33 @@ class Windows:
     def blend_twice(self, pixels: int, points: int) -> Blend:
         """The same in two steps: to the pixels that the network saw, each grid spanning its window, then on."""
         first = self._at(np.arange(self.seen, dtype=np.float64), points, points / self.length)
-        second = place(self.seen, pixels, None)
+        second = locate(self.seen, pixels, None)
         ends = second.cell, np.minimum(second.cell + 1, self.seen - 1)
         taken = second.share.astype(np.float64)[:, None]
         shares = (first.share[ends[0]] * (1 - taken), first.share[ends[1]] * taken)
         return Blend(np.concatenate([first.point[end] for end in ends], axis=1), np.concatenate(shares, axis=1))
 
     def _at(self, positions: Float64[np.ndarray, "n"], points: int, pitch: float) -> Blend:
-        """What pixels at some positions take: the mean over the windows that hold them."""
+        """The weights of pixels at some positions: the mean over the windows that contain them."""
         start = np.array(self.starts)
         nearest = np.clip(np.floor(positions + 0.5), 0, self.seen - 1)[:, None]
         is_inside = (start <= nearest) & (nearest < start + self.length)
-        place_in = np.clip((positions[:, None] - start + 0.5) * pitch - 0.5, 0, points - 1)
-        cell = place_in.astype(np.int64)
+        position = np.clip((positions[:, None] - start + 0.5) * pitch - 0.5, 0, points - 1)
+        cell = position.astype(np.int64)
         weight = is_inside / is_inside.sum(axis=1, keepdims=True)
         grid = np.arange(len(start)) * points
         point = np.concatenate([grid + cell, grid + np.minimum(cell + 1, points - 1)], axis=1)
-        share = np.concatenate([weight * (1 - (place_in - cell)), weight * (place_in - cell)], axis=1)
+        share = np.concatenate([weight * (1 - (position - cell)), weight * (position - cell)], axis=1)
         taken = np.take_along_axis(point, share.argmax(axis=1)[:, None], axis=1)
-        return Blend(np.where(share > 0, point, taken), share)  # points of which nothing is taken need not be there
+        return Blend(np.where(share > 0, point, taken), share)  # points of weight 0 need not exist
 
 
 def cover(padded: int, seen: int, window: int | None, stride: int) -> Windows:
     """Windows over an axis, every `stride` pixels, the last moved back to end where the image does.
 
-    One window, as long as the image, where there is no size of windows or the image is shorter.
+    A single window as long as the image if `window` is None or the image is shorter.
     """
     if window is None or window >= padded:
         return Windows((0,), padded, seen)
     count = -(-(padded - window) // stride) + 1
-    return Windows(tuple(min(place * stride, padded - window) for place in range(count)), window, seen)
+    return Windows(tuple(min(index * stride, padded - window) for index in range(count)), window, seen)

@@ -54,7 +54,7 @@ def weigh_rows(
     """
     classes, wide = logits.shape[0], -(-(first.size - 1) // LANES) * LANES
     above, below = np.zeros((classes, wide + 1), np.float32), np.zeros((classes, wide + 1), np.float32)
-    steps, place = np.zeros((5, wide), np.float32), np.zeros((1, wide), np.float32)
+    steps, offset = np.zeros((5, wide), np.float32), np.zeros((1, wide), np.float32)
     longest, start, steep = most_pixels(first), 0, 0
     along = even_part(longest)
     patches = -(-longest // along)
@@ -70,9 +70,9 @@ def weigh_rows(
             y, j = start + patch // patches * down, patch % patches * along
             shape = min(down, stop - y), min(along, longest - j), wide
             total, best = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-            find_places(share, first, j, place[0])
+            find_offsets(share, first, j, offset[0])
             for label in range(classes):
-                list_steps(above[label], below[label], row_share[y], place[0], pitch, steps)
+                list_steps(above[label], below[label], row_share[y], offset[0], pitch, steps)
                 add_weights(steps, total, best)
             write(total, best, first, j, confidence[y:stop])
         start = stop
@@ -104,7 +104,7 @@ def weigh_steep_rows(
             find_heights(logits, bottom, below, steps)
         mix(above, below, row_share[y], line)
         for j in range(longest):
-            find_places(share, first, j, steps[0])
+            find_offsets(share, first, j, steps[0])
             sum_powers(line, steps[0], steps[1], total[0, 0])
             write(total, best, first, j, confidence[y : y + 1])
 
@@ -153,15 +153,15 @@ def list_steps(
     above: Float32[np.ndarray, " wide+1"],
     below: Float32[np.ndarray, " wide+1"],
     row_share: float,
-    place: Float32[np.ndarray, " wide"],
+    offset: Float32[np.ndarray, " wide"],
     pitch: Float32[np.ndarray, " 2"],
     steps: Float32[np.ndarray, "5 wide"],
 ) -> None:
     """A class's weight at the first pixel of each patch; the factors per row and column, and from one to the next."""
     down, along = pitch[0], pitch[1]
-    for x in range(place.size):
+    for x in range(offset.size):
         rise, twist = above[x + 1] - above[x], (below[x + 1] - below[x]) - (above[x + 1] - above[x])
-        top, fall = above[x] + rise * place[x], (below[x] - above[x]) + twist * place[x]
+        top, fall = above[x] + rise * offset[x], (below[x] - above[x]) + twist * offset[x]
         steps[0, x] = power_of_2(top + fall * row_share)
         steps[1, x] = power_of_2(fall * down)
         steps[2, x] = power_of_2((rise + twist * row_share) * along)
@@ -217,12 +217,12 @@ def most_pixels(first: Int32[np.ndarray, " m"]) -> int:
 
 @part
 @no_type_check
-def find_places(
-    share: Float32[np.ndarray, " n"], first: Int32[np.ndarray, " m"], start: int, place: Float32[np.ndarray, " wide"]
+def find_offsets(
+    share: Float32[np.ndarray, " n"], first: Int32[np.ndarray, " m"], start: int, offset: Float32[np.ndarray, " wide"]
 ) -> None:
     """The share of one pixel of each cell, `start` pixels behind its column."""
     for x in range(first.size - 1):
-        place[x] = share[min(first[x] + start, share.size - 1)]
+        offset[x] = share[min(first[x] + start, share.size - 1)]
 
 
 @part
@@ -243,19 +243,19 @@ def mix(
 @no_type_check
 def sum_powers(
     line: Float32[np.ndarray, "k wide+1"],
-    place: Float32[np.ndarray, " wide"],
+    offset: Float32[np.ndarray, " wide"],
     height: Float32[np.ndarray, " wide"],
     total: Float32[np.ndarray, " wide"],
 ) -> None:
     """What all classes weigh at one pixel of each cell, where the winner weighs 1; `height` becomes the winner's."""
-    for x in range(place.size):
+    for x in range(offset.size):
         height[x], total[x] = -np.inf, 0
     for label in range(line.shape[0]):
-        for x in range(place.size):
-            height[x] = max(height[x], line[label, x] * (ONE - place[x]) + line[label, x + 1] * place[x])
+        for x in range(offset.size):
+            height[x] = max(height[x], line[label, x] * (ONE - offset[x]) + line[label, x + 1] * offset[x])
     for label in range(line.shape[0]):
-        for x in range(place.size):
-            here = line[label, x] * (ONE - place[x]) + line[label, x + 1] * place[x]
+        for x in range(offset.size):
+            here = line[label, x] * (ONE - offset[x]) + line[label, x + 1] * offset[x]
             total[x] += power_of_2(here - height[x])
 
 

@@ -1,7 +1,6 @@
 """Compiling the kernels ahead of use, in a thread: on a machine's first run PyTorch loads meanwhile."""
 
 import gc
-import importlib.util
 import logging
 from collections.abc import Callable
 from functools import cache
@@ -12,20 +11,19 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 
-def warm_up() -> Thread | None:
-    """Load or compile the kernels that most images need, in a thread; none on a machine without numba.
+def warm_up() -> Thread:
+    """Load or compile the kernels that most images need, in a thread.
 
-    For commands, not for libraries: a process forked before the thread ends inherits numba's lock, held for ever.
+    For commands, not for libraries: a process forked before the thread ends waits for
+    numba's lock for ever.
     """
-    if importlib.util.find_spec("numba") is None:
-        return None
     thread = Thread(target=_use_kernels, name="warm-up")
     thread.start()
     return thread
 
 
 def _use_kernels() -> None:
-    """Call each kernel as `maps` does, for an image of one pixel and two classes."""
+    """Call each kernel as `label_map` and `confidence_map` do, for an image of one pixel and two classes."""
     collects = gc.isenabled()
     gc.disable()  # collecting would take a tenth of the time and free little
     try:

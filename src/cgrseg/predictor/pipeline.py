@@ -1,11 +1,9 @@
-"""Work on many items at a time and hand the results out in order, with few of them in memory.
+"""Overlapping stages: several items in work at a time, few in memory, results in order; and batching by size.
 
     items --> first --> second --> third --> results
               item 3    item 2     item 1             at the same moment
 
-Each function has threads of its own; NumPy, OpenCV, Pillow, the engines and the kernels let others run meanwhile.
-
-Images through an engine: one at a time, or several of one size in one call.
+Each stage has threads of its own; NumPy, OpenCV, Pillow, the engines and the kernels release the GIL meanwhile.
 
 Axes: k classes, h w grid rows and columns, _H _W rows and columns of a prepared image; `_` where images differ.
 """
@@ -26,7 +24,7 @@ C = TypeVar("C")
 D = TypeVar("D")
 
 AHEAD = 4
-"""Items on their way: one for each of three functions, and one whose result waits to be fetched."""
+"""Items in work: one for each of three stages, and one whose result waits to be fetched."""
 
 
 def overlap(
@@ -40,7 +38,7 @@ def overlap(
     threads after the calls they are in.
     """
     threads = {"first": workers, "second": 1, "third": workers}
-    pools = [ThreadPoolExecutor(count, thread_name_prefix=f"overlap-{place}") for place, count in threads.items()]
+    pools = [ThreadPoolExecutor(count, thread_name_prefix=f"overlap-{stage}") for stage, count in threads.items()]
 
     def submit(item: A) -> Future[D]:
         begun = pools[0].submit(first, item)
@@ -76,17 +74,17 @@ def run(
     """The logits of each image, in order; up to `batch` images of one size share a call."""
     waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
     answers: dict[int, np.ndarray] = {}
-    for place, image in enumerate(images):
+    for index, image in enumerate(images):
         group = waiting.setdefault(image.shape, [])
-        group.append((place, image))
+        group.append((index, image))
         if len(group) == batch:
             answers |= _call(engine, waiting.pop(image.shape))
     for group in waiting.values():
         answers |= _call(engine, group)
-    return [answers[place] for place in range(len(answers))]
+    return [answers[index] for index in range(len(answers))]
 
 
 def _call(engine: Engine, group: list[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
-    places, images = zip(*group, strict=True)
+    indices, images = zip(*group, strict=True)
     together = np.ascontiguousarray(images[0][None]) if len(group) == 1 else np.stack(images)
-    return dict(zip(places, engine(together), strict=True))
+    return dict(zip(indices, engine(together), strict=True))

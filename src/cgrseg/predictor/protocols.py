@@ -1,11 +1,11 @@
-"""How an image is shown to the network, and how what it says becomes labels: the ways that scores are published for.
+"""Inference protocols: the ways of running the network on an image that scores are published for.
 
-    whole         [image]                                        once, at the size that the weights name
+    whole         [image]                                        once, at the size the weights are for
     sliding       [window][window]..., overlapping                 logits averaged where windows overlap
     multi-scale   [image] x 0.5 ... 1.75, each mirrored, too     probabilities averaged
 
-Any of them can go by the two steps of the authors' code (`paper_exact`): padded to a multiple of 32, logits brought to
-the size that the network saw, and from there to the image's.
+Each can follow the two steps of the authors' code (`paper_exact`): padded to a multiple of 32, logits resized to the
+network's input, and from there to the image.
 """
 
 import difflib
@@ -25,18 +25,18 @@ FACTORS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How an image is shown to the network, and how what it says becomes labels."""
+    """How the network is run on an image: sizes, flips, windows, and the way from logits to labels."""
 
     factors: tuple[float, ...] = (1.0,)
-    """Times the size that the weights name; probabilities of several are averaged."""
+    """Scales, relative to the size the weights are for; probabilities of several are averaged."""
     mirrored: bool = False
-    """Whether each is shown left to right, too."""
+    """Whether each scale is also run mirrored left to right."""
     window_px: Size | None = None
-    """Height and width of the windows that the network sees one by one; none shows the whole image."""
+    """Height and width of the windows that the network is run on one by one; None for the whole image."""
     stride_px: Size | None = None
-    """From one window to the next, down and across; logits are averaged where windows overlap."""
+    """Step from one window to the next, down and across; logits are averaged where windows overlap."""
     paper_exact: bool = False
-    """Whether logits go by the size that the network saw, as in the authors' code, or straight to the image's."""
+    """Whether logits are first resized to the network's input, as in the authors' code."""
 
     def __post_init__(self) -> None:
         if not self.factors or min(self.factors) <= 0:
@@ -61,11 +61,11 @@ class Protocol:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the network sees the image once and whole, and its logits go straight to the image's size."""
+        """Whether the network is run once on the whole image, and its logits are resized once."""
         return self == WHOLE
 
     def describe(self, inference: InferenceConfig) -> str:
-        """What was done, in a line."""
+        """The protocol in one line, for reports."""
         short, long = f"short side {inference.short_px}", f"long side at most {inference.long_px}"
         shown = "whole image"
         if self.window_px is not None and self.stride_px is not None:
@@ -84,14 +84,14 @@ def _by(size: Size) -> str:
 
 WHOLE = Protocol()
 PRESETS = {"whole": WHOLE, "multi-scale": Protocol(factors=FACTORS, mirrored=True)}
-"""Those that are the same for all weights."""
+"""Protocols that do not depend on the weights."""
 
 
 def choose_protocol(protocol: str | Protocol, info: WeightsInfo, *, paper_exact: bool = False) -> Protocol:
     """The protocol of a name for these weights, or the one given; windows are as large as the crops in training.
 
     Raises:
-        CGRSegError: there is no protocol of that name.
+        CGRSegError: no protocol has that name.
     """
     if isinstance(protocol, Protocol):
         chosen = protocol

@@ -1,4 +1,4 @@
-"""An image and its label map: what a user looks at, asks for areas, and saves.
+"""The result for one image: its label map, areas, overlay, and the files they are saved to.
 
 Segmentation -- labels, confidence, areas
       +-- overlay, save: palette PNG, overlay with legend, JSON
@@ -15,7 +15,7 @@ from cgrseg.classes import ClassTable
 from cgrseg.data.images import write_image, write_palette_png
 from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.files import replacing
-from cgrseg.predictor.views import Evidence
+from cgrseg.predictor.views import ConfidenceSource, KnownConfidence
 from cgrseg.types import Confidence, Image, LabelMap
 
 JPEG_PX = 60_000
@@ -28,24 +28,22 @@ class Segmentation:
 
     image: Image = field(repr=False)
     labels: LabelMap = field(repr=False)
-    evidence: Confidence | Evidence = field(repr=False)
-    """The confidence, or what it is computed from on first use."""
+    confidence_source: ConfidenceSource = field(repr=False)
+    """Computes the confidence when it is first asked for."""
     classes: ClassTable = field(repr=False)
     name: str
-    """What its files are called; may begin with the folders they lie in."""
+    """The name of its files, without suffix; may begin with folders."""
     source: Path | None = None
-    """The image's file."""
+    """The file of the image, if it came from one."""
     weights: str = ""
-    """What was given to `load`."""
+    """The `source` given to `load`."""
 
     @property
     def confidence(self) -> Confidence:
-        """Probability of the label at each pixel, 0..1; computed when first asked for, and the logits are let go."""
-        evidence = self.evidence
-        if isinstance(evidence, Evidence):
-            evidence = evidence.confidence()
-            object.__setattr__(self, "evidence", evidence)
-        return evidence
+        """Probability of the label at each pixel, 0..1; computed on first use, which frees the logits."""
+        values = self.confidence_source.confidence()
+        object.__setattr__(self, "confidence_source", KnownConfidence(values))
+        return values
 
     def areas(self) -> dict[str, float]:
         """The share of the image, 0..1, of each class present, the largest first."""
@@ -56,10 +54,13 @@ class Segmentation:
         return draw.overlay(self.image, self.labels, self.classes)
 
     def save(self, folder: Path | str) -> Path:
-        """Write `<name>.png`, `<name>_overlay.jpg` and `<name>.json`; the path of the first, the label map.
+        """Write `<name>.png`, `<name>_overlay.jpg` and `<name>.json`, and return the path of the label map.
+
+        The JSON holds the mean confidence, which is taken over every fourth row and column unless `confidence` has been
+        computed.
 
         Raises:
-            ImageError: a file cannot be written, or would take the place of the image itself.
+            ImageError: a file cannot be written, or would overwrite the image itself.
         """
         base = Path(folder) / self.name
         drawn = "_overlay.jpg" if max(self.labels.shape) < JPEG_PX else "_overlay.png"
@@ -89,12 +90,12 @@ class Segmentation:
             "weights": self.weights,
             "height": height,
             "width": width,
-            "confidence": float(self.confidence.mean(dtype=np.float64)),
+            "confidence": self.confidence_source.mean_confidence(),
             "classes": self.rows(),
         }
 
     def rows(self) -> list[dict]:
-        """What is known of each class present, the largest area first."""
+        """Label, name, colour, pixels and area of each class present, the largest first."""
         pixels = np.bincount(self.labels.ravel(), minlength=len(self.classes))[: len(self.classes)]
         return [
             {

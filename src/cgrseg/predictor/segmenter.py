@@ -1,12 +1,10 @@
-"""Weights on an engine, ready for images.
+"""Segmenter: weights on an engine, ready for images.
 
     file -- read --+
-    PIL image ---+-- prepare -- infer -- label -- Segmentation
+    PIL image -----+-- prepare -- infer -- label -- Segmentation
     array ---------+
 
-Axes: _H _W rows and columns of a prepared image.
-
-From weights of any kind to a segmenter.
+The three stages may run in threads of their own; `stream` overlaps them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,28 +14,26 @@ from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
 from PIL import Image as Pillow
 from torch import nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.data.images import name_images, read_image, to_rgb
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.labelmap import Look, mixed_maps
 from cgrseg.predictor.pipeline import overlap
 from cgrseg.predictor.protocols import WHOLE, Protocol, ProtocolName, choose_protocol
 from cgrseg.predictor.result import Failure, Segmentation
-from cgrseg.predictor.views import Evidence, infer, infer_parts, prepare
+from cgrseg.predictor.views import EnsembleLogits, ImageLogits, PreparedImage, infer, prepare_views
 from cgrseg.runtime import Engine, EngineName, TorchEngine, is_graph, open_engine, open_graph
 from cgrseg.types import Image, Size
 from cgrseg.weights import WeightsInfo, open_weights, with_classes
 
 ImageLike = str | Path | Pillow.Image | np.ndarray
-"""What a segmenter takes: the path of a file, a PIL image or an (h, w, 3) uint8 RGB array."""
+"""Input of a segmenter: the path of a file, a PIL image or an (h, w, 3) uint8 RGB array."""
 
 
 class Named(NamedTuple):
-    """An image, what its result is called, and its file."""
+    """An image, the name of its result, and its file."""
 
     image: Image
     name: str
@@ -49,9 +45,10 @@ class Named(NamedTuple):
         return self.image.shape[0], self.image.shape[1]
 
 
-Prepared = tuple[Named, Float32[np.ndarray, "3 _H _W"] | None]
-"""An image as the network takes it, or none where the protocol shows parts of it, which are made one by one."""
-Inferred = tuple[Named, Evidence | list[Look]]
+Prepared = tuple[Named, PreparedImage]
+"""An image, and its views as the network takes them."""
+Inferred = tuple[Named, ImageLogits | EnsembleLogits]
+"""An image and its logits; both kinds give their maps alike."""
 
 
 class Segmenter:
@@ -70,12 +67,12 @@ class Segmenter:
 
     @property
     def classes(self) -> ClassTable:
-        """The classes it tells apart; a class's place is its label."""
+        """The classes; the index of a class is its label."""
         return self.info.classes
 
     @property
     def model(self) -> nn.Module:
-        """The network itself, on the engine that runs it as it is."""
+        """The network as a PyTorch module; only the engine `torch` has it."""
         if not isinstance(self.engine, TorchEngine):
             raise CGRSegError(
                 f"engine {self.engine.name!r} holds no PyTorch module",
@@ -87,7 +84,7 @@ class Segmenter:
         """Segment one image.
 
         Raises:
-            ImageError: the file cannot be read, or it is no image.
+            ImageError: the file cannot be read, or the value is not an image.
         """
         if isinstance(image, str | Path):
             prepared = self._read((Path(image), Path(image).stem))
@@ -99,7 +96,7 @@ class Segmenter:
         """Segment files, folders and patterns, in order; a file that fails does not stop the rest.
 
         The next images are read and segmented in threads while the caller works on a result; a few are in memory at a
-        time. Results are named by their place under the folder that was given, so that no two have the same name.
+        time. Results are named by their path below the given folder, so that no two have the same name.
 
         Raises:
             ImageError: a source has no images.
@@ -112,33 +109,25 @@ class Segmenter:
 
     def prepare(self, named: Named) -> Prepared:
         """The first of three stages, each of which may run in a thread of its own."""
-        return named, prepare(named.image, self.info) if self.protocol.is_plain else None
+        return named, prepare_views(named.image, self.info, self.protocol)
 
     def infer(self, prepared: Sequence[Prepared], batch: int = 1) -> list[Inferred]:
         """The second stage, of several images; up to `batch` inputs of one size share a call of the engine.
 
-        The engine is asked by one thread at a time.
+        The engine is called by one thread at a time.
         """
-        images = [named for named, _ in prepared]
-        whole = [(array, named.size) for named, array in prepared if array is not None]
         with self._turn:
-            if whole:
-                answers = infer(self.engine, whole, self.info.temperature, batch)
-            else:
-                answers = infer_parts(self.engine, [named.image for named in images], self.info, self.protocol, batch)
-        return list(zip(images, answers, strict=True))
+            logits = infer(self.engine, [image for _, image in prepared], self.info.temperature, batch)
+        return [(named, result) for (named, _), result in zip(prepared, logits, strict=True)]
 
     def label(self, inferred: Inferred) -> Segmentation:
         """The third stage."""
-        named, found = inferred
-        if isinstance(found, Evidence):
-            labels, evidence = found.labels(self.threads), found
-        else:
-            labels, evidence = mixed_maps(found, self.info.temperature, self.threads)
+        named, logits = inferred
+        labels, confidence_source = logits.maps(self.threads)
         return Segmentation(
             image=named.image,
             labels=labels,
-            evidence=evidence,
+            confidence_source=confidence_source,
             classes=self.classes,
             name=named.name,
             source=named.source,
@@ -157,7 +146,7 @@ def as_image(image: Pillow.Image | np.ndarray) -> Image:
     """A PIL image or an array as RGB; transparent parts become white.
 
     Raises:
-        ImageError: the array is not (h, w, 3) uint8, or there are no pixels.
+        ImageError: the array is not (h, w, 3) uint8, or has no pixels.
     """
     if isinstance(image, Pillow.Image):
         if image.width * image.height == 0:
@@ -166,7 +155,7 @@ def as_image(image: Pillow.Image | np.ndarray) -> Image:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         shape = " x ".join(map(str, image.shape))
         raise ImageError(
-            f"an array of {shape} {image.dtype} is no image",
+            f"an array of {shape} {image.dtype} is not an image",
             advice="an RGB array of h x w x 3 uint8 is needed",
         )
     return np.ascontiguousarray(image)
@@ -175,19 +164,20 @@ def as_image(image: Pillow.Image | np.ndarray) -> Image:
 def load(
     source: str | Path,
     *,
-    engine: EngineName = "auto",
+    engine: EngineName | Engine = "auto",
     device: str = "cpu",
     threads: int | None = None,
     classes: str | tuple[str, ...] | None = None,
     protocol: ProtocolName | Protocol = "whole",
     paper_exact: bool = False,
 ) -> Segmenter:
-    """A segmenter from weights, or from what `cgrseg export` made of them.
+    """Load weights, or a file that `cgrseg export` made of them, as a segmenter.
 
     Args:
         source: a bundled name such as `cgrseg-lite-everyday`, a `.safetensors` file, an authors' `.pth` file or a hub
             id; or an exported `.onnx` or `.xml` file.
-        engine: what runs the network; `auto` takes the fastest that is installed.
+        engine: a name, where `auto` takes the fastest that is installed; or a ready object of yours that has the
+            attributes of `cgrseg.runtime.Engine`, to run the network in any way you like.
         device: `cpu`, `cuda` or `cuda:1`.
         threads: of a CPU; as many as the engine likes unless given.
         classes: a published table such as `ade20k`, or names, for weights that carry none.
@@ -195,7 +185,7 @@ def load(
         paper_exact: go by the two steps of the authors' code from logits to labels.
 
     Raises:
-        CGRSegError: there is no such protocol or engine.
+        CGRSegError: the protocol or engine does not exist.
         CheckpointError: the weights cannot be read, or predict another number of classes.
     """
     if is_graph(source):

@@ -1,114 +1,141 @@
-"""What the network says of a whole image, and the labels that follow from it.
+"""Test-time views of an image (scales, flips, windows), and the logits the network gives for them.
 
-    image -- resize to fit, normalise -- engine -- evidence --+-- upsampled argmax --> labels, sized as the image
-                                                                +-- upsampled softmax --> confidence
-
-Axes: k classes, h w grid rows and columns, n pixels, _H _W rows and columns of the prepared image.
-
-What the network is shown of an image where that is more than the whole of it once, and what it says of it all.
-
-    image -- sights: sizes, mirrored or not -- resize, mirror, normalise, pad -- windows -- engine
-                                                            labels <-- mixed <-- looks <-- grids side by side
+    image -- views -- resize, mirror, normalise, pad -- windows -- engine -- grids of logits
+                                                                                |
+    labels, confidence <-- ImageLogits (one whole view) or EnsembleLogits (several) <--+
 
 Windows are made when the engine is ready for them, so an image at twelve sizes is in memory at one.
 
-Axes: k classes, h w grid rows and columns, _H _W rows and columns of a prepared image, _h _w those of a window.
+Axes: k classes, h w grid rows and columns, n pixels, _H _W rows and columns of a prepared image, _h _w of a window.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
+from typing import Protocol as Interface
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from cgrseg.data.images import resize_image
 from cgrseg.data.transforms import fit_size, normalise
-from cgrseg.labelmap import Look, Windows, confidence_map, cover, label_map
-from cgrseg.labelmap.grid import Axis, place
+from cgrseg.labelmap import ViewLogits, Windows, confidence_map, cover, ensemble_maps, label_map
+from cgrseg.labelmap.grid import Axis, locate
 from cgrseg.predictor.pipeline import run
 from cgrseg.predictor.protocols import Protocol
 from cgrseg.runtime import Engine
 from cgrseg.types import Confidence, Image, LabelMap, Size
 from cgrseg.weights import WeightsInfo
 
+MULTIPLE = 32
+"""The authors' code pads sides to multiples of this."""
+COARSE = 4
+"""A mean confidence is taken over every so many rows and columns."""
+
+
+class ConfidenceSource(Interface):
+    """Anything that gives the confidence of a label map: logits, or the confidence itself."""
+
+    def confidence(self) -> Confidence:
+        """The probability of the label of each pixel."""
+        ...
+
+    def mean_confidence(self) -> float:
+        """The mean over all pixels, 0..1; from a coarse map where the full one is not known."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class KnownConfidence:
+    """A confidence map that has been computed."""
+
+    values: Confidence
+
+    def confidence(self) -> Confidence:
+        return self.values
+
+    def mean_confidence(self) -> float:
+        return float(self.values.mean(dtype=np.float64))
+
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the network says of an image: logits, and how their grid lies on it."""
+class ImageLogits:
+    """Logits of a whole image, seen once."""
 
     logits: Float32[np.ndarray, "k h w"] = field(repr=False)
     size: Size
-    """Of the image."""
+    """Height and width of the image."""
     extent: Size
-    """Of the prepared image, which the grid covers."""
+    """Height and width of the prepared image, which the grid covers."""
     temperature: float = 1.0
-    """Divides the logits that confidence comes from."""
+    """Divides the logits that confidence is computed from."""
+
+    def maps(self, threads: int = 1) -> tuple[LabelMap, ConfidenceSource]:
+        """The class of each pixel, and where its confidence can be had; confidence costs more than the labels."""
+        return self.labels(threads), self
 
     def labels(self, threads: int = 1) -> LabelMap:
         """The class of each pixel."""
         return label_map(self.logits, self.size, self.extent, threads=threads)
 
     def confidence(self, threads: int = 1) -> Confidence:
-        """The probability of each pixel's class; it costs more than the labels."""
-        logits = self.logits if self.temperature == 1 else self.logits / np.float32(self.temperature)
-        return confidence_map(logits, self.size, self.extent, threads=threads)
+        """The probability of each pixel's class."""
+        return confidence_map(self._tempered(), self.size, self.extent, threads=threads)
+
+    def mean_confidence(self) -> float:
+        coarse = tuple(max(1, side // COARSE) for side in self.size)
+        values = confidence_map(self._tempered(), (coarse[0], coarse[1]), self.extent)
+        return float(values.mean(dtype=np.float64))
 
     def logits_of(self, pixels: Int64[np.ndarray, "n"]) -> Float32[np.ndarray, "k n"]:
-        """The upsampled logits of some pixels, numbered row after row; the temperature does not touch them."""
+        """The upsampled logits of some pixels, numbered row by row; the temperature is not applied."""
         height, width = self.logits.shape[1:]
-        rows, columns = (place(*axis) for axis in zip((height, width), self.size, self.extent, strict=True))
+        rows, columns = (locate(*axis) for axis in zip((height, width), self.size, self.extent, strict=True))
         above, below, down = _ends(rows, pixels // self.size[1], height)
         left, right, along = _ends(columns, pixels % self.size[1], width)
         first = self.logits[:, above, left] * (1 - down) + self.logits[:, below, left] * down
         second = self.logits[:, above, right] * (1 - down) + self.logits[:, below, right] * down
         return first * (1 - along) + second * along
 
+    def _tempered(self) -> Float32[np.ndarray, "k h w"]:
+        return self.logits if self.temperature == 1 else self.logits / np.float32(self.temperature)
+
+
+@dataclass(frozen=True)
+class EnsembleLogits:
+    """Logits of an image seen several times, or in windows; their probabilities are averaged."""
+
+    views: tuple[ViewLogits, ...] = field(repr=False)
+    temperature: float = 1.0
+
+    def maps(self, threads: int = 1) -> tuple[LabelMap, ConfidenceSource]:
+        """The class of each pixel and its confidence, which one pass gives together."""
+        labels, confidence = ensemble_maps(self.views, self.temperature, threads)
+        return labels, KnownConfidence(confidence)
+
 
 def _ends(
     axis: Axis, pixels: Int64[np.ndarray, "n"], points: int
 ) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"], Float32[np.ndarray, "n"]]:
-    """The grid points before and behind each pixel, and how far it lies between them."""
+    """The grid points before and after each pixel, and how far it lies between them."""
     before = axis.cell[pixels].astype(np.int64)
     return before, np.minimum(before + 1, points - 1), axis.share[pixels]
 
 
 def prepare(image: Image, info: WeightsInfo) -> Float32[np.ndarray, "3 _H _W"]:
-    """The image as the network takes it: of the size it was made for, aspect kept, and normalised."""
-    size = fit_size(_size(image), (info.inference.short_px, info.inference.long_px))
+    """The whole image as network input: resized to the size the weights are for, aspect kept, and normalised."""
+    size = fit_size((image.shape[0], image.shape[1]), (info.inference.short_px, info.inference.long_px))
     return normalise(resize_image(image, size), info.mean, info.std)
 
 
-def infer(
-    engine: Engine,
-    images: Sequence[tuple[Float32[np.ndarray, "3 _ _"], Size]],
-    temperature: float = 1.0,
-    batch: int = 1,
-) -> list[Evidence]:
-    """Run the network on prepared images, each with the size of the image it was made from."""
-    answers = run(engine, (array for array, _ in images), batch)
-    return [
-        Evidence(logits, size, (array.shape[1], array.shape[2]), temperature)
-        for logits, (array, size) in zip(answers, images, strict=True)
-    ]
-
-
-def _size(image: np.ndarray) -> Size:
-    return image.shape[0], image.shape[1]
-
-
-MULTIPLE = 32
-"""Sides are filled up to multiples of this by the authors' code."""
-
-
 @dataclass(frozen=True)
-class Sight:
-    """One size at which the network sees an image."""
+class View:
+    """One way to show an image to the network: a size, mirrored or not, whole or in windows."""
 
     size: Size
-    """To which the image is brought."""
+    """The image is resized to this."""
     padded: Size
-    """To which it is filled up with zeros at the right and the bottom."""
+    """And padded with zeros at the right and the bottom to this."""
     rows: Windows
     columns: Windows
     is_mirrored: bool
@@ -116,68 +143,89 @@ class Sight:
 
     @property
     def windows(self) -> int:
-        """How many there are."""
+        """The number of windows."""
         return len(self.rows.starts) * len(self.columns.starts)
 
 
-def sights(size: Size, info: WeightsInfo, protocol: Protocol) -> list[Sight]:
-    """All that the network is shown of an image of this size."""
+def plan_views(size: Size, info: WeightsInfo, protocol: Protocol) -> list[View]:
+    """The views of an image of this size that a protocol asks for."""
     return [
-        _sight(size, info, protocol, factor, is_mirrored)
+        _view(size, info, protocol, factor, is_mirrored)
         for factor in protocol.factors
         for is_mirrored in ((False, True) if protocol.mirrored else (False,))
     ]
 
 
-def _sight(size: Size, info: WeightsInfo, protocol: Protocol, factor: float, is_mirrored: bool) -> Sight:
+def _view(size: Size, info: WeightsInfo, protocol: Protocol, factor: float, is_mirrored: bool) -> View:
     short, long = (max(1, int(side * factor)) for side in (info.inference.short_px, info.inference.long_px))
     seen = fit_size(size, (short, long))
     padded = tuple(-(-side // MULTIPLE) * MULTIPLE for side in seen) if protocol.paper_exact else seen
     windows, strides = protocol.window_px or (None, None), protocol.stride_px or (1, 1)
     rows, columns = (cover(*axis) for axis in zip(padded, seen, windows, strides, strict=True))
-    return Sight(seen, (padded[0], padded[1]), rows, columns, is_mirrored, protocol.paper_exact)
+    return View(seen, (padded[0], padded[1]), rows, columns, is_mirrored, protocol.paper_exact)
 
 
-def cut(image: Image, sight: Sight, info: WeightsInfo) -> Iterator[Float32[np.ndarray, "3 _h _w"]]:
-    """The windows of one sight, row after row of them."""
-    resized = resize_image(image, sight.size)
-    prepared = normalise(np.ascontiguousarray(resized[:, ::-1]) if sight.is_mirrored else resized, info.mean, info.std)
-    if sight.padded != sight.size:
-        missing = ((0, 0), *((0, full - side) for full, side in zip(sight.padded, sight.size, strict=True)))
+def cut_windows(image: Image, view: View, info: WeightsInfo) -> Iterator[Float32[np.ndarray, "3 _h _w"]]:
+    """The windows of one view, row by row."""
+    resized = resize_image(image, view.size)
+    prepared = normalise(np.ascontiguousarray(resized[:, ::-1]) if view.is_mirrored else resized, info.mean, info.std)
+    if view.padded != view.size:
+        missing = ((0, 0), *((0, full - side) for full, side in zip(view.padded, view.size, strict=True)))
         prepared = np.pad(prepared, missing)
-    for top in sight.rows.starts:
-        for left in sight.columns.starts:
-            yield prepared[:, top : top + sight.rows.length, left : left + sight.columns.length]
+    for top in view.rows.starts:
+        for left in view.columns.starts:
+            yield prepared[:, top : top + view.rows.length, left : left + view.columns.length]
 
 
-def look(sight: Sight, grids: Sequence[Float32[np.ndarray, "k h w"]], size: Size) -> Look:
-    """What the network says of the windows of one sight, placed on an image of this size."""
+@dataclass(frozen=True, eq=False)
+class PreparedImage:
+    """An image as the network takes it: the plan of its views, and their windows."""
+
+    size: Size
+    """Height and width of the image."""
+    views: list[View]
+    windows: Iterable[Float32[np.ndarray, "3 _h _w"]]
+    """Of all views in order; of one plain view the array itself, else made one by one."""
+    is_plain: bool
+    """Whether the network sees the image once and whole."""
+
+
+def prepare_views(image: UInt8[np.ndarray, "_H _W 3"], info: WeightsInfo, protocol: Protocol) -> PreparedImage:
+    """An image, ready for `infer`."""
+    size = (image.shape[0], image.shape[1])
+    if protocol.is_plain:
+        return PreparedImage(size, plan_views(size, info, protocol), [prepare(image, info)], is_plain=True)
+    views = plan_views(size, info, protocol)
+    windows = chain.from_iterable(cut_windows(image, view, info) for view in views)
+    return PreparedImage(size, views, windows, is_plain=False)
+
+
+def infer(
+    engine: Engine, images: Sequence[PreparedImage], temperature: float = 1.0, batch: int = 1
+) -> list[ImageLogits | EnsembleLogits]:
+    """Run the network on prepared images; up to `batch` windows of one size share a call of the engine."""
+    grids = iter(run(engine, chain.from_iterable(image.windows for image in images), batch))
+    return [_gather(image, grids, temperature) for image in images]
+
+
+def _gather(
+    image: PreparedImage, grids: Iterator[Float32[np.ndarray, "k _ _"]], temperature: float
+) -> ImageLogits | EnsembleLogits:
+    if image.is_plain:
+        return ImageLogits(next(grids), image.size, image.views[0].size, temperature)
+    views = (view_logits(view, list(islice(grids, view.windows)), image.size) for view in image.views)
+    return EnsembleLogits(tuple(views), temperature)
+
+
+def view_logits(view: View, grids: Sequence[Float32[np.ndarray, "k h w"]], size: Size) -> ViewLogits:
+    """The logits of the windows of one view, located on an image of this size."""
     height, width = grids[0].shape[1:]
-    across = len(sight.columns.starts)
+    across = len(view.columns.starts)
     lines = [np.concatenate(grids[start : start + across], axis=2) for start in range(0, len(grids), across)]
-    way = Windows.blend_twice if sight.in_two_steps else Windows.blend
-    columns = way(sight.columns, size[1], width)
-    return Look(
+    blend = Windows.blend_twice if view.in_two_steps else Windows.blend
+    columns = blend(view.columns, size[1], width)
+    return ViewLogits(
         np.concatenate(lines, axis=1),
-        way(sight.rows, size[0], height),
-        columns.mirrored() if sight.is_mirrored else columns,
+        blend(view.rows, size[0], height),
+        columns.mirrored() if view.is_mirrored else columns,
     )
-
-
-def infer_parts(
-    engine: Engine, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], info: WeightsInfo, protocol: Protocol, batch: int = 1
-) -> list[list[Look]]:
-    """Run the network on all that it is shown of each image."""
-    sizes = [(image.shape[0], image.shape[1]) for image in images]
-    plans = [sights(size, info, protocol) for size in sizes]
-    windows = (
-        window
-        for image, plan in zip(images, plans, strict=True)
-        for sight in plan
-        for window in cut(image, sight, info)
-    )
-    grids = iter(run(engine, windows, batch))
-    return [
-        [look(sight, list(islice(grids, sight.windows)), size) for sight in plan]
-        for size, plan in zip(sizes, plans, strict=True)
-    ]

@@ -1,6 +1,6 @@
-"""Engines: what turns prepared images into logits, behind one small protocol.
+"""Engines: PyTorch, ONNX Runtime and OpenVINO behind one small protocol; prepared images in, logits out.
 
-network (weights file) --+-- torch      as it is, folded
+network (weights file) --+-- torch      itself, folded
                          +-- onnx       as a graph, kept in the cache, in ONNX Runtime
                          +-- openvino   the same graph, compiled for this machine, in OpenVINO
 graph (.onnx, .xml) -------- onnx or openvino
@@ -33,14 +33,18 @@ AUTO = "CGRSEG_AUTO"
 
 
 def open_engine(
-    model: nn.Module, *, engine: EngineName = "auto", device: str = "cpu", threads: int | None = None
+    model: nn.Module, *, engine: EngineName | Engine = "auto", device: str = "cpu", threads: int | None = None
 ) -> Engine:
     """The network on an engine; `auto` takes the fastest that is installed: OpenVINO on a CPU, else PyTorch.
 
+    An engine object is returned as it is.
+
     Raises:
-        CGRSegError: there is no such engine, or it does not run on that device.
+        CGRSegError: the engine does not exist, or does not run on that device.
         MissingExtra: its packages are not installed.
     """
+    if not isinstance(engine, str):
+        return engine
     name = _chosen(engine, device, ("openvino", "onnx", "onnxscript"))
     if name == "torch":
         return TorchEngine(model, device=device, threads=threads)
@@ -49,20 +53,20 @@ def open_engine(
 
 
 def graph_of(model: nn.Module) -> Path:
-    """The network as an ONNX file in the cache, which says nothing about itself."""
+    """The network as an ONNX file without metadata, in the cache."""
     notice = "preparing the network for engines other than PyTorch; it takes about a minute, once on this machine"
     return kept(f"{digest_of(model)}.onnx", lambda path: write_onnx(model, path), notice)
 
 
 def is_graph(source: str | Path) -> bool:
-    """Whether a source is a file that `open_graph` reads."""
+    """Whether a source is a file for `open_graph`."""
     return Path(source).suffix in SUFFIXES
 
 
 def open_graph(
-    path: Path, *, engine: EngineName = "auto", device: str = "cpu", threads: int | None = None
+    path: Path, *, engine: EngineName | Engine = "auto", device: str = "cpu", threads: int | None = None
 ) -> tuple[Engine, WeightsInfo]:
-    """An exported file on an engine, and what the file says about itself.
+    """An exported file on an engine, and its metadata.
 
     Raises:
         CGRSegError: the engine does not run such files.
@@ -71,6 +75,8 @@ def open_graph(
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
+    if not isinstance(engine, str):
+        return engine, from_metadata(dict(engine.metadata), path.name)
     name = _chosen(engine, device, ("openvino",))
     if engine == "auto" and name == "torch":
         name = "onnx" if path.suffix == ".onnx" else "openvino"
@@ -89,7 +95,7 @@ def open_graph(
 
 
 def _chosen(engine: EngineName, device: str, needed: tuple[str, ...]) -> Literal["torch", "onnx", "openvino"]:
-    """The engine that `auto` means here, or the one named; OpenVINO needs some packages to be meant."""
+    """The named engine, or the one that `auto` stands for here; OpenVINO only where `needed` packages are installed."""
     if engine not in ("auto", "torch", *GRAPH_ENGINES):
         raise CGRSegError(
             f"no engine {engine!r}",

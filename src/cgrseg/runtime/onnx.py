@@ -7,12 +7,14 @@ from jaxtyping import Float32
 
 from cgrseg.errors import CheckpointError, reason
 from cgrseg.runtime.graph import INPUT, OUTPUT, require
+from cgrseg.runtime.protocol import Precision
 
 
 class OnnxEngine:
     """An ONNX file, ready to run."""
 
     name = "onnx"
+    precision: Precision = "fp32"
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         require("onnxruntime", extra="onnx")
@@ -29,7 +31,7 @@ class OnnxEngine:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the file says about itself."""
+        """Metadata of the file."""
         return self._session.get_modelmeta().custom_metadata_map
 
     def __call__(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:

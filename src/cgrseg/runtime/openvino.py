@@ -1,4 +1,4 @@
-"""The engine that runs an ONNX or OpenVINO file in OpenVINO, on a CPU; the fastest there is on most."""
+"""The engine that runs an ONNX or OpenVINO file in OpenVINO, on a CPU; usually the fastest one."""
 
 import io
 from pathlib import Path
@@ -11,12 +11,13 @@ from cgrseg.errors import CheckpointError, reason
 from cgrseg.files import replacing
 from cgrseg.runtime.cache import cache_folder, digest_of_file
 from cgrseg.runtime.graph import require
+from cgrseg.runtime.protocol import Precision
 
 if TYPE_CHECKING:
     import openvino
 
-PLACE = "cgrseg"
-"""Where in the file's `rt_info` the metadata is."""
+RT_INFO = "cgrseg"
+"""The section of the file's `rt_info` that holds the metadata."""
 INT8 = "int8"
 """The key of the metadata that marks a quantized network."""
 
@@ -36,15 +37,19 @@ class OpenVINOEngine:
         except RuntimeError as error:
             raise CheckpointError(f"{path.name}: OpenVINO cannot read it: {_last_line(error)}") from None
         self.metadata = read_metadata(model)
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision()}
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._float_precision()}
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._compiled = self._compile(model, path, settings)
 
-    def _precision(self) -> str:
-        """Exact, unless the file is quantized: then what stayed in floats need not be more exact than the rest."""
+    @property
+    def precision(self) -> Precision:
+        return "int8" if INT8 in self.metadata else "fp32"
+
+    def _float_precision(self) -> str:
+        """fp32; bf16 for the layers that a quantized file leaves in floats, if the CPU multiplies it natively."""
         can_half = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return "bf16" if INT8 in self.metadata and can_half else "f32"
+        return "bf16" if self.precision == "int8" and can_half else "f32"
 
     def _compile(self, model: "openvino.Model", path: Path, settings: dict[str, str]) -> "openvino.CompiledModel":
         """The network in machine code: from the cache, or made and kept there."""
@@ -67,11 +72,11 @@ class OpenVINOEngine:
 
 
 def read_metadata(model: "openvino.Model") -> dict[str, str]:
-    """What an OpenVINO file, or an ONNX file read by OpenVINO, says about itself."""
-    for place in ([PLACE], ["framework"]):
-        if model.has_rt_info([*place, "format"]):
-            keys = [key for key in ("format", "version", "info", INT8) if model.has_rt_info([*place, key])]
-            return {key: str(model.get_rt_info([*place, key]).value) for key in keys}
+    """Metadata of an OpenVINO file, or of an ONNX file read by OpenVINO."""
+    for section in ([RT_INFO], ["framework"]):
+        if model.has_rt_info([*section, "format"]):
+            keys = [key for key in ("format", "version", "info", INT8) if model.has_rt_info([*section, key])]
+            return {key: str(model.get_rt_info([*section, key]).value) for key in keys}
     return {}
 
 
@@ -81,6 +86,6 @@ def _bytes(compiled: "openvino.CompiledModel") -> bytes:
 
 
 def _last_line(error: RuntimeError) -> str:
-    """What OpenVINO says at the end of the list of its own source files."""
+    """The last line of an OpenVINO message, which follows a list of its own source files."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else reason(error)

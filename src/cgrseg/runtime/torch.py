@@ -1,9 +1,8 @@
-"""The engine that runs the network in PyTorch, on a CPU or a CUDA device.
+"""PyTorch engines: the network itself on a CPU or a CUDA device, and programs exported by `torch.export`."""
 
-The engine that runs a program of PyTorch's own exporter, to compare it; users take `torch.export.load` itself.
-"""
-
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -13,13 +12,14 @@ from torch import nn
 from cgrseg.errors import CGRSegError
 from cgrseg.model import CGRSeg
 from cgrseg.model.folding import fold
+from cgrseg.runtime.protocol import Precision
 
 
 def require_device(name: str) -> torch.device:
-    """The device of that name: `cpu`, `cuda` or one of several, `cuda:1`.
+    """The device of that name: `cpu`, `cuda`, or `cuda:1` where there are several.
 
     Raises:
-        CGRSegError: there is no such device here.
+        CGRSegError: this machine has no such device.
     """
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
@@ -33,9 +33,11 @@ def require_device(name: str) -> torch.device:
 
 
 class TorchEngine:
-    """A network in eval mode on one device, folded until somebody asks for the network itself."""
+    """A network in eval mode on one device, folded until the network itself is asked for."""
 
     name = "torch"
+    precision: Precision = "fp32"
+    metadata: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, model: nn.Module, *, device: str = "cpu", threads: int | None = None) -> None:
         if threads is not None:
@@ -46,7 +48,7 @@ class TorchEngine:
 
     @property
     def model(self) -> nn.Module:
-        """The network; from now on it is what runs, so that changes to it count."""
+        """The network; once asked for, it is run unfolded, so that changes to it take effect."""
         self._running = self._original
         return self._original
 
@@ -56,9 +58,11 @@ class TorchEngine:
 
 
 class ProgramEngine:
-    """A `.pt2` file that this process wrote."""
+    """A `.pt2` file that this process wrote, to compare it; users call `torch.export.load` themselves."""
 
     name = "program"
+    precision: Precision = "fp32"
+    metadata: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, path: Path) -> None:
         self._module = torch.export.load(path).module()

@@ -82,7 +82,7 @@ def test_a_category_that_is_no_class_names_the_nearest(photos):
         open_dataset("folder", photos, "train")
 
 
-def test_a_image_that_the_json_leaves_out_is_named(photos):
+def test_an_image_that_the_json_leaves_out_is_named(photos):
     Image.new("RGB", (4, 3)).save(photos / "images/train/c.png")
 
     with pytest.raises(DatasetError, match=r"1 of 3 have no label file: c"):

@@ -62,7 +62,7 @@ def test_the_real_files_read_pixel_for_pixel(shared_data, sample, split, count):
         assert np.array_equal(dataset.labels(index), official_labels(raw))
 
 
-def test_a_gray_jpeg_is_a_image_like_any_other(shared_data):
+def test_a_gray_jpeg_is_an_image_like_any_other(shared_data):
     dataset = open_dataset("cocostuff164k", shared_data / "coco_stuff164k_more", "train")
     index = [pair.name for pair in dataset.pairs].index("000000010125")
 

@@ -133,7 +133,7 @@ def test_a_missing_split_names_the_ones_there_are(photos):
         open_dataset("folder", photos, "val")
 
 
-def test_a_image_without_labels_is_named(photos):
+def test_an_image_without_labels_is_named(photos):
     Image.new("RGB", (4, 3)).save(photos / "images/train/c.png")
 
     with pytest.raises(DatasetError, match=r"split 'train' of .*: 1 of 3 have no label file: c"):

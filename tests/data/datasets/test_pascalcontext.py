@@ -95,7 +95,7 @@ def test_masks_are_run_lengths_by_column_and_later_ones_cover_earlier_ones(devki
     assert labels_of(devkit, "pascalcontext59") == [[255, 0, 58, 255], [0, 0, 0, 255]]
 
 
-def test_a_image_without_masks_is_all_background(devkit):
+def test_an_image_without_masks_is_all_background(devkit):
     add_json(devkit, [(AEROPLANE, [8])])
 
     dataset = open_dataset("pascalcontext60", devkit, "train")

@@ -23,7 +23,7 @@ BRING = """async ([kind, name, type, bytes]) => {
 
 
 @pytest.mark.parametrize("way", ["choose", "drop", "paste"])
-def test_a_image_that_comes_in_is_labelled(opens, colours, way):
+def test_an_image_that_comes_in_is_labelled(opens, colours, way):
     page = opens(colours[0])
 
     if way == "choose":

@@ -1,8 +1,6 @@
 """The label map is the argmax of the upsampled logits, whatever the sizes and the numbers."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from cgrseg.labelmap import confidence_map, label_map, maps, warmup
-from cgrseg.labelmap.grid import place
+from cgrseg import labelmap
+from cgrseg.labelmap import confidence_map, label_map, warmup
+from cgrseg.labelmap.grid import locate
 
 
 def upsampled(logits: np.ndarray, size: tuple[int, int], extent: tuple[int, int] | None = None) -> np.ndarray:
@@ -75,77 +74,55 @@ SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 6), st.integers(1, 6))
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
-@pytest.fixture(params=["numba", "torch"])
-def path(request, monkeypatch):
-    monkeypatch.setattr(maps, "_has_numba", lambda: request.param == "numba")
-    return request.param
-
-
-@contextmanager
-def taking(way: str) -> Iterator[None]:
-    """The fixture `path` for tests whose examples hypothesis draws."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maps, "_has_numba", lambda: way == "numba")
-        yield
-
-
-@pytest.mark.parametrize("way", ["numba", "torch"])
 @settings(deadline=None, max_examples=200)
 @given(kind=KINDS, shape=SHAPES, size=SIZES, seed=st.integers(0, 99))
-def test_labels_are_the_argmax_of_the_upsampled_logits(way, kind, shape, size, seed):
+def test_labels_are_the_argmax_of_the_upsampled_logits(kind, shape, size, seed):
     logits = make_logits(kind, shape, seed)
 
-    with taking(way):
-        labels = label_map(logits, size)
+    labels = label_map(logits, size)
 
     assert labels.shape == size
     assert labels.dtype == np.uint8
     assert_wins(labels, logits, size)
 
 
-@pytest.mark.parametrize("way", ["numba", "torch"])
 @settings(deadline=None, max_examples=100)
 @given(kind=KINDS, classes=st.integers(1, 12), extent=st.tuples(st.integers(1, 50), st.integers(1, 50)), size=SIZES)
-def test_with_an_extent_a_grid_point_stands_for_eight_pixels(way, kind, classes, extent, size):
+def test_with_an_extent_a_grid_point_stands_for_eight_pixels(kind, classes, extent, size):
     shape = (classes, -(-extent[0] // 8), -(-extent[1] // 8))
     logits = make_logits(kind, shape, seed=1)
 
-    with taking(way):
-        labels = label_map(logits, size, extent=extent)
+    labels = label_map(logits, size, extent=extent)
 
     assert_wins(labels, logits, size, extent)
 
 
-@pytest.mark.parametrize("way", ["numba", "torch"])
 @settings(deadline=None, max_examples=200)
 @given(kind=GENTLE_KINDS, shape=SHAPES, size=SIZES, seed=st.integers(0, 99))
-def test_confidence_is_the_softmax_of_the_winner_over_all_classes(way, kind, shape, size, seed):
+def test_confidence_is_the_softmax_of_the_winner_over_all_classes(kind, shape, size, seed):
     logits = make_logits(kind, shape, seed)
 
-    with taking(way):
-        confidence = confidence_map(logits, size)
+    confidence = confidence_map(logits, size)
 
     assert confidence.dtype == np.float32
     assert np.abs(confidence - top_probability(logits, size)).max() <= 1e-5
 
 
-@pytest.mark.parametrize("way", ["numba", "torch"])
 @settings(deadline=None, max_examples=100)
 @given(
     kind=GENTLE_KINDS, classes=st.integers(1, 12), extent=st.tuples(st.integers(1, 50), st.integers(1, 50)), size=SIZES
 )
-def test_with_an_extent_confidence_lies_where_the_labels_lie(way, kind, classes, extent, size):
+def test_with_an_extent_confidence_lies_where_the_labels_lie(kind, classes, extent, size):
     shape = (classes, -(-extent[0] // 8), -(-extent[1] // 8))
     logits = make_logits(kind, shape, seed=1)
 
-    with taking(way):
-        confidence = confidence_map(logits, size, extent=extent)
+    confidence = confidence_map(logits, size, extent=extent)
 
     assert np.abs(confidence - top_probability(logits, size, extent)).max() <= 1e-5
 
 
 @pytest.mark.parametrize("scale", [0.01, 1, 10, 40])
-def test_confidence_stays_exact_where_a_cell_has_many_pixels(path, scale):
+def test_confidence_stays_exact_where_a_cell_has_many_pixels(scale):
     logits = scale * np.random.default_rng(0).standard_normal((20, 3, 4)).astype(np.float32)
 
     confidence = confidence_map(logits, (100, 230))
@@ -153,7 +130,7 @@ def test_confidence_stays_exact_where_a_cell_has_many_pixels(path, scale):
     assert np.abs(confidence - top_probability(logits, (100, 230))).max() <= 1e-5
 
 
-def test_confidence_stays_exact_far_from_zero(path):
+def test_confidence_stays_exact_far_from_zero():
     logits = np.random.default_rng(0).standard_normal((150, 5, 6)).astype(np.float32) + 1000
 
     confidence = confidence_map(logits, (40, 41))
@@ -161,7 +138,7 @@ def test_confidence_stays_exact_far_from_zero(path):
     assert np.abs(confidence - top_probability(logits, (40, 41))).max() <= 1e-5
 
 
-def test_confidence_stays_exact_where_some_rows_are_steep_and_others_are_not(path):
+def test_confidence_stays_exact_where_some_rows_are_steep_and_others_are_not():
     logits = np.random.default_rng(0).standard_normal((20, 6, 4)).astype(np.float32)
     logits[:, 2:4] *= 100
 
@@ -171,31 +148,31 @@ def test_confidence_stays_exact_where_some_rows_are_steep_and_others_are_not(pat
 
 
 @pytest.mark.parametrize("size", [(512, 683), (64, 85), (37, 50)])
-def test_places_are_those_of_interpolate(path, size):
-    logits = torch.randn(20, 64, 85, generator=torch.manual_seed(0))
+def test_positions_are_those_of_interpolate(size):
+    logits = np.random.default_rng(0).standard_normal((20, 64, 85)).astype(np.float32)
 
     labels = label_map(logits, size)
 
-    full = F.interpolate(logits[None].double(), size, mode="bilinear")[0]
-    assert (labels == full.argmax(dim=0)).float().mean() > 0.9999
+    full = F.interpolate(torch.from_numpy(logits)[None].double(), size, mode="bilinear")[0]
+    assert (labels == full.argmax(dim=0).numpy()).mean() > 0.9999
 
 
-def test_with_the_images_own_extent_the_map_is_the_corner_of_the_whole_grids(path):
-    logits = torch.randn(4, 5, 7, generator=torch.manual_seed(0))
+def test_with_the_images_own_extent_the_map_is_the_corner_of_the_whole_grids():
+    logits = np.random.default_rng(0).standard_normal((4, 5, 7)).astype(np.float32)
 
     labels = label_map(logits, (35, 50), extent=(35, 50))
 
-    assert torch.equal(labels, label_map(logits, (40, 56))[:35, :50])
+    assert (labels == label_map(logits, (40, 56))[:35, :50]).all()
 
 
-def test_of_equal_classes_the_lowest_wins_everywhere(path):
+def test_of_equal_classes_the_lowest_wins_everywhere():
     one = np.random.default_rng(0).integers(-3, 4, (1, 4, 5)).astype(np.float32)
     logits = np.concatenate([one - 1, one, one, one])
 
     assert (label_map(logits, (32, 40)) == 1).all()
 
 
-def test_a_tie_between_grid_points_goes_to_the_lowest_class(path):
+def test_a_tie_between_grid_points_goes_to_the_lowest_class():
     logits = np.array([[[1, 1]], [[2, 0]], [[0, 2]]], np.float32)  # three lines through one point
 
     labels = label_map(logits, (1, 5))  # the middle pixel is that point
@@ -203,7 +180,7 @@ def test_a_tie_between_grid_points_goes_to_the_lowest_class(path):
     assert labels.tolist() == [[1, 1, 0, 2, 2]]
 
 
-def test_a_class_that_wins_only_between_grid_points_is_found(path):
+def test_a_class_that_wins_only_between_grid_points_is_found():
     logits = np.array([[[4, 0]], [[0, 4]], [[3, 3]]], np.float32)
 
     labels = label_map(logits, (1, 16))
@@ -212,7 +189,7 @@ def test_a_class_that_wins_only_between_grid_points_is_found(path):
 
 
 @pytest.mark.parametrize(("classes", "dtype"), [(1, np.uint8), (255, np.uint8), (256, np.uint16), (512, np.uint16)])
-def test_labels_have_16_bits_only_above_255_classes(path, classes, dtype):
+def test_labels_have_16_bits_only_above_255_classes(classes, dtype):
     logits = np.zeros((classes, 2, 2), np.float32)
     logits[-1] = 1
 
@@ -222,30 +199,18 @@ def test_labels_have_16_bits_only_above_255_classes(path, classes, dtype):
     assert (labels == classes - 1).all()
 
 
-def test_tensors_give_tensors_and_batches_give_batches(path):
-    logits = torch.randn(3, 5, 4, 6, generator=torch.manual_seed(0), requires_grad=True)
-
-    labels, confidence = label_map(logits, (20, 30)), confidence_map(logits, (20, 30))
-    array = label_map(logits.detach().numpy(), (20, 30))
-
-    assert labels.dtype == torch.uint8
-    assert confidence.dtype == torch.float32
-    assert confidence.shape == labels.shape == (3, 20, 30)
-    assert (array == labels.numpy()).all()
-    assert (label_map(logits[1], (20, 30)) == labels[1]).all()
-    assert (confidence_map(logits[1], (20, 30)) == confidence[1]).all()
-
-
-@pytest.mark.parametrize("convert", [lambda x: x.half(), lambda x: x.bfloat16(), lambda x: x.double(), lambda x: x.mT])
-def test_any_float_type_and_memory_layout_is_taken(path, convert):
-    logits = convert(torch.randn(5, 6, 6, generator=torch.manual_seed(0)))
+@pytest.mark.parametrize(
+    "convert", [lambda x: x.astype(np.float16), lambda x: x.astype(np.float64), lambda x: x.swapaxes(1, 2)]
+)
+def test_any_float_type_and_memory_layout_is_taken(convert):
+    logits = convert(np.random.default_rng(0).standard_normal((5, 6, 6)).astype(np.float32))
 
     labels = label_map(logits, (30, 30))
 
-    assert_wins(labels.numpy(), logits.float().numpy(), (30, 30))
+    assert_wins(labels, logits.astype(np.float32), (30, 30))
 
 
-def test_a_read_only_array_is_taken_and_left_alone(path):
+def test_a_read_only_array_is_taken_and_left_alone():
     logits = np.random.default_rng(0).standard_normal((5, 4, 6)).astype(np.float32)
     kept = logits.copy()
     logits.flags.writeable = False
@@ -258,28 +223,16 @@ def test_a_read_only_array_is_taken_and_left_alone(path):
 
 @pytest.mark.parametrize("threads", [2, 3, 50])
 def test_threads_share_the_rows_and_change_nothing(threads):
-    logits = np.random.default_rng(0).standard_normal((2, 7, 5, 6)).astype(np.float32)
+    logits = np.random.default_rng(0).standard_normal((7, 5, 6)).astype(np.float32)
 
     for make in (label_map, confidence_map):
         alone, together = make(logits, (33, 47)), make(logits, (33, 47), threads=threads)
         assert (alone == together).all()
 
 
-def test_blocks_of_few_rows_give_the_same_map(monkeypatch):
-    monkeypatch.setattr(maps, "_has_numba", lambda: False)
-    logits = np.random.default_rng(0).standard_normal((7, 5, 6)).astype(np.float32)
-    whole = label_map(logits, (33, 47)), confidence_map(logits, (33, 47))
-
-    monkeypatch.setattr(maps.blocks, "BLOCK", 1000)
-    parts = label_map(logits, (33, 47)), confidence_map(logits, (33, 47))
-
-    assert (whole[0] == parts[0]).all()
-    assert np.allclose(whole[1], parts[1], rtol=1e-6)
-
-
 def test_the_first_call_on_a_machine_says_that_it_compiles(monkeypatch, caplog):
     monkeypatch.setattr("cgrseg.labelmap.compiling.is_kept", lambda function: False)
-    for once in (maps._label_kernel, maps._confidence_kernel, warmup.announce):
+    for once in (labelmap._label_kernel, labelmap._confidence_kernel, warmup.announce):
         once.cache_clear()
     caplog.set_level(logging.INFO)
 
@@ -287,10 +240,10 @@ def test_the_first_call_on_a_machine_says_that_it_compiles(monkeypatch, caplog):
         label_map(np.zeros((2, 2, 2), np.float32), (4, 4))
         confidence_map(np.zeros((2, 2, 2), np.float32), (4, 4))
 
-    told = [record.message.split(";")[0] for record in caplog.records]
-    assert told == ["compiling the label map kernel", "compiling the confidence kernel"]
+    messages = [record.message.split(";")[0] for record in caplog.records]
+    assert messages == ["compiling the label map kernel", "compiling the confidence kernel"]
 
 
 def test_an_extent_that_does_not_fit_the_grid_is_a_bug_of_the_caller():
     with pytest.raises(AssertionError, match="5 grid points for 41 pixels"):
-        place(5, 41, 41)
+        locate(5, 41, 41)
