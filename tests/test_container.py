@@ -45,13 +45,13 @@ def settings(arguments: list[str]) -> dict:
     assert entry[:2] == ["cgrseg", "serve"]
     context = commands.commands["serve"].make_context("serve", [*entry[2:], *arguments])
     assert isinstance(context, click.Context)
-    return context.params | context.obj
+    return context.params
 
 
 @pytest.fixture(autouse=True)
 def token(tmp_path, monkeypatch):
     """A token where an example looks for one."""
-    monkeypatch.setattr("cgrseg.cli.serve_options.read_token", lambda file: "a token" if file else None)
+    monkeypatch.setattr(sys.modules["cgrseg.cli.serve"], "read_token", lambda file: "a token" if file else None)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from cgrseg.cli.train import train
-from cgrseg.cli.train_options import GROUP
 from cgrseg.recipes import read_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -42,8 +41,8 @@ def test_an_example_calls_a_command_that_parses_with_a_recipe_that_is_there(comm
 
     assert context.command is train
     assert isinstance(context, click.Context)
-    assert context.obj[GROUP]["resume"]
-    assert context.obj[GROUP]["device"] == "cuda"
+    assert settings["resume"]
+    assert settings["device"] == "cuda"
     recipe = read_recipe(ROOT / settings["recipe"], settings["overrides"])
     assert recipe.train.save_every == 500
     assert recipe.train.batch_size % 8 == 0  # two machines, four processes each

@@ -15,6 +15,10 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 ModelSize = Literal["s0", "t", "b", "l", "lite"]
 """T, B and L of the paper; s0 and lite put T's decoder on the smallest EfficientFormerV2 and on EfficientNet-Lite2."""
 
+EngineName = Literal["auto", "torch", "onnx", "openvino"]
+ProtocolName = Literal["whole", "sliding", "multi-scale"]
+ExportTarget = Literal["onnx", "openvino", "torch"]
+BaselineName = Literal["plain", "segformer-b0", "segformer-b1", "segformer-b2"]
 Kind = Literal[
     "camvid",
     "ade20k",

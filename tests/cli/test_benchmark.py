@@ -4,8 +4,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from cgrseg.benchmarking.baselines import PEERS as KNOWN_PEERS
-from cgrseg.cli.benchmark_options import PEERS
+from cgrseg.benchmarking.baselines import BASELINES as KNOWN_BASELINES
+from cgrseg.cli.benchmark import BASELINES
 from cgrseg.cli.benchmark_tables import tables
 
 
@@ -154,4 +154,4 @@ def test_a_figure_is_asked_for_before_anything_is_measured(run, monkeypatch):
 
 
 def test_the_peers_offered_are_those_there_are():
-    assert PEERS == KNOWN_PEERS
+    assert BASELINES == KNOWN_BASELINES

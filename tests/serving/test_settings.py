@@ -2,7 +2,7 @@
 
 import pytest
 
-from cgrseg.cli.serve_options import read_token
+from cgrseg.cli.serve import read_token
 from cgrseg.errors import CGRSegError
 from cgrseg.serving.settings import ServeConfig
 

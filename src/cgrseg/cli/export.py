@@ -3,20 +3,18 @@
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from cgrseg.cli import options
+from cgrseg.config import ExportTarget
 
 if TYPE_CHECKING:
-    from cgrseg.exporting import Target
     from cgrseg.exporting.parity import Parity
 
-TARGETS = ("onnx", "openvino", "torch")
-"""The names in `cgrseg.exporting.Target`, repeated so that --help need not import PyTorch."""
 EXAMPLE = """\b
 Example:
   cgrseg export cgrseg-t-camvid --to onnx
@@ -25,14 +23,14 @@ Example:
 
 @click.command(epilog=EXAMPLE)
 @click.argument("weights")
-@click.option("--to", type=click.Choice(TARGETS), required=True, help="What the file is for.")
+@click.option("--to", type=click.Choice(get_args(ExportTarget)), required=True, help="What the file is for.")
 @click.option("-o", "--output", type=options.FILE, help="The file.  [default: named after WEIGHTS]")
 @click.option("-d", "--data", type=options.DataPathType(), help="Labelled images (val) to score the file on.")
 @click.option("--int8", is_flag=True, help="Convolutions in 8-bit integers; needs --calibrate.")
 @click.option("--calibrate", type=options.DataPathType(), help="Images (train) like those it will see.")
 def export(
     weights: str,
-    to: "Target",
+    to: ExportTarget,
     output: Path | None,
     data: options.DataPath | None,
     int8: bool,

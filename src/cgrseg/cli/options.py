@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from cgrseg.config import Kind, Merge
+from cgrseg.config import EngineName, Kind, Merge, ProtocolName
 from cgrseg.recipes import read_merge
 
 if TYPE_CHECKING:
@@ -149,10 +149,8 @@ class DataPathType(click.ParamType[DataPath]):
         return DataPath(kind_of(name), path)
 
 
-ENGINES = ("auto", "torch", "onnx", "openvino")
-"""The names in `cgrseg.runtime.EngineName`, repeated so that --help need not import PyTorch."""
-PROTOCOLS = ("whole", "sliding", "multi-scale")
-"""The names in `cgrseg.inference.ProtocolName`, repeated for the same reason."""
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 MERGE = "cgrseg.merge"

@@ -20,16 +20,19 @@ def settle(
     folder: Path,
     data: options.DataPaths,
     overrides: tuple[str, ...],
-    begin: dict,
+    *,
+    init: str | None,
+    resume: bool,
+    device: str,
 ) -> "Recipe":
-    """The settings that a run is to have."""
+    """The settings of the run to start or resume."""
     import cgrseg
 
-    if recipe is None and not begin["resume"]:
+    if recipe is None and not resume:
         from cgrseg.training.train import require_no_run
 
         require_no_run(folder)  # before the data is looked at, which takes a while
-        return planned(data, overrides, begin["init"], begin["device"])
+        return planned(data, overrides, init, device)
     file = recipe or recipe_in(folder)
     settings = cgrseg.read_recipe(file, overrides)
     return settings if settings.sources else cgrseg.read_recipe(file, (*overrides, *data.single().overrides()))
@@ -53,7 +56,7 @@ def recipe_in(folder: Path) -> Path:
 
 
 def planned(data: options.DataPaths, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":
-    """Settings made from the data; the plan is told on stderr."""
+    """Settings made from the data; the plan is printed on stderr."""
     from cgrseg.advisor import plan, plan_sources
 
     with bar_of("images looked at") as show:
@@ -72,16 +75,16 @@ def lines(made: "Plan", where: str) -> list[str]:
     """The plan: what was chosen, and why."""
     classes = made.facts.classes
     total = made.facts.learnt + made.facts.scored
-    told = [f"plan for {where}: {total:,} images, {len(classes)} classes; --set changes any of it"]
+    result = [f"plan for {where}: {total:,} images, {len(classes)} classes; --set changes any of it"]
     for choice in made.choices:
         settings = ", ".join(f"{name} {_shown(value)}" for name, value in choice.settings.items() if _tells(name))
         text = f"{settings}: {choice}" if settings else str(choice)
-        told.append(click.wrap_text(text, WIDTH, initial_indent="  ", subsequent_indent="      "))
-    return told
+        result.append(click.wrap_text(text, WIDTH, initial_indent="  ", subsequent_indent="      "))
+    return result
 
 
 def _tells(name: str) -> bool:
-    """Whether a setting says something to who has not read its description."""
+    """Whether a setting makes sense without its description."""
     return name not in ("data.hold_out", "train.groups") and (name == "model.size" or not name.startswith("model."))
 
 

@@ -13,11 +13,12 @@ from dataclasses import replace
 from importlib import resources
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from cgrseg.config import ExportTarget
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.images import read_image
 from cgrseg.errors import ExportError
@@ -36,8 +37,7 @@ from cgrseg.weights.format import as_metadata
 if TYPE_CHECKING:
     import openvino
 
-Target = Literal["onnx", "openvino", "torch"]
-SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+SUFFIXES: dict[ExportTarget, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 CALIBRATION, JUDGES = 64, 24
 """Images that INT8 is calibrated on, by turns at the sizes that it is judged at, and images it is judged by."""
 
@@ -46,7 +46,7 @@ Say = Callable[[str], None]
 
 def export(
     weights: str | Path,
-    to: Target,
+    to: ExportTarget,
     path: Path | None = None,
     *,
     data: LabelledImages | None = None,
@@ -128,7 +128,7 @@ def _write_program(model: torch.nn.Module, info: WeightsInfo, path: Path) -> Non
     torch.export.save(trace(model), path, extra_files=as_metadata(info))
 
 
-WRITERS: dict[Target, Callable[[torch.nn.Module, WeightsInfo, Path], None]] = {
+WRITERS: dict[ExportTarget, Callable[[torch.nn.Module, WeightsInfo, Path], None]] = {
     "onnx": _write_onnx,
     "openvino": _write_openvino,
     "torch": _write_program,

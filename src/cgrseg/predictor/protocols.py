@@ -10,14 +10,12 @@ network's input, and from there to the image.
 
 import difflib
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import get_args
 
-from cgrseg.config import InferenceConfig
+from cgrseg.config import InferenceConfig, ProtocolName
 from cgrseg.errors import CGRSegError
 from cgrseg.types import Size
 from cgrseg.weights import WeightsInfo
-
-ProtocolName = Literal["whole", "sliding", "multi-scale"]
 
 FACTORS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 """Of the multi-scale protocol, as mmsegmentation has them."""

@@ -13,6 +13,7 @@ from typing import Literal
 
 from torch import nn
 
+from cgrseg.config import EngineName
 from cgrseg.errors import CGRSegError, CheckpointError
 from cgrseg.runtime.cache import digest_of, kept
 from cgrseg.runtime.graph import require, write_onnx
@@ -23,8 +24,6 @@ from cgrseg.runtime.torch import TorchEngine, require_device
 from cgrseg.weights.format import WeightsInfo, from_metadata
 
 __all__ = ["Engine", "EngineName", "TorchEngine", "graph_of", "is_graph", "open_engine", "open_graph", "require_device"]
-
-EngineName = Literal["auto", "torch", "onnx", "openvino"]
 
 GRAPH_ENGINES = {"onnx": OnnxEngine, "openvino": OpenVINOEngine}
 SUFFIXES = (".onnx", ".xml")
