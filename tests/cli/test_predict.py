@@ -106,7 +106,7 @@ def test_progress_goes_to_stderr_and_results_to_stdout(weights, images, tmp_path
 
     result = subprocess.run(command, capture_output=True, text=True, env=terminal, check=True)
 
-    assert "pictures" in result.stderr
+    assert "images" in result.stderr
     assert "2/2" in result.stderr
     assert len(result.stdout.splitlines()) == 2
     assert "\x1b" not in result.stdout

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image as Pillow
 
 from cgrseg.data.images import name_images
+from cgrseg.errors import ImageError
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def write(tmp_path):
         (["photo.jpg", "photo.png", "photo_jpg.png"], ["."], ["photo_jpg_", "photo_png", "photo_jpg"]),
         (["Photo.jpg", "photo.png"], ["."], ["Photo_jpg", "photo_png"]),
         (["photo.v2.jpg", "photo.v3.jpg"], ["."], ["photo.v2", "photo.v3"]),
-        (["photo.jpg"], ["photo.jpg", "."], ["photo", "photo"]),
+        (["photo.jpg"], ["photo.jpg", "."], ["photo"]),
     ],
 )
 def test_no_two_images_get_the_same_name(write, tmp_path, files, sources, names):
@@ -51,3 +52,27 @@ def test_relative_sources_are_named_like_absolute_ones(write, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path / "here")
 
     assert name_images(["../photos"]) == [(Path("../photos/x/photo.jpg"), "x/photo")]
+
+
+def test_overlapping_sources_name_each_image_once(write, tmp_path):
+    for name in ("a/one.jpg", "a/b/two.jpg"):
+        write(name)
+
+    named = name_images([tmp_path / "a", tmp_path / "a/b", tmp_path / "a/b/../one.jpg"])
+
+    assert sorted(name for _, name in named) == ["b/two", "one"]
+
+
+def test_the_folder_of_the_results_is_left_out_unless_it_is_asked_for(write, tmp_path):
+    for name in ("photo.jpg", "out/photo.png", "out/photo_overlay.jpg"):
+        write(name)
+
+    assert [name for _, name in name_images([tmp_path], skip=tmp_path / "out")] == ["photo"]
+    assert len(name_images([tmp_path / "out"], skip=tmp_path / "out")) == 2
+
+
+def test_a_folder_with_nothing_but_results_is_an_error(write, tmp_path):
+    write("out/photo.png")
+
+    with pytest.raises(ImageError, match="holds no images but those in"):
+        name_images([tmp_path], skip=tmp_path / "out")

@@ -43,16 +43,16 @@ def predict(
 ) -> None:
     """Write a label map for every image of SOURCE. A file, a folder or a pattern; an overlay and areas come too."""
     import cgrseg
-    from cgrseg.data.images import find_images
+    from cgrseg.data.images import name_images
     from cgrseg.labelmap import warm_up
 
     started = time.perf_counter()
-    total = sum(len(find_images(source)) for source in sources)
+    total = len(name_images(sources, skip=output))
     warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
     done = 0
     with bar("images", total) as show:
-        for count, outcome in enumerate(save_all(segmenter.stream(sources), output), start=1):
+        for count, outcome in enumerate(save_all(segmenter.stream(sources, skip=output), output), start=1):
             done += is_delivered(outcome)
             show(count)
     click.echo(f"{done} of {total} images in {time.perf_counter() - started:.1f} s", err=True)

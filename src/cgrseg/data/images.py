@@ -270,13 +270,17 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not is_hidden
 
 
-def name_images(sources: Sequence[str | Path]) -> list[tuple[Path, str]]:
-    """Every image of some files, folders and patterns, and a name for its results that no other has.
+def name_images(sources: Sequence[str | Path], skip: Path | None = None) -> list[tuple[Path, str]]:
+    """Every image of some files, folders and patterns, once, and a unique name for its results.
 
     The name is the path below the folder given (below what all have in common, if there are several), without the
     suffix unless two images differ in nothing else.
+
+    Args:
+        sources: may overlap.
+        skip: a folder whose images are left out, such as the one that results go to, unless a source lies in it.
     """
-    paths = [path for source in sources for path in find_images(source)]
+    paths = list({path.resolve(): path for source in sources for path in _outside(source, skip)}.values())
     root = os.path.commonpath([_root(source).absolute() for source in sources])
     stems = {path: path.absolute().relative_to(root).with_suffix("").as_posix() for path in paths}
     uses = Counter(stem.casefold() for stem in stems.values())  # some file systems do not tell a from A
@@ -289,6 +293,17 @@ def name_images(sources: Sequence[str | Path]) -> list[tuple[Path, str]]:
         taken.add(name.casefold())
         names[path] = name
     return [(path, names[path]) for path in paths]
+
+
+def _outside(source: str | Path, skip: Path | None) -> list[Path]:
+    """The images of a source but those below `skip`; all of them if the source itself is there."""
+    paths = find_images(source)
+    if skip is None or _root(source).resolve().is_relative_to(skip.resolve()):
+        return paths
+    others = [path for path in paths if not path.resolve().is_relative_to(skip.resolve())]
+    if not others:
+        raise ImageError(f"{source} holds no images but those in {skip}", advice="choose another output folder")
+    return others
 
 
 def _root(source: str | Path) -> Path:

@@ -92,16 +92,22 @@ class Segmenter:
             prepared = self.prepare(Named(as_image(image), "picture", None))
         return self.label(self._infer(prepared))
 
-    def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Segmentation | Failure]:
+    def stream(
+        self, sources: str | Path | Sequence[str | Path], skip: Path | None = None
+    ) -> Iterator[Segmentation | Failure]:
         """Segment files, folders and patterns, in order; a file that fails does not stop the rest.
 
         The next images are read and segmented in threads while the caller works on a result; a few are in memory at a
         time. Results are named by their path below the given folder, so that no two have the same name.
 
+        Args:
+            sources: may overlap; each image is segmented once.
+            skip: a folder whose images are left out, such as the one that results go to.
+
         Raises:
             ImageError: a source has no images.
         """
-        named = name_images([sources] if isinstance(sources, str | Path) else sources)
+        named = name_images([sources] if isinstance(sources, str | Path) else sources, skip)
         with closing(overlap(named, self._read, self._infer, self.label)) as answers:
             for (path, _), answer in zip(named, answers, strict=True):
                 error = answer.exception()

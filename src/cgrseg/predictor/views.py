@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Protocol as Interface
+from typing import runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -33,6 +34,7 @@ COARSE = 4
 """A mean confidence is taken over every so many rows and columns."""
 
 
+@runtime_checkable
 class ConfidenceSource(Interface):
     """Anything that gives the confidence of a label map: logits, or the confidence itself."""
 
