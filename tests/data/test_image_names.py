@@ -58,7 +58,7 @@ def test_overlapping_sources_name_each_image_once(write, tmp_path):
     for name in ("a/one.jpg", "a/b/two.jpg"):
         write(name)
 
-    named = name_images([tmp_path / "a", tmp_path / "a/b", tmp_path / "a/b/../one.jpg"])
+    named = name_images([tmp_path / "a", tmp_path / "a/b", tmp_path / "a/one.jpg"])
 
     assert sorted(name for _, name in named) == ["b/two", "one"]
 
