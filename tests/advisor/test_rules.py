@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cgrseg.advisor import rules as choices
-from cgrseg.advisor.rules import CHOICES, Choice, Facts
+from cgrseg.advisor.rules import RULES, Choice, Facts
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig, Recipe, StartConfig, TrainConfig
 from cgrseg.data.split import Split
@@ -21,13 +21,13 @@ FACTS = Facts(
     hold_out="",
     leaked=0,
     sides=(480, 640),
-    upright=0.0,
+    portrait=0.0,
     classes=("sky", "grass"),
     shares=(0.9, 0.1),
     start=None,
     is_cpu=True,
     cores=2,
-    halves=False,
+    bf16_is_faster=False,
 )
 FROM_WEIGHTS = replace(FACTS, start=("street", START))
 
@@ -37,7 +37,7 @@ def chosen(choose, facts: Facts = FACTS, recipe: Recipe | None = None) -> dict:
 
 
 def test_each_choice_has_a_reason():
-    assert all(choose(facts, Recipe()).reason for choose in CHOICES for facts in (FACTS, FROM_WEIGHTS))
+    assert all(choose(facts, Recipe()).reason for choose in RULES for facts in (FACTS, FROM_WEIGHTS))
 
 
 def test_the_usual_start_is_imagenet_of_which_the_first_stages_stay():
@@ -45,7 +45,7 @@ def test_the_usual_start_is_imagenet_of_which_the_first_stages_stay():
     recipe = replace(Recipe(), start=StartConfig(backbone="imagenet"))
 
     assert start == {"model.size": "lite", "model.rcm_scale": 0.1, "start.backbone": "imagenet"}
-    assert chosen(choices.choose_training_of_backbone, recipe=recipe)["train.freeze_stages"] == 2
+    assert chosen(choices.choose_backbone_training, recipe=recipe)["train.freeze_stages"] == 2
     assert chosen(choices.choose_rate, recipe=recipe)["train.lr"] == 8e-4
 
 
@@ -62,7 +62,7 @@ def test_from_scratch_the_network_starts_so_that_it_learns_soon_and_bears_larger
 
     assert chosen(choices.choose_start, t) == {"model.size": "t", **scales, "model.talk_bias": "mean"}
     assert chosen(choices.choose_start, lite) == {"model.size": "lite", "model.rcm_scale": 0.1}
-    assert chosen(choices.choose_training_of_backbone, t)["train.freeze_stages"] == 0
+    assert chosen(choices.choose_backbone_training, t)["train.freeze_stages"] == 0
 
 
 def test_from_weights_the_network_is_theirs_and_known_names_are_told():
@@ -92,17 +92,17 @@ def test_images_are_as_large_as_time_allows_and_not_blown_up(facts, side):
 
 
 @pytest.mark.parametrize(
-    ("upright", "crops"),
+    ("portrait", "crops"),
     [
         (0.0, [[256, 352], [384, 512]]),
         (1.0, [[352, 256], [512, 384]]),
         (0.5, [[288, 288], [448, 448]]),
     ],
 )
-def test_crops_have_the_shape_of_the_images(upright, crops):
+def test_crops_have_the_shape_of_the_images(portrait, crops):
     fitted = replace(Recipe(), data=replace(Recipe().data, fit_px=(384, 2048)))
 
-    assert chosen(choices.choose_crops, replace(FACTS, upright=upright), fitted) == {"data.crops_px": crops}
+    assert chosen(choices.choose_crops, replace(FACTS, portrait=portrait), fitted) == {"data.crops_px": crops}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_frames_whose_names_tell_no_videos_apart_are_to_be_put_into_val():
 
 def test_precision_is_what_was_measured():
     assert chosen(choices.choose_precision) == {"train.precision": "fp32"}
-    assert chosen(choices.choose_precision, replace(FACTS, halves=True)) == {"train.precision": "bf16"}
+    assert chosen(choices.choose_precision, replace(FACTS, bf16_is_faster=True)) == {"train.precision": "bf16"}
 
 
 def test_what_the_user_set_is_told_instead_of_the_reason():

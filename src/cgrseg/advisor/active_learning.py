@@ -50,7 +50,7 @@ def rank_unlabelled(
     segmenter: Segmenter,
     folder: Path,
     labelled: Sequence[Bits | None],
-    show: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Ranking:
     """The images of a folder that the network is least sure of.
 
@@ -58,7 +58,7 @@ def rank_unlabelled(
         segmenter: the trained network.
         folder: images without labels, also in folders below it.
         labelled: the hashes of the labelled images.
-        show: called with the images done, and all of them.
+        on_progress: called with the images done, and all of them.
 
     Raises:
         ImageError: the folder holds no images.
@@ -70,8 +70,8 @@ def rank_unlabelled(
             faults.append(str(answer.error))
         else:
             found.append((candidate(answer), image_bits(answer.image)))
-        if show:
-            show(done, total)
+        if on_progress:
+            on_progress(done, total)
     found.sort(key=lambda each: (-each[0].uncertainty, str(each[0].path)))
     chosen, alike = _unlike(found, [bits for bits in labelled if bits is not None])
     return Ranking(tuple(chosen), total, alike, tuple(faults))

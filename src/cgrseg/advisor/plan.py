@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cgrseg.advisor.rules import CHOICES, Choice, Chooser, Facts, choose_split
+from cgrseg.advisor.rules import RULES, Choice, Facts, Rule, choose_split
 from cgrseg.config import HoldOut, Kind, ModelSize, Recipe
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.datasets.folder import has_split
@@ -31,7 +31,7 @@ from cgrseg.data.split import Split, split_by_content
 from cgrseg.errors import CheckpointError, DatasetError
 from cgrseg.recipes import override, parse_recipe
 from cgrseg.runtime import require_device
-from cgrseg.training.precision import halves_are_faster
+from cgrseg.training.precision import bf16_is_faster
 from cgrseg.training.splits import open_splits
 from cgrseg.weights import WeightsInfo, find_imagenet, open_weights
 
@@ -53,7 +53,7 @@ def plan(
     init: str | Path | None = None,
     overrides: tuple[str, ...] = (),
     device: str = "cpu",
-    show: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """Choose every setting of a training run from the data.
 
@@ -63,7 +63,7 @@ def plan(
         init: weights to start from.
         overrides: settings that are given, such as `train.steps=500`.
         device: where the run will be.
-        show: called with the images done, and all of them, where they are split by content.
+        on_progress: called with the images done, and all of them, where they are split by content.
 
     Raises:
         RecipeError: an override is no setting.
@@ -76,15 +76,15 @@ def plan(
         tree = override(tree, text)
     asked = parse_recipe(tree, "--set")
     info = open_weights(init)[1] if init is not None else None
-    facts = look(asked, data, (str(init), info) if info else None, device, show)
-    return settled(tree, facts, CHOICES)
+    facts = look(asked, data, (str(init), info) if info else None, device, on_progress)
+    return apply_rules(tree, facts, RULES)
 
 
-def settled(tree: dict, facts: Facts, choosers: tuple[Chooser, ...], made: tuple[Choice, ...] = ()) -> Plan:
+def apply_rules(tree: dict, facts: Facts, rules: tuple[Rule, ...], made: tuple[Choice, ...] = ()) -> Plan:
     """The plan that the choices make of a tree of settings; what the tree has already stays; some are made before."""
     facts = facts if facts.start is not None else _with_imagenet(facts, tree)
     choices = list(made)
-    for choose in choosers:
+    for choose in rules:
         recipe = parse_recipe(tree, "plan")
         choice = choose(facts, recipe)
         given = frozenset(name for name in choice.settings if _is_given(tree, name))
@@ -129,20 +129,20 @@ def look(
     data: Path,
     start: tuple[str, WeightsInfo] | None,
     device: str,
-    show: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Facts:
     """What the settings depend on."""
     kind, merge, hold_out = asked.data.kind, asked.data.merge, asked.data.hold_out
     whole = open_dataset(kind, data, "train", merge=merge)
     require_sound((whole,), data)
     has_val = kind != "folder" or has_split(data, "val")
-    split = None if hold_out or has_val else split_up(whole, data, show)
+    split = None if hold_out or has_val else split_dataset(whole, data, on_progress)
     hold_out = split.names if split else hold_out
     learnt, scored = (open_dataset(kind, data, each, hold_out, merge=merge) for each in _sides(hold_out))
-    return replace(facts_of(learnt, scored, start, device), split=split, hold_out=hold_out)
+    return replace(measure_facts(learnt, scored, start, device), split=split, hold_out=hold_out)
 
 
-def facts_of(
+def measure_facts(
     learnt: LabelledImages, scored: LabelledImages, start: tuple[str, WeightsInfo] | None, device: str
 ) -> Facts:
     """What images and machine say."""
@@ -154,13 +154,13 @@ def facts_of(
         hold_out="",
         leaked=len(set(start[1].trained_on) & set(scored.fingerprints())) if start else 0,
         sides=(int(np.median(sizes.min(axis=1))), int(np.median(sizes.max(axis=1)))),
-        upright=float((sizes[:, 0] > sizes[:, 1]).mean()),
+        portrait=float((sizes[:, 0] > sizes[:, 1]).mean()),
         classes=learnt.classes.names,
         shares=tuple(learnt.class_shares().tolist()),
         start=start,
         is_cpu=device == "cpu",
         cores=os.cpu_count() or 1,
-        halves=halves_are_faster(device),
+        bf16_is_faster=bf16_is_faster(device),
     )
 
 
@@ -168,10 +168,10 @@ def _sides(hold_out: HoldOut) -> tuple[str, str]:
     return "train", "holdout" if hold_out else "val"
 
 
-def split_up(whole: LabelledImages, data: Path, show: Callable[[int, int], None] | None) -> Split:
+def split_dataset(whole: LabelledImages, data: Path, on_progress: Callable[[int, int], None] | None) -> Split:
     """A split by content; `data` is the folder that an error names."""
     try:
-        return split_by_content(whole, show)
+        return split_by_content(whole, on_progress)
     except DatasetError as error:
         raise DatasetError(f"{data}: {error}") from None
 
@@ -185,7 +185,7 @@ def plan_sources(
     init: str | Path | None = None,
     overrides: tuple[str, ...] = (),
     device: str = "cpu",
-    show: Show | None = None,
+    on_progress: Show | None = None,
 ) -> Plan:
     """Choose every setting of a training run on several data sets, which become the sources of the recipe.
 
@@ -194,7 +194,7 @@ def plan_sources(
         init: weights to start from.
         overrides: settings that are given, such as `train.steps=500`.
         device: where the run will be.
-        show: called with the images done, and all of them, where a data set is split by content.
+        on_progress: called with the images done, and all of them, where a data set is split by content.
 
     Raises:
         RecipeError: an override is no setting.
@@ -205,7 +205,7 @@ def plan_sources(
     names = source_names(given)
     kinds, paths = (dict(zip(names, column, strict=True)) for column in zip(*given, strict=True))
     opened = {name: open_dataset(kinds[name], paths[name], "train") for name in names}
-    held = {name: names_held_out(opened[name], paths[name], show) for name in names}
+    held = {name: held_out_names(opened[name], paths[name], on_progress) for name in names}
     classes, meanings = shared_classes({name: dataset.classes.names for name, dataset in opened.items()})
     shares = shares_by_size({name: len(dataset) - len(held[name]) for name, dataset in opened.items()})
     sources = {name: {"kind": kinds[name], "share": shares[name], "classes": meanings[name]} for name in names}
@@ -215,17 +215,17 @@ def plan_sources(
         tree = override(tree, text)
     learnt, scored = open_splits(parse_recipe(tree, "--set"), paths)
     start = (str(init), open_weights(init)[1]) if init is not None else None
-    facts = facts_of(learnt, scored, start, device)
-    made = (_told_split(facts, held), _told_shares(opened, shares), _told_classes(classes, meanings))
-    return settled(tree, facts, tuple(choose for choose in CHOICES if choose is not choose_split), made)
+    facts = measure_facts(learnt, scored, start, device)
+    made = (_split_choice(facts, held), _shares_choice(opened, shares), _classes_choice(classes, meanings))
+    return apply_rules(tree, facts, tuple(choose for choose in RULES if choose is not choose_split), made)
 
 
-def names_held_out(dataset: LabelledImages, path: Path, show: Show | None = None) -> tuple[str, ...]:
+def held_out_names(dataset: LabelledImages, path: Path, on_progress: Show | None = None) -> tuple[str, ...]:
     """The images of a folder without val that are kept for scoring; none of other data sets."""
     require_sound((dataset,), path)
     if dataset.kind != "folder" or has_split(path, "val"):
         return ()
-    return split_up(dataset, path, show).names
+    return split_dataset(dataset, path, on_progress).names
 
 
 def shares_by_size(images: Mapping[str, int]) -> dict[str, float]:
@@ -234,18 +234,18 @@ def shares_by_size(images: Mapping[str, int]) -> dict[str, float]:
     return {name: round(math.sqrt(number) / total, 3) for name, number in images.items()}
 
 
-def _told_split(facts: Facts, held: Mapping[str, tuple[str, ...]]) -> Choice:
+def _split_choice(facts: Facts, held: Mapping[str, tuple[str, ...]]) -> Choice:
     counts = f"{facts.learnt:,} images to learn from, {facts.scored:,} to score on"
     by_content = [name for name, names in held.items() if names]
     return Choice({}, f"{counts}{'; split by content: ' + ', '.join(by_content) if by_content else ''}")
 
 
-def _told_shares(opened: Mapping[str, LabelledImages], shares: Mapping[str, float]) -> Choice:
+def _shares_choice(opened: Mapping[str, LabelledImages], shares: Mapping[str, float]) -> Choice:
     parts = ", ".join(f"{name} {shares[name]:g} ({len(dataset):,} images)" for name, dataset in opened.items())
     return Choice({}, f"shares of what is drawn, by the roots of their sizes: {parts}")
 
 
-def _told_classes(classes: tuple[str, ...], meanings: Mapping[str, Mapping[str, str]]) -> Choice:
+def _classes_choice(classes: tuple[str, ...], meanings: Mapping[str, Mapping[str, str]]) -> Choice:
     rest = [f"{own} of {name}" for name, each in meanings.items() for own in each]
     told = f"; any that its other classes are not: {', '.join(rest)}" if rest else ""
     return Choice({}, f"{len(classes)} classes, those of equal names as one{told}")

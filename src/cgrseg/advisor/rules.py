@@ -21,7 +21,7 @@ FROZEN_STAGES = 2
 BACKBONE_FACTOR = 0.3
 """Its learning rate as a factor of the decoder's."""
 PX = 32
-"""Sides are multiples of this: the network halves an image five times."""
+"""Sides are multiples of this: the network bf16_is_faster an image five times."""
 SHORT_PX = {True: 384, False: 512}
 """Short side of an image in training, on a CPU and elsewhere."""
 ENLARGED = 1.5
@@ -32,7 +32,7 @@ UNBALANCED = 5.0
 """Classes are unbalanced if the largest has so many times the pixels of the smallest."""
 SCORINGS = 10
 """Evaluations of a whole run."""
-PATIENCE = 4
+EVALUATIONS_WITHOUT_GAIN = 4
 """Evaluations without a better score after which a run ends."""
 
 
@@ -51,7 +51,7 @@ class Facts:
     """Images to score on that the weights to start from have learnt."""
     sides: tuple[int, int]
     """Median short and long side of the images, in pixels."""
-    upright: float
+    portrait: float
     """Share of the images that are higher than wide."""
     classes: tuple[str, ...]
     shares: tuple[float, ...]
@@ -64,7 +64,7 @@ class Facts:
     """Why its ImageNet weights cannot be had; empty where they can."""
     is_cpu: bool
     cores: int
-    halves: bool
+    bf16_is_faster: bool
     """Whether bf16 is faster than fp32."""
 
 
@@ -136,7 +136,7 @@ def choose_start(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
     return Choice({"model.size": facts.size, **preset}, lost)
 
 
-def choose_training_of_backbone(facts: Facts, recipe: Recipe) -> Choice:
+def choose_backbone_training(facts: Facts, recipe: Recipe) -> Choice:
     """How much of what the backbone knows is kept."""
     if recipe.start.backbone is None or facts.start is not None:
         return Choice({"train.freeze_stages": 0, "train.backbone_lr_factor": 1.0}, "all of it learns")
@@ -162,10 +162,10 @@ def choose_crops(facts: Facts, recipe: Recipe) -> Choice:
     stretch = min(long / short, ELONGATED)
     large = (side, rounded(side * stretch))
     shape = "wide"
-    if facts.upright > 0.9:
-        large, shape = large[::-1], "upright"
-    elif facts.upright > 0.1:
-        large, shape = (rounded(side * math.sqrt(stretch)),) * 2, "square, as some images are upright and some wide"
+    if facts.portrait > 0.9:
+        large, shape = large[::-1], "portrait"
+    elif facts.portrait > 0.1:
+        large, shape = (rounded(side * math.sqrt(stretch)),) * 2, "square, as some images are portrait and some wide"
     small = tuple(rounded(length * 2 / 3) for length in large)
     reason = f"{shape}; large ones since networks fail above the size of their crops, small ones to save time"
     return Choice({"data.crops_px": [list(small), list(large)]}, reason)
@@ -224,13 +224,13 @@ def choose_average(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
 
 def choose_scoring(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
     """When it is scored, and when it has learnt enough."""
-    settings = {"train.eval_every": max(recipe.train.steps // SCORINGS, 1), "train.patience": PATIENCE}
-    return Choice(settings, f"{SCORINGS} times; {PATIENCE} in a row without a better score end the run")
+    settings = {"train.eval_every": max(recipe.train.steps // SCORINGS, 1), "train.patience": EVALUATIONS_WITHOUT_GAIN}
+    return Choice(settings, f"{SCORINGS} times; {EVALUATIONS_WITHOUT_GAIN} in a row without a better score end the run")
 
 
 def choose_precision(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
     """The arithmetic."""
-    if facts.halves:
+    if facts.bf16_is_faster:
         return Choice({"train.precision": "bf16"}, "measured: faster on this machine")
     return Choice({"train.precision": "fp32"}, "bf16 is not faster on this machine")
 
@@ -246,13 +246,13 @@ def rounded(px: float | int) -> int:
     return max(PX, int(px / PX + 0.5) * PX)
 
 
-Chooser = Callable[[Facts, Recipe], Choice]
+Rule = Callable[[Facts, Recipe], Choice]
 """Makes a choice by the facts and the recipe so far."""
 
-CHOICES: tuple[Chooser, ...] = (
+RULES: tuple[Rule, ...] = (
     choose_split,
     choose_start,
-    choose_training_of_backbone,
+    choose_backbone_training,
     choose_size,
     choose_crops,
     choose_batch,

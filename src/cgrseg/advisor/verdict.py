@@ -27,7 +27,7 @@ from cgrseg.files import replacing
 from cgrseg.metrics.bootstrap import Interval, interval, resample
 from cgrseg.predictor import Segmenter, load
 from cgrseg.recipes import read_recipe
-from cgrseg.training.loggers import read_events
+from cgrseg.training.events import read_events
 from cgrseg.training.splits import Where, open_splits
 from cgrseg.weights import open_weights, read_info
 
@@ -56,7 +56,7 @@ class ClassVerdict:
     iou: float | None
     """None where no held-out image shows it."""
     images: int
-    """Training images that show it."""
+    """Training images that on_progress it."""
     pixels: int
     """Training pixels of it."""
     confused_with: str | None
@@ -115,7 +115,7 @@ def _ranking_tree(ranking: Ranking | None) -> dict | None:
 
 
 def judge(
-    run: Path, data: Where, *, unlabelled: Path | None = None, device: str = "cpu", show: Show | None = None
+    run: Path, data: Where, *, unlabelled: Path | None = None, device: str = "cpu", on_progress: Show | None = None
 ) -> Verdict:
     """Judge the run in a folder, and write verdict.json there.
 
@@ -124,7 +124,7 @@ def judge(
         data: the folder of its data set, or of each of its sources by name.
         unlabelled: images without labels; a data set of the kind `folder` may hold some in images/unlabelled.
         device: where the network runs.
-        show: called with the images done, and all of them.
+        on_progress: called with the images done, and all of them.
 
     Raises:
         CGRSegError: the run or its data cannot be read.
@@ -132,11 +132,11 @@ def judge(
     recipe, weights = read_recipe(run / "recipe.yaml"), run / "best.safetensors"
     images, held_out = open_splits(recipe, data)
     segmenter = load(weights, engine="torch", device=device)
-    progress = (lambda done: show(done, len(held_out))) if show else None
+    progress = (lambda done: on_progress(done, len(held_out))) if on_progress else None
     evaluation = evaluate(segmenter, held_out, progress)
     if unlabelled is None and isinstance(data, Path) and recipe.data.kind == "folder":
         unlabelled = unlabelled_folder(data)
-    ranking = _rank(segmenter, unlabelled, (images, held_out), show) if unlabelled else None
+    ranking = _rank(segmenter, unlabelled, (images, held_out), on_progress) if unlabelled else None
     course, scored_steps = _course(run, recipe.train.steps)
     verdict = Verdict(
         weights=weights,
@@ -171,13 +171,15 @@ def _leaked(run: Path, held_out: LabelledImages) -> int:
     return len(learnt.intersection(held_out.fingerprints())) if learnt else 0
 
 
-def _rank(segmenter: Segmenter, folder: Path, labelled: tuple[LabelledImages, ...], show: Show | None) -> Ranking:
+def _rank(
+    segmenter: Segmenter, folder: Path, labelled: tuple[LabelledImages, ...], on_progress: Show | None
+) -> Ranking:
     def bits(place: tuple[LabelledImages, int]) -> Bits | None:
         return image_bits(place[0].image(place[1]))
 
     with ThreadPoolExecutor() as threads:
         known = list(threads.map(bits, [(dataset, place) for dataset in labelled for place in range(len(dataset))]))
-    return rank_unlabelled(segmenter, folder, known, show)
+    return rank_unlabelled(segmenter, folder, known, on_progress)
 
 
 def _classes(evaluation: Evaluation, images: LabelledImages) -> tuple[ClassVerdict, ...]:

@@ -10,7 +10,8 @@ from cgrseg.cli.stopping import heeding_signals
 if TYPE_CHECKING:
     from cgrseg import Recipe
     from cgrseg.cli.training_display import TrainingDisplay
-    from cgrseg.training.loggers import Event, TensorBoard
+    from cgrseg.training.events import Event
+    from cgrseg.training.loggers import TensorBoard
     from cgrseg.training.splits import Where
 
 
