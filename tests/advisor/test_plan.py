@@ -17,7 +17,7 @@ from cgrseg.weights import WeightsInfo, save_weights
 
 @pytest.fixture
 def photos(tmp_path):
-    """Ten images of noise, not split; the third class is in one of them."""
+    """Ten images of noise without splits; the third class is in one of them."""
     root = tmp_path / "photos"
     for part in ("images", "annotations"):
         (root / part).mkdir(parents=True)
@@ -33,7 +33,7 @@ def photos(tmp_path):
 
 
 def with_val(root):
-    """The same with its first images as val."""
+    """Move the first images to val."""
     for part in ("images", "annotations"):
         for index in range(10):
             split = "val" if index < 3 else "train"
@@ -60,7 +60,7 @@ def test_a_val_is_used_as_it_is(photos):
     assert (made.facts.learnt, made.facts.scored, made.facts.split) == (7, 3, None)
 
 
-def test_what_is_set_wins_and_what_depends_on_it_follows(photos):
+def test_overrides_take_precedence_and_dependent_settings_follow(photos):
     made = plan("folder", photos, overrides=("train.steps=200", "data.hold_out=['1']"))
 
     assert made.recipe.train.steps == 200
@@ -76,7 +76,7 @@ def test_a_merge_makes_the_classes_of_the_plan(photos):
     assert made.facts.classes == ("still", "moving")
 
 
-def test_a_start_that_has_learnt_the_held_out_images_is_told(photos, tmp_path):
+def test_held_out_images_that_the_initial_weights_were_trained_on_are_reported(photos, tmp_path):
     held = open_dataset("folder", with_val(photos), "val")
     config = ModelConfig(size="s0", classes=3)
     info = WeightsInfo(model=config, classes=held.classes, trained_on=held.fingerprints()[:2])
@@ -85,23 +85,23 @@ def test_a_start_that_has_learnt_the_held_out_images_is_told(photos, tmp_path):
     made = plan("folder", photos, init=tmp_path / "start.safetensors")
 
     assert made.facts.leaked == 2
-    assert "the start has learnt 2 already" in str(made.choices[0])
+    assert "the initial weights were trained on 2 of these" in str(made.choices[0])
     assert made.recipe.model.size == "s0"
 
 
-def test_where_imagenet_weights_cannot_be_had_the_plan_goes_on_from_scratch_and_says_so(photos, monkeypatch):
+def test_without_imagenet_weights_the_plan_starts_from_scratch_and_says_so(photos, monkeypatch):
     def fail(size):
         raise CheckpointError(f"{size} is out of reach")
 
     monkeypatch.setattr(sys.modules[plan.__module__], "find_imagenet", fail)
-    made, asked = plan("folder", photos), plan("folder", photos, overrides=("model.size=lite",))
+    made, chosen = plan("folder", photos), plan("folder", photos, overrides=("model.size=lite",))
 
-    assert (made.recipe.model.size, asked.recipe.model.size) == ("t", "lite")
+    assert (made.recipe.model.size, chosen.recipe.model.size) == ("t", "lite")
     assert made.recipe.start.backbone is None
     assert "lite is out of reach" in str(made.choices[1])
 
 
-def test_a_start_that_is_set_to_none_is_from_scratch(photos):
+def test_a_backbone_set_to_none_is_from_scratch(photos):
     made = plan("folder", photos, overrides=("start.backbone=",))
 
     assert (made.recipe.start.backbone, made.recipe.model.size, made.recipe.train.freeze_stages) == (None, "t", 0)
@@ -111,18 +111,18 @@ def test_a_start_that_is_set_to_none_is_from_scratch(photos):
     ("override", "error"),
     [("train.stps=2", RecipeError), ("data.hold_out=x", DatasetError), ("train.lr=a", RecipeError)],
 )
-def test_a_setting_that_cannot_be_is_a_mistake(photos, override, error):
+def test_an_invalid_override_is_an_error(photos, override, error):
     with pytest.raises(error):
         plan("folder", photos, overrides=(override,))
 
 
-def test_labels_that_would_spoil_the_run_are_refused(photos):
+def test_labels_that_would_spoil_the_run_are_an_error(photos):
     shutil.copy(photos / "images/0.png", photos / "annotations/0.png")
 
     with pytest.raises(CGRSegError, match="cgrseg data check"):
         plan("folder", photos)
 
 
-def test_a_device_that_is_not_there_is_a_mistake(photos):
+def test_a_missing_device_is_an_error(photos):
     with pytest.raises(CGRSegError, match="cuda:99"):
         plan("folder", photos, device="cuda:99")

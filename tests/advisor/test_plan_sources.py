@@ -12,19 +12,19 @@ from cgrseg.advisor.plan import shared_classes, shares_by_size
 from cgrseg.data.mixture import source_names
 
 
-def test_classes_of_equal_names_are_one_and_a_background_is_the_rest():
+def test_classes_of_equal_names_are_one_and_a_background_means_rest():
     own = {"things": ("background", "car"), "streets": ("road", "car")}
 
     assert shared_classes(own) == (("car", "road"), {"things": {"background": "rest"}, "streets": {}})
 
 
-def test_a_background_that_hides_no_class_of_another_is_a_plain_one():
+def test_a_background_that_hides_no_class_of_another_data_set_is_an_ordinary_class():
     own = {"first": ("background", "car"), "second": ("background", "car")}
 
     assert shared_classes(own) == (("background", "car"), {"first": {}, "second": {}})
 
 
-def test_shares_are_roots_of_sizes():
+def test_shares_are_proportional_to_square_roots_of_sizes():
     assert shares_by_size({"a": 900, "b": 100}) == {"a": 0.75, "b": 0.25}
 
 
@@ -44,13 +44,13 @@ def test_a_plan_of_two_folders_is_a_recipe_with_two_sources(tmp_path):
     assert {name: source.share for name, source in made.recipe.sources.items()} == {"first": 0.5, "second": 0.5}
     assert made.recipe.train.steps == 7
     assert (made.facts.learnt, made.facts.scored) == (12, 4)
-    assert str(made.choices[0]) == "12 images to learn from, 4 to score on"
+    assert str(made.choices[0]) == "12 images to train on, 4 to evaluate on"
 
 
 def test_a_folder_without_val_is_split_by_content(tmp_path):
     folders = [draw_images(tmp_path / name) for name in ("first", "second")]
     rng = np.random.default_rng(0)
-    for file in (folders[1] / "images/train").iterdir():  # drawn ones look alike
+    for file in (folders[1] / "images/train").iterdir():  # synthetic ones look alike
         blocks = rng.integers(0, 256, (6, 8, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
         Image.fromarray(blocks).save(file)
     for part in ("images", "annotations"):

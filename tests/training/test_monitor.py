@@ -82,9 +82,7 @@ def test_the_warning_proposes_more_workers_than_there_are(images):
     ("precision", "device", "cost", "is_slow"),
     [("bf16", "cpu", 9.0, True), ("fp16", "cpu", 9.0, True), ("bf16", "cpu", 0.6, False), ("bf16", "cuda", 9.0, False)],
 )
-def test_a_processor_that_emulates_the_precision_gives_a_warning(
-    precision, device, cost, is_slow, images, monkeypatch
-):
+def test_a_processor_that_emulates_the_precision_gives_a_warning(precision, device, cost, is_slow, images, monkeypatch):
     monkeypatch.setattr(monitoring, "relative_cost", lambda precision: cost)
     recipe = replace(RECIPE, train=replace(RECIPE.train, precision=precision))
 

@@ -1,15 +1,15 @@
-"""A recipe made from the data, for who has labelled images and no recipe.
+"""Plan a training run: a recipe made from labelled images, with the reason for every setting.
 
-labelled images -- facts: how many, how large, which classes, on which machine -- choices -- recipe, and why
-                      no val? split by content            what was asked for with --set wins
+    images -- facts: number, sizes, classes, start, machine -- rules -- Plan: recipe, and the choices behind it
+              split by content if there is no val             settings from `overrides` take precedence
 
-A recipe for several data sets, made from them.
+For several data sets the sources of the recipe are made first:
 
-class names of each -- union, in order of first appearance ---------- data.classes
-background of one, where others bring further classes --------------- rest
-numbers of images -- their roots ------------------------------------ shares
-no val -- split by content ------------------------------------------ hold_out
-all together -- facts -- the choices that one data set has, too
+    class names of all ----------- union in order of first appearance -- data.classes
+    background of one ------------ other data sets have more classes --- rest
+    numbers of images ------------ square roots ------------------------ shares
+    no val ----------------------- split by content -------------------- hold_out
+    all images together ---------- facts -- rules, as for one data set
 """
 
 import math
@@ -38,12 +38,12 @@ from cgrseg.weights import WeightsInfo, find_imagenet, open_weights
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe, and why it is as it is."""
+    """A recipe and the reasons for its settings."""
 
     recipe: Recipe
     facts: Facts
     choices: tuple[Choice, ...]
-    """In the order in which they were made."""
+    """In the order of the rules."""
 
 
 def plan(
@@ -58,53 +58,60 @@ def plan(
     """Choose every setting of a training run from the data.
 
     Args:
-        kind: the layout of the files.
-        data: the folder of the data set; one without `val` is split by content.
+        kind: layout of the files.
+        data: folder of the data set; split by content if it has no `val`.
         init: weights to start from.
-        overrides: settings that are given, such as `train.steps=500`.
-        device: where the run will be.
-        on_progress: called with the images done, and all of them, where they are split by content.
+        overrides: settings that take precedence, such as `train.steps=500`.
+        device: device of the run.
+        on_progress: called with the number of images done and of all images while they are split by content.
 
     Raises:
-        RecipeError: an override is no setting.
-        DatasetError: the data cannot be learnt from.
-        CGRSegError: there is no such device.
+        RecipeError: an override is not a valid setting.
+        DatasetError: the data cannot be used for training.
+        CGRSegError: the device is not available.
     """
     require_device(device)
     tree = {"data": {"kind": kind}}
     for text in overrides:
         tree = override(tree, text)
-    asked = parse_recipe(tree, "--set")
+    requested = parse_recipe(tree, "overrides")
     info = open_weights(init)[1] if init is not None else None
-    facts = look(asked, data, (str(init), info) if info else None, device, on_progress)
+    facts = gather_facts(requested, data, (str(init), info) if info else None, device, on_progress)
     return apply_rules(tree, facts, RULES)
 
 
-def apply_rules(tree: dict, facts: Facts, rules: tuple[Rule, ...], made: tuple[Choice, ...] = ()) -> Plan:
-    """The plan that the choices make of a tree of settings; what the tree has already stays; some are made before."""
+def apply_rules(tree: dict, facts: Facts, rules: tuple[Rule, ...], first: tuple[Choice, ...] = ()) -> Plan:
+    """Complete a tree of settings by rules; settings that the tree already has are kept.
+
+    Args:
+        tree: settings by section and name.
+        facts: about the data.
+        rules: in order.
+        first: choices made before, to put first in the plan.
+    """
     facts = facts if facts.start is not None else _with_imagenet(facts, tree)
-    choices = list(made)
-    for choose in rules:
+    choices = list(first)
+    for rule in rules:
         recipe = parse_recipe(tree, "plan")
-        choice = choose(facts, recipe)
+        choice = rule(facts, recipe)
         given = frozenset(name for name in choice.settings if _is_given(tree, name))
         tree = _with(tree, {name: value for name, value in choice.settings.items() if name not in given})
-        choices.append(choice.settled(parse_recipe(tree, "plan"), given))
+        choices.append(choice.with_final_values(parse_recipe(tree, "plan"), given))
     return Plan(parse_recipe(tree, "plan"), facts, tuple(choices))
 
 
 def _with_imagenet(facts: Facts, tree: dict) -> Facts:
-    """The facts with the network, and whether its ImageNet weights can be had; else it is T, unless one was set."""
-    asked, is_free = parse_recipe(tree, "--set"), not _is_given(tree, "model.size")
-    size = facts.size if is_free else asked.model.size
-    lack = _why_no_imagenet(size, asked.start.backbone, is_given=_is_given(tree, "start.backbone"))
-    return replace(facts, size="t" if lack and is_free else size, no_imagenet=lack)
+    """Add the size of the network and why it has no ImageNet weights, if so; then the size is T unless it was set."""
+    requested, is_free = parse_recipe(tree, "overrides"), not _is_given(tree, "model.size")
+    size = facts.size if is_free else requested.model.size
+    problem = _why_no_imagenet(size, requested.start.backbone, is_given=_is_given(tree, "start.backbone"))
+    return replace(facts, size="t" if problem and is_free else size, no_imagenet=problem)
 
 
 def _why_no_imagenet(size: ModelSize, backbone: str | None, *, is_given: bool) -> str:
-    """Why a network cannot start from ImageNet weights; empty where it can."""
+    """Why a network cannot start from ImageNet weights; empty if it can."""
     if is_given:
-        return "" if backbone else "start.backbone is none, as you set"
+        return "" if backbone else "you set start.backbone to none"
     try:
         find_imagenet(size)
     except CheckpointError as error:
@@ -124,28 +131,28 @@ def _with(tree: dict, settings: dict[str, object]) -> dict:
     return tree
 
 
-def look(
-    asked: Recipe,
+def gather_facts(
+    requested: Recipe,
     data: Path,
     start: tuple[str, WeightsInfo] | None,
     device: str,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Facts:
-    """What the settings depend on."""
-    kind, merge, hold_out = asked.data.kind, asked.data.merge, asked.data.hold_out
+    """The facts about a data set; one without `val` or held-out images is split by content."""
+    kind, merge, hold_out = requested.data.kind, requested.data.merge, requested.data.hold_out
     whole = open_dataset(kind, data, "train", merge=merge)
     require_sound((whole,), data)
     has_val = kind != "folder" or has_split(data, "val")
     split = None if hold_out or has_val else split_dataset(whole, data, on_progress)
     hold_out = split.names if split else hold_out
-    learnt, scored = (open_dataset(kind, data, each, hold_out, merge=merge) for each in _sides(hold_out))
+    learnt, scored = (open_dataset(kind, data, name, hold_out, merge=merge) for name in _splits(hold_out))
     return replace(measure_facts(learnt, scored, start, device), split=split, hold_out=hold_out)
 
 
 def measure_facts(
     learnt: LabelledImages, scored: LabelledImages, start: tuple[str, WeightsInfo] | None, device: str
 ) -> Facts:
-    """What images and machine say."""
+    """The facts about training and held-out images, the start and the machine, apart from the split."""
     sizes = np.array([read_size(pair.image) for pair in learnt.pairs])
     return Facts(
         learnt=len(learnt),
@@ -164,19 +171,16 @@ def measure_facts(
     )
 
 
-def _sides(hold_out: HoldOut) -> tuple[str, str]:
+def _splits(hold_out: HoldOut) -> tuple[str, str]:
     return "train", "holdout" if hold_out else "val"
 
 
 def split_dataset(whole: LabelledImages, data: Path, on_progress: Callable[[int, int], None] | None) -> Split:
-    """A split by content; `data` is the folder that an error names."""
+    """Split a data set by content; an error names its folder, `data`."""
     try:
         return split_by_content(whole, on_progress)
     except DatasetError as error:
         raise DatasetError(f"{data}: {error}") from None
-
-
-Show = Callable[[int, int], None]
 
 
 def plan_sources(
@@ -185,21 +189,21 @@ def plan_sources(
     init: str | Path | None = None,
     overrides: tuple[str, ...] = (),
     device: str = "cpu",
-    on_progress: Show | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
-    """Choose every setting of a training run on several data sets, which become the sources of the recipe.
+    """Choose every setting of a training run on several data sets, the sources of the recipe.
 
     Args:
-        given: the kind and the folder of each; `source_names` gives their names in the recipe.
+        given: kind and folder of each data set; `source_names` gives their names in the recipe.
         init: weights to start from.
-        overrides: settings that are given, such as `train.steps=500`.
-        device: where the run will be.
-        on_progress: called with the images done, and all of them, where a data set is split by content.
+        overrides: settings that take precedence, such as `train.steps=500`.
+        device: device of the run.
+        on_progress: called with the number of images done and of all images while a data set is split by content.
 
     Raises:
-        RecipeError: an override is no setting.
-        DatasetError: the data cannot be learnt from.
-        CGRSegError: there is no such device.
+        RecipeError: an override is not a valid setting.
+        DatasetError: the data cannot be used for training.
+        CGRSegError: the device is not available.
     """
     require_device(device)
     names = source_names(given)
@@ -213,15 +217,17 @@ def plan_sources(
     tree = {"data": {"classes": list(classes)}, "sources": sources}
     for text in overrides:
         tree = override(tree, text)
-    learnt, scored = open_splits(parse_recipe(tree, "--set"), paths)
+    learnt, scored = open_splits(parse_recipe(tree, "overrides"), paths)
     start = (str(init), open_weights(init)[1]) if init is not None else None
     facts = measure_facts(learnt, scored, start, device)
-    made = (_split_choice(facts, held), _shares_choice(opened, shares), _classes_choice(classes, meanings))
-    return apply_rules(tree, facts, tuple(choose for choose in RULES if choose is not choose_split), made)
+    first = (_split_choice(facts, held), _shares_choice(opened, shares), _classes_choice(classes, meanings))
+    return apply_rules(tree, facts, tuple(rule for rule in RULES if rule is not choose_split), first)
 
 
-def held_out_names(dataset: LabelledImages, path: Path, on_progress: Show | None = None) -> tuple[str, ...]:
-    """The images of a folder without val that are kept for scoring; none of other data sets."""
+def held_out_names(
+    dataset: LabelledImages, path: Path, on_progress: Callable[[int, int], None] | None = None
+) -> tuple[str, ...]:
+    """Names of the images to hold out of a folder without val; none for other data sets."""
     require_sound((dataset,), path)
     if dataset.kind != "folder" or has_split(path, "val"):
         return ()
@@ -229,23 +235,23 @@ def held_out_names(dataset: LabelledImages, path: Path, on_progress: Show | None
 
 
 def shares_by_size(images: Mapping[str, int]) -> dict[str, float]:
-    """Shares by the roots of the numbers of images."""
+    """Shares of the sources, proportional to the square roots of their numbers of images; they sum to 1."""
     total = sum(math.sqrt(number) for number in images.values())
     return {name: round(math.sqrt(number) / total, 3) for name, number in images.items()}
 
 
 def _split_choice(facts: Facts, held: Mapping[str, tuple[str, ...]]) -> Choice:
-    counts = f"{facts.learnt:,} images to learn from, {facts.scored:,} to score on"
+    counts = f"{facts.learnt:,} images to train on, {facts.scored:,} to evaluate on"
     by_content = [name for name, names in held.items() if names]
     return Choice({}, f"{counts}{'; split by content: ' + ', '.join(by_content) if by_content else ''}")
 
 
 def _shares_choice(opened: Mapping[str, LabelledImages], shares: Mapping[str, float]) -> Choice:
     parts = ", ".join(f"{name} {shares[name]:g} ({len(dataset):,} images)" for name, dataset in opened.items())
-    return Choice({}, f"shares of what is drawn, by the roots of their sizes: {parts}")
+    return Choice({}, f"shares of the samples, by the square roots of the sizes: {parts}")
 
 
 def _classes_choice(classes: tuple[str, ...], meanings: Mapping[str, Mapping[str, str]]) -> Choice:
-    rest = [f"{own} of {name}" for name, each in meanings.items() for own in each]
-    told = f"; any that its other classes are not: {', '.join(rest)}" if rest else ""
-    return Choice({}, f"{len(classes)} classes, those of equal names as one{told}")
+    rest = [f"{own} of {name}" for name, renamed in meanings.items() for own in renamed]
+    remark = f"; any class that its data set does not label: {', '.join(rest)}" if rest else ""
+    return Choice({}, f"{len(classes)} classes, equal names are the same class{remark}")
