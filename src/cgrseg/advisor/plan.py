@@ -1,7 +1,7 @@
 """Plan a training run: a recipe made from labelled images, with the reason for every setting.
 
     images -- facts: number, sizes, classes, start, machine -- rules -- Plan: recipe, and the choices behind it
-              split by content if there is no val             settings from `overrides` take precedence
+              split by content without a val                  settings from `overrides` take precedence
 
 For several data sets the sources of the recipe are made first:
 

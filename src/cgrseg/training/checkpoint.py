@@ -194,7 +194,7 @@ def _digest(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is determined by, apart from its initial weights."""
+    """Everything that determines the results of a run, apart from its initial weights."""
 
     recipe: Recipe
     images: tuple[str, ...]
