@@ -177,7 +177,7 @@ def test_splits_with_classes_of_their_own_must_agree(run, recipe, labelled):
     result = run("train", recipe, "--data", f"folder={labelled}")
 
     assert result.code == 1
-    assert "the classes of train and val differ; write classes.txt there to settle them" in result.err
+    assert "the classes of train and val differ; write a classes.txt into the folder" in result.err
 
 
 def test_deviations_are_printed_without_data(run, recipe):
