@@ -43,37 +43,37 @@ def with_val(root):
 
 
 def test_images_without_val_are_split_and_the_recipe_holds_the_names(photos):
-    made = plan("folder", photos)
+    planned = plan("folder", photos)
 
-    names = made.recipe.data.hold_out
+    names = planned.recipe.data.hold_out
     held = open_dataset("folder", photos, "holdout", names)
     assert isinstance(names, tuple)
-    assert (made.facts.learnt, made.facts.scored) == (7, 3)
+    assert (planned.facts.learnt, planned.facts.scored) == (7, 3)
     assert tuple(pair.name for pair in held.pairs) == names
-    assert made.facts.split.one_sided == ("car",)
+    assert planned.facts.split.one_sided == ("car",)
 
 
 def test_a_val_is_used_as_it_is(photos):
-    made = plan("folder", with_val(photos))
+    planned = plan("folder", with_val(photos))
 
-    assert made.recipe.data.hold_out == ""
-    assert (made.facts.learnt, made.facts.scored, made.facts.split) == (7, 3, None)
+    assert planned.recipe.data.hold_out == ""
+    assert (planned.facts.learnt, planned.facts.scored, planned.facts.split) == (7, 3, None)
 
 
 def test_overrides_take_precedence_and_dependent_settings_follow(photos):
-    made = plan("folder", photos, overrides=("train.steps=200", "data.hold_out=['1']"))
+    planned = plan("folder", photos, overrides=("train.steps=200", "data.hold_out=['1']"))
 
-    assert made.recipe.train.steps == 200
-    assert made.recipe.train.eval_every == 20
-    assert made.recipe.data.hold_out == ("1",)
-    assert made.facts.scored == 1
-    assert [str(choice) for choice in made.choices if "train.steps" in choice.settings] == ["as you set"]
+    assert planned.recipe.train.steps == 200
+    assert planned.recipe.train.eval_every == 20
+    assert planned.recipe.data.hold_out == ("1",)
+    assert planned.facts.scored == 1
+    assert [str(choice) for choice in planned.choices if "train.steps" in choice.settings] == ["as you set"]
 
 
 def test_a_merge_makes_the_classes_of_the_plan(photos):
-    made = plan("folder", photos, overrides=("data.merge={still: [sky, road], moving: [car]}",))
+    planned = plan("folder", photos, overrides=("data.merge={still: [sky, road], moving: [car]}",))
 
-    assert made.facts.classes == ("still", "moving")
+    assert planned.facts.classes == ("still", "moving")
 
 
 def test_held_out_images_that_the_initial_weights_were_trained_on_are_reported(photos, tmp_path):
@@ -82,11 +82,11 @@ def test_held_out_images_that_the_initial_weights_were_trained_on_are_reported(p
     info = WeightsInfo(model=config, classes=held.classes, trained_on=held.fingerprints()[:2])
     save_weights(tmp_path / "start.safetensors", build_model(config), info)
 
-    made = plan("folder", photos, init=tmp_path / "start.safetensors")
+    planned = plan("folder", photos, init=tmp_path / "start.safetensors")
 
-    assert made.facts.leaked == 2
-    assert "the initial weights were trained on 2 of these" in str(made.choices[0])
-    assert made.recipe.model.size == "s0"
+    assert planned.facts.leaked == 2
+    assert "the initial weights were trained on 2 of these" in str(planned.choices[0])
+    assert planned.recipe.model.size == "s0"
 
 
 def test_without_imagenet_weights_the_plan_starts_from_scratch_and_says_so(photos, monkeypatch):
@@ -94,17 +94,21 @@ def test_without_imagenet_weights_the_plan_starts_from_scratch_and_says_so(photo
         raise CheckpointError(f"{size} is out of reach")
 
     monkeypatch.setattr(sys.modules[plan.__module__], "find_imagenet", fail)
-    made, chosen = plan("folder", photos), plan("folder", photos, overrides=("model.size=lite",))
+    planned, chosen = plan("folder", photos), plan("folder", photos, overrides=("model.size=lite",))
 
-    assert (made.recipe.model.size, chosen.recipe.model.size) == ("t", "lite")
-    assert made.recipe.start.backbone is None
-    assert "lite is out of reach" in str(made.choices[1])
+    assert (planned.recipe.model.size, chosen.recipe.model.size) == ("t", "lite")
+    assert planned.recipe.start.backbone is None
+    assert "lite is out of reach" in str(planned.choices[1])
 
 
 def test_a_backbone_set_to_none_is_from_scratch(photos):
-    made = plan("folder", photos, overrides=("start.backbone=",))
+    planned = plan("folder", photos, overrides=("start.backbone=",))
 
-    assert (made.recipe.start.backbone, made.recipe.model.size, made.recipe.train.freeze_stages) == (None, "t", 0)
+    assert (planned.recipe.start.backbone, planned.recipe.model.size, planned.recipe.train.freeze_stages) == (
+        None,
+        "t",
+        0,
+    )
 
 
 @pytest.mark.parametrize(

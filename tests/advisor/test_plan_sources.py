@@ -38,13 +38,13 @@ def test_a_plan_of_two_folders_is_a_recipe_with_two_sources(tmp_path):
     folders = [draw_images(tmp_path / name) for name in ("first", "second")]
     (folders[1] / "classes.txt").write_text("dark\nwhite\n")
 
-    made = plan_sources([("folder", folder) for folder in folders], overrides=("train.steps=7",))
+    planned = plan_sources([("folder", folder) for folder in folders], overrides=("train.steps=7",))
 
-    assert made.recipe.data.classes == ("dark", "bright", "white")
-    assert {name: source.share for name, source in made.recipe.sources.items()} == {"first": 0.5, "second": 0.5}
-    assert made.recipe.train.steps == 7
-    assert (made.facts.learnt, made.facts.scored) == (12, 4)
-    assert str(made.choices[0]) == "12 images to train on, 4 to evaluate on"
+    assert planned.recipe.data.classes == ("dark", "bright", "white")
+    assert {name: source.share for name, source in planned.recipe.sources.items()} == {"first": 0.5, "second": 0.5}
+    assert planned.recipe.train.steps == 7
+    assert (planned.facts.learnt, planned.facts.scored) == (12, 4)
+    assert str(planned.choices[0]) == "12 images to train on, 4 to evaluate on"
 
 
 def test_a_folder_without_val_is_split_by_content(tmp_path):
@@ -56,8 +56,8 @@ def test_a_folder_without_val_is_split_by_content(tmp_path):
     for part in ("images", "annotations"):
         shutil.rmtree(folders[1] / part / "val")
 
-    made = plan_sources([("folder", folder) for folder in folders])
+    planned = plan_sources([("folder", folder) for folder in folders])
 
-    assert made.recipe.sources["first"].hold_out == ""
-    assert len(made.recipe.sources["second"].hold_out) == made.facts.scored - 2
-    assert str(made.choices[0]).endswith("split by content: second")
+    assert planned.recipe.sources["first"].hold_out == ""
+    assert len(planned.recipe.sources["second"].hold_out) == planned.facts.scored - 2
+    assert str(planned.choices[0]).endswith("split by content: second")

@@ -31,7 +31,7 @@ def write_scores(run, scores: dict[int, float]) -> None:
 
 
 @pytest.fixture
-def made(tmp_path):
+def finished(tmp_path):
     """Five labelled and three unlabelled images, and the folder of a run with random weights."""
     data, run = tmp_path / "photos", tmp_path / "run"
     for folder in ("images/unlabelled", "annotations"):
@@ -52,8 +52,8 @@ def made(tmp_path):
     return data, run
 
 
-def test_a_verdict_has_scores_interval_and_advice(made):
-    data, run = made
+def test_a_verdict_has_scores_interval_and_advice(finished):
+    data, run = finished
 
     verdict = judge(run, data)
 
@@ -68,8 +68,8 @@ def test_a_verdict_has_scores_interval_and_advice(made):
     assert (verdict.best_step, verdict.last_step, verdict.steps, verdict.looks) == (20, 30, 30, 3)
 
 
-def test_held_out_images_that_the_initial_weights_were_trained_on_are_counted(made, tmp_path):
-    data, run = made
+def test_held_out_images_that_the_initial_weights_were_trained_on_are_counted(finished, tmp_path):
+    data, run = finished
     held = open_dataset("folder", data, "holdout", RECIPE.data.hold_out)
     info = WeightsInfo(model=RECIPE.model, classes=named(NAMES), trained_on=(*held.fingerprints()[:1], "another"))
     save_weights(tmp_path / "start.safetensors", build_model(RECIPE.model), info)
@@ -83,8 +83,8 @@ def test_held_out_images_that_the_initial_weights_were_trained_on_are_counted(ma
     assert leaked(str(tmp_path / "gone.safetensors")) == 0
 
 
-def test_a_verdict_is_written_next_to_the_weights(made):
-    data, run = made
+def test_a_verdict_is_written_next_to_the_weights(finished):
+    data, run = finished
 
     verdict = judge(run, data)
 
@@ -95,8 +95,8 @@ def test_a_verdict_is_written_next_to_the_weights(made):
     assert tree["rules"]["few_pictures"] == 20
 
 
-def test_unlabelled_images_may_be_in_another_folder(made, tmp_path):
-    data, run = made
+def test_unlabelled_images_may_be_in_another_folder(finished, tmp_path):
+    data, run = finished
     (tmp_path / "more").mkdir()
     (data / "images/unlabelled/5.png").rename(tmp_path / "more/x.png")
 
@@ -105,8 +105,8 @@ def test_unlabelled_images_may_be_in_another_folder(made, tmp_path):
     assert [candidate.path.name for candidate in ranking.candidates] == ["x.png"]
 
 
-def test_without_unlabelled_images_nothing_is_ranked(made):
-    data, run = made
+def test_without_unlabelled_images_nothing_is_ranked(finished):
+    data, run = finished
     for file in (data / "images/unlabelled").iterdir():
         file.unlink()
     (data / "images/unlabelled").rmdir()
@@ -125,8 +125,8 @@ def test_without_unlabelled_images_nothing_is_ranked(made):
         ({30: 0.4}, "once"),
     ],
 )
-def test_the_course_of_the_score(made, scores, course):
-    data, run = made
+def test_the_course_of_the_score(finished, scores, course):
+    data, run = finished
     write_scores(run, scores)
 
     assert judge(run, data).course == course

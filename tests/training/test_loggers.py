@@ -1,3 +1,5 @@
+"""TensorBoard logs of a run."""
+
 from dataclasses import replace
 from importlib import import_module
 
