@@ -108,7 +108,7 @@ def test_a_stopped_run_says_how_to_go_on(run, recipe, labelled, tmp_path, monkey
     done = run(*words, "--resume")
 
     assert stopped.code == 75
-    assert f"stopped after step 1; the same command with --resume goes on from {tmp_path / 'run'}" in stopped.err
+    assert f"stopped after step 1; its state is in {tmp_path / 'run'}; the same command with --resume" in stopped.err
     assert done.code == 0
 
 

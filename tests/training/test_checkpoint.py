@@ -113,7 +113,7 @@ def test_a_signal_saves_a_checkpoint_exits_with_75_and_the_same_command_resumes(
     stderr = process.communicate(timeout=60)[1]
 
     assert process.returncode == 75, stderr
-    assert f"--resume goes on from {run}" in stderr
+    assert f"its state is in {run}; the same command with --resume continues it" in stderr
     assert state_of(run)["progress"]["step"] == events(run)[-1]["step"]
 
 
