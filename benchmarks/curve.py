@@ -15,15 +15,16 @@ import matplotlib as mpl
 mpl.use("agg")
 from matplotlib import pyplot as plt
 
+from cgrseg.training.events import read_events
+
 EVERY = 25
 """Steps between the losses that are kept."""
 
 
-def read_events(run: Path) -> dict[int, dict[str, dict]]:
+def events_by_step(run: Path) -> dict[int, dict[str, dict]]:
     """The last event of each kind at each step: a resumed run repeats some."""
     events: dict[int, dict[str, dict]] = {}
-    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
+    for event in read_events(run):
         events.setdefault(event["step"], {})[event["event"]] = event
     return dict(sorted(events.items()))
 
@@ -63,7 +64,7 @@ def draw(rows: list[dict], path: Path) -> None:
 
 def main(run: Path, target: Path) -> None:
     """Write the image and the thinned log."""
-    rows = thin(read_events(run))
+    rows = thin(events_by_step(run))
     target.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     draw(rows, target.with_suffix(".png"))
 

@@ -25,7 +25,7 @@ from cgrseg.config import PRESETS, ModelConfig, Recipe, TrainConfig
 from cgrseg.data.loader import Batch
 from cgrseg.machine import machine
 from cgrseg.model import build_model
-from cgrseg.training.distributed import World
+from cgrseg.training.distributed import Processes
 from cgrseg.training.losses import label_weights
 from cgrseg.training.step import Stepper
 from cgrseg.training.train import new_state
@@ -64,10 +64,10 @@ class Ours:
     """The step of a run."""
 
     def __init__(self, config: TrainConfig) -> None:
-        self.stepper = Stepper(new_state(network(), Recipe(train=config)), config, World(), label_weights(CLASSES))
+        self.stepper = Stepper(new_state(network(), Recipe(train=config)), config, Processes(), label_weights(CLASSES))
 
     def take(self, batch: Batch) -> float:
-        return self.stepper.take(batch).loss
+        return self.stepper.step(batch).loss
 
 
 def network() -> nn.Module:

@@ -98,7 +98,7 @@ def test_a_recipe_of_a_published_run_differs_from_it_only_where_images_are_not_o
     comparison = compare_with_published(cgrseg.read_recipe(file))
 
     assert comparison.source == PUBLISHED[cgrseg.read_recipe(file).data.kind][0]
-    assert [deviation.about for deviation in comparison.settings] == ["model.position"]
+    assert [deviation.name for deviation in comparison.settings] == ["model.position"]
 
 
 @pytest.mark.slow

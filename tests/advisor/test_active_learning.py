@@ -1,4 +1,4 @@
-"""Which images to label next."""
+"""Ranking of unlabelled images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,66 +21,70 @@ def scene(seed: int) -> np.ndarray:
     return cv2.resize(rng.integers(0, 256, (6, 6, 3), np.uint8), (48, 48), interpolation=cv2.INTER_CUBIC)
 
 
-def answer(name: str, image: np.ndarray, confidence: float) -> Segmentation:
+def segmentation(name: str, image: np.ndarray, confidence: float) -> Segmentation:
     labels = np.zeros((48, 48), np.uint8)
     labels[:, 24:] = 1
-    sure = np.full((48, 48), confidence, np.float32)
-    sure[:, :24] = 1.0
+    confidences = np.full((48, 48), confidence, np.float32)
+    confidences[:, :24] = 1.0
     return Segmentation(
         image=image,
         labels=labels,
-        confidence_source=KnownConfidence(sure),
+        confidence_source=KnownConfidence(confidences),
         classes=named(("road", "car")),
         name=name,
         source=Path(f"{name}.png"),
     )
 
 
-class Known(Segmenter):
-    """A segmenter whose answers are known beforehand."""
+class FakeSegmenter(Segmenter):
+    """A segmenter with given results."""
 
-    def __init__(self, answers: list[Segmentation]) -> None:
-        self.answers = answers
+    def __init__(self, results: list[Segmentation]) -> None:
+        self.results = results
 
     def stream(self, sources: Path) -> Iterator[Segmentation]:
-        return iter(self.answers)
+        return iter(self.results)
 
 
-def ranked(folder: Path, answers: list[Segmentation], labelled: tuple[np.ndarray, ...] = ()):
-    for each in answers:
-        Image.fromarray(each.image).save(folder / each.source.name)
-    return rank_unlabelled(Known(answers), folder, [image_bits(image) for image in labelled])
+def ranked(folder: Path, results: list[Segmentation], labelled: tuple[np.ndarray, ...] = ()):
+    for result in results:
+        Image.fromarray(result.image).save(folder / result.source.name)
+    return rank_unlabelled(FakeSegmenter(results), folder, [image_bits(image) for image in labelled])
 
 
-def test_doubt_is_the_mean_of_what_confidence_lacks_and_is_told_by_class():
-    found = candidate(answer("a", scene(0), 0.6))
+def test_uncertainty_is_the_mean_of_one_minus_confidence_and_names_its_classes():
+    result = candidate(segmentation("a", scene(0), 0.6))
 
-    assert found.uncertainty == pytest.approx(0.2)
-    assert found.classes == ("car",)
-
-
-def test_the_least_sure_come_first(tmp_path):
-    found = ranked(tmp_path, [answer("sure", scene(1), 0.9), answer("unsure", scene(2), 0.3)])
-
-    assert [each.path.stem for each in found.candidates] == ["unsure", "sure"]
-    assert (found.images, found.alike) == (2, 0)
+    assert result.uncertainty == pytest.approx(0.2)
+    assert result.classes == ("car",)
 
 
-def test_look_alikes_of_labelled_images_and_of_each_other_are_passed_over(tmp_path):
-    answers = [answer("known", scene(1), 0.1), answer("new", scene(2), 0.2), answer("again", scene(2), 0.3)]
+def test_the_most_uncertain_come_first(tmp_path):
+    ranking = ranked(tmp_path, [segmentation("sure", scene(1), 0.9), segmentation("unsure", scene(2), 0.3)])
 
-    found = ranked(tmp_path, answers, labelled=(scene(1),))
-
-    assert [each.path.stem for each in found.candidates] == ["new"]
-    assert found.alike == 2
+    assert [entry.path.stem for entry in ranking.candidates] == ["unsure", "sure"]
+    assert (ranking.images, ranking.alike) == (2, 0)
 
 
-def test_the_list_is_short(tmp_path):
-    found = ranked(tmp_path, [answer(f"{place:02}", scene(place), 0.5) for place in range(COUNT + 3)])
+def test_near_duplicates_of_labelled_images_and_of_each_other_are_skipped(tmp_path):
+    results = [
+        segmentation("known", scene(1), 0.1),
+        segmentation("new", scene(2), 0.2),
+        segmentation("again", scene(2), 0.3),
+    ]
 
-    assert len(found.candidates) == COUNT
+    ranking = ranked(tmp_path, results, labelled=(scene(1),))
+
+    assert [entry.path.stem for entry in ranking.candidates] == ["new"]
+    assert ranking.alike == 2
 
 
-def test_a_folder_without_images_is_a_mistake(tmp_path):
+def test_the_ranking_has_a_maximum_length(tmp_path):
+    ranking = ranked(tmp_path, [segmentation(f"{index:02}", scene(index), 0.5) for index in range(COUNT + 3)])
+
+    assert len(ranking.candidates) == COUNT
+
+
+def test_a_folder_without_images_is_an_error(tmp_path):
     with pytest.raises(ImageError):
-        rank_unlabelled(Known([]), tmp_path, [])
+        rank_unlabelled(FakeSegmenter([]), tmp_path, [])

@@ -25,20 +25,20 @@ PAPER = {
 }
 
 
-def found(*overrides: str) -> list[str]:
+def differences(*overrides: str) -> list[str]:
     return [str(deviation) for deviation in compare_with_published(parse_recipe(PAPER, "paper", overrides)).settings]
 
 
 @pytest.mark.parametrize("size", ["t", "b", "l"])
-def test_the_published_settings_differ_in_nothing(size):
-    assert found(f"model.size={size}") == []
+def test_the_published_settings_have_no_deviations(size):
+    assert differences(f"model.size={size}") == []
 
 
-def test_what_no_setting_can_change_is_always_told():
-    told = {deviation.about for deviation in compare_with_published(Recipe()).always}
+def test_differences_that_no_setting_removes_are_always_listed():
+    names = {deviation.name for deviation in compare_with_published(Recipe()).always}
 
-    assert told == {"loss", "data order", "label map"}
-    assert all(deviation.here != deviation.there for deviation in ALWAYS)
+    assert names == {"loss", "data order", "label map"}
+    assert all(deviation.value != deviation.published for deviation in ALWAYS)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_what_no_setting_can_change_is_always_told():
         ("model.position=offsets", "model.position: offsets instead of official; equal in training on squares"),
         ("model.talk_bias=mean", "model.talk_bias: mean instead of sum; attention adds the same on images"),
         ("model.preset=from_scratch", "model.talk_bias: mean instead of sum; attention adds the same on images"),
-        ("model.rcm_scale=0.1", "model.rcm_scale: 0.1 instead of 1e-06; a larger start"),
+        ("model.rcm_scale=0.1", "model.rcm_scale: 0.1 instead of 1e-06; a larger initial value"),
         (
             "start.backbone=",
-            "start.backbone: none (random weights, or those of --init) instead of a backbone",
+            "start.backbone: none (random weights, or given ones) instead of a backbone",
         ),
         ("start.attention_tables=resampled", "start.attention_tables: resampled instead of zero; the paper's network"),
         ("data.crops_px=[[256, 320], [64, 64]]", "data.crops_px: [[256, 320], [64, 64]] instead of [[512, 512]]"),
@@ -59,7 +59,7 @@ def test_what_no_setting_can_change_is_always_told():
         ("data.hold_out=ADE_train_1", "data.hold_out: ADE_train_1 instead of none; images of train"),
         ("train.steps=1000", "train.steps: 1000 instead of 160000"),
         ("train.clip_norm=1", "train.clip_norm: 1 instead of none"),
-        ("train.ema=0.999", "train.ema: 0.999 instead of none; an average"),
+        ("train.ema=0.999", "train.ema: 0.999 instead of none; a moving average"),
         ("train.precision=bf16", "train.precision: bf16 instead of fp32"),
         ("train.class_weights=log", "train.class_weights: log instead of none"),
         ("inference.short_px=640", "inference.short_px: 640 instead of 512"),
@@ -68,13 +68,13 @@ def test_what_no_setting_can_change_is_always_told():
         ("data.kind=camvid", "data.kind: camvid instead of ade20k, cocostuff10k, pascalcontext59 or cityscapes; comp"),
     ],
 )
-def test_each_other_setting_is_told_with_both_values(override, sentence):
-    first, *_ = found(override)
+def test_every_other_setting_is_listed_with_both_values(override, sentence):
+    first, *_ = differences(override)
 
     assert first.startswith(sentence)
 
 
-def test_of_a_network_without_attention_the_backbone_is_told_and_no_setting_of_attention():
+def test_a_network_without_attention_lists_its_backbone_and_no_setting_of_attention():
     lite = {"model": {"size": "lite"}, "start": {"backbone": "imagenet"}}
 
     given, plain, helped = (
@@ -82,11 +82,11 @@ def test_of_a_network_without_attention_the_backbone_is_told_and_no_setting_of_a
         for overrides in (("data.kind=ade20k",), ("start.backbone=",), ("start.backbone=", "model.preset=from_scratch"))
     )
 
-    (told,) = given
-    assert told.startswith("model.size: lite instead of t, b or l; its backbone is EfficientNet-Lite2, not the paper's")
-    assert plain[2].endswith("ImageNet-1k; without it choose --set model.preset=from_scratch")
+    (only,) = given
+    assert only.startswith("model.size: lite instead of t, b or l; its backbone is EfficientNet-Lite2, not the paper's")
+    assert plain[2].endswith("ImageNet-1k; without it choose model.preset=from_scratch")
     assert helped[2].endswith("a backbone trained on ImageNet-1k")
-    assert helped[3:] == ["model.rcm_scale: 0.1 instead of 1e-06; a larger start lets a decoder learn sooner"]
+    assert helped[3:] == ["model.rcm_scale: 0.1 instead of 1e-06; a larger initial value lets the decoder learn sooner"]
 
 
 @pytest.mark.parametrize(
@@ -96,22 +96,25 @@ def test_of_a_network_without_attention_the_backbone_is_told_and_no_setting_of_a
         "data.workers=0",
         "train.compile=true",
         "model.drop_path=0",
-        "model.layer_scale=0.1",  # the file of the backbone brings its own
+        "model.layer_scale=0.1",  # the file of the backbone has its own
         "start.backbone=eformer_s1_450.pth",
         "start.sha256=abc",
     ],
 )
-def test_what_changes_no_number_is_not_told(override):
-    assert found(override) == []
+def test_settings_that_do_not_change_results_are_not_listed(override):
+    assert differences(override) == []
 
 
-def test_a_start_without_a_backbone_names_the_preset_that_helps_unless_it_is_chosen():
+def test_a_start_without_a_backbone_suggests_a_preset_unless_it_is_chosen():
     tables = "start.attention_tables=resampled"
 
-    plain, helped = found("start.backbone=", tables), found("start.backbone=", tables, "model.layer_scale=0.1")
+    plain, helped = (
+        differences("start.backbone=", tables),
+        differences("start.backbone=", tables, "model.layer_scale=0.1"),
+    )
 
     assert [deviation.partition(":")[0] for deviation in plain] == ["start.backbone"]
-    assert plain[0].endswith("ImageNet-1k; without it choose --set model.preset=from_scratch")
+    assert plain[0].endswith("ImageNet-1k; without it choose model.preset=from_scratch")
     assert helped[0].endswith("ImageNet-1k")
     assert helped[1].startswith("model.layer_scale: 0.1 instead of 1e-05")
 
@@ -119,12 +122,12 @@ def test_a_start_without_a_backbone_names_the_preset_that_helps_unless_it_is_cho
 def test_each_data_set_is_compared_with_its_own_settings():
     steps = ("data.kind=cocostuff10k", "train.steps=80000")
 
-    assert found(*steps) == []
-    assert found(*steps[:1]) == ["train.steps: 160000 instead of 80000"]
+    assert differences(*steps) == []
+    assert differences(*steps[:1]) == ["train.steps: 160000 instead of 80000"]
     assert all(recipe.data.kind == kind for kind, (_, recipe) in PUBLISHED.items())
 
 
-def test_the_tables_name_settings_that_exist():
+def test_the_tables_name_existing_settings():
     paper = Recipe()
     sections = {section.name: getattr(paper, section.name) for section in fields(paper) if section.name != "sources"}
     known = {f"{name}.{entry.name}" for name, section in sections.items() for entry in fields(section)}
@@ -142,7 +145,7 @@ def test_the_drop_paths_are_those_of_the_sizes():
 def test_several_data_sets_are_a_deviation():
     recipe = parse_recipe({"data": {"classes": ["a", "b"]}, "sources": {"one": {}, "two": {}}}, "recipe")
 
-    told = [str(deviation) for deviation in compare_with_published(recipe).settings]
+    messages = [str(deviation) for deviation in compare_with_published(recipe).settings]
 
-    assert "sources: one, two instead of one data set; the mIoU cannot be compared" in told
-    assert "data.classes: [a, b] instead of none" in told
+    assert "sources: one, two instead of one data set; the mIoU is not comparable" in messages
+    assert "data.classes: [a, b] instead of none" in messages

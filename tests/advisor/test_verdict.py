@@ -1,4 +1,4 @@
-"""What a run was good for, judged on a run made up for it."""
+"""The verdict on a made-up run."""
 
 import json
 
@@ -31,8 +31,8 @@ def write_scores(run, scores: dict[int, float]) -> None:
 
 
 @pytest.fixture
-def made(tmp_path):
-    """Five labelled images, three without labels, and the folder of a run of random weights."""
+def finished(tmp_path):
+    """Five labelled and three unlabelled images, and the folder of a run with random weights."""
     data, run = tmp_path / "photos", tmp_path / "run"
     for folder in ("images/unlabelled", "annotations"):
         (data / folder).mkdir(parents=True)
@@ -52,24 +52,24 @@ def made(tmp_path):
     return data, run
 
 
-def test_a_verdict_says_how_good_how_sure_and_what_to_label(made):
-    data, run = made
+def test_a_verdict_has_scores_interval_and_advice(finished):
+    data, run = finished
 
     verdict = judge(run, data)
 
-    needs = {each.name: each.need for each in verdict.classes}
+    needs = {entry.name: entry.need for entry in verdict.classes}
     assert (verdict.split, verdict.learnt, verdict.scored, verdict.is_rough) == ("holdout", 3, 2, True)
     assert verdict.miou_interval[0] <= verdict.miou <= verdict.miou_interval[1]
     assert needs == {"sky": "rare", "road": "rare", "car": "unlearnt"}
-    assert [each.images for each in verdict.classes] == [3, 3, 0]
-    assert sum(each.pixels for each in verdict.classes) == 3 * 32 * 32
+    assert [entry.images for entry in verdict.classes] == [3, 3, 0]
+    assert sum(entry.pixels for entry in verdict.classes) == 3 * 32 * 32
     assert {name for name, _ in verdict.worst} == {"3", "4"}
-    assert {each.path.stem for each in verdict.ranking.candidates} == {"5", "6", "7"}
+    assert {candidate.path.stem for candidate in verdict.ranking.candidates} == {"5", "6", "7"}
     assert (verdict.best_step, verdict.last_step, verdict.steps, verdict.looks) == (20, 30, 30, 3)
 
 
-def test_held_out_images_that_the_start_has_learnt_are_counted(made, tmp_path):
-    data, run = made
+def test_held_out_images_that_the_initial_weights_were_trained_on_are_counted(finished, tmp_path):
+    data, run = finished
     held = open_dataset("folder", data, "holdout", RECIPE.data.hold_out)
     info = WeightsInfo(model=RECIPE.model, classes=named(NAMES), trained_on=(*held.fingerprints()[:1], "another"))
     save_weights(tmp_path / "start.safetensors", build_model(RECIPE.model), info)
@@ -83,30 +83,30 @@ def test_held_out_images_that_the_start_has_learnt_are_counted(made, tmp_path):
     assert leaked(str(tmp_path / "gone.safetensors")) == 0
 
 
-def test_a_verdict_is_kept_beside_the_weights(made):
-    data, run = made
+def test_a_verdict_is_written_next_to_the_weights(finished):
+    data, run = finished
 
     verdict = judge(run, data)
 
     tree = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
     assert tree["miou"] == verdict.miou
-    assert [each["name"] for each in tree["classes"]] == list(NAMES)
+    assert [entry["name"] for entry in tree["classes"]] == list(NAMES)
     assert len(tree["label_next"]["candidates"]) == 3
     assert tree["rules"]["few_pictures"] == 20
 
 
-def test_images_without_labels_may_lie_elsewhere(made, tmp_path):
-    data, run = made
+def test_unlabelled_images_may_be_in_another_folder(finished, tmp_path):
+    data, run = finished
     (tmp_path / "more").mkdir()
     (data / "images/unlabelled/5.png").rename(tmp_path / "more/x.png")
 
     ranking = judge(run, data, unlabelled=tmp_path / "more").ranking
 
-    assert [each.path.name for each in ranking.candidates] == ["x.png"]
+    assert [candidate.path.name for candidate in ranking.candidates] == ["x.png"]
 
 
-def test_without_such_images_nothing_is_ranked(made):
-    data, run = made
+def test_without_unlabelled_images_nothing_is_ranked(finished):
+    data, run = finished
     for file in (data / "images/unlabelled").iterdir():
         file.unlink()
     (data / "images/unlabelled").rmdir()
@@ -125,8 +125,8 @@ def test_without_such_images_nothing_is_ranked(made):
         ({30: 0.4}, "once"),
     ],
 )
-def test_the_course_of_the_score_is_told(made, scores, course):
-    data, run = made
+def test_the_course_of_the_score(finished, scores, course):
+    data, run = finished
     write_scores(run, scores)
 
     assert judge(run, data).course == course

@@ -108,7 +108,7 @@ def test_a_stopped_run_says_how_to_go_on(run, recipe, labelled, tmp_path, monkey
     done = run(*words, "--resume")
 
     assert stopped.code == 75
-    assert f"stopped after step 1; the same command with --resume goes on from {tmp_path / 'run'}" in stopped.err
+    assert f"stopped after step 1; its state is in {tmp_path / 'run'}; the same command with --resume" in stopped.err
     assert done.code == 0
 
 
@@ -177,7 +177,7 @@ def test_splits_with_classes_of_their_own_must_agree(run, recipe, labelled):
     result = run("train", recipe, "--data", f"folder={labelled}")
 
     assert result.code == 1
-    assert "the classes of train and val differ; write classes.txt there to settle them" in result.err
+    assert "the classes of train and val differ; write a classes.txt into the folder" in result.err
 
 
 def test_deviations_are_printed_without_data(run, recipe):
@@ -187,7 +187,7 @@ def test_deviations_are_printed_without_data(run, recipe):
     assert told.out.startswith("Compared with the paper's released configuration for ADE20K.\n\nSettings:\n")
     assert "  train.steps: 2 instead of 160000\n" in told.out
     assert "  train.ema: 0.9 instead of none" in told.out
-    assert "  start.backbone: none (random weights, or those of --init) instead of a backbone" in told.out
+    assert "  start.backbone: none (random weights, or given ones) instead of a backbone" in told.out
     assert "\nWhatever the settings:\n  loss: mean" in told.out
     assert told.err == ""
 
@@ -255,7 +255,7 @@ def test_images_alone_are_enough_and_the_run_repeats_from_its_own_recipe(run, fl
 
     assert (planned.code, scored.code, again.code) == (0, 0, 0), planned.err
     assert planned.out.strip() == "runs/labelled/best.safetensors"
-    assert "3 images to learn from, 1 to score on, split by content: 4 scenes" in planned.err
+    assert "3 images to train on, 1 to evaluate on, split by content: 4 scenes" in planned.err
     assert "train.steps 2: as you set" in planned.err
     assert "VERDICT: mIoU" in planned.err
     assert "LABEL THESE NEXT" in planned.err
@@ -270,7 +270,7 @@ def test_images_alone_are_enough_and_the_run_repeats_from_its_own_recipe(run, fl
 def test_a_planned_run_goes_on_by_its_own_recipe_and_is_judged_anew(run, labelled, tmp_path, monkeypatch):
     command = ("train", "--data", f"folder={labelled}", "-o", tmp_path / "run")
     first = run(*command, *TINY_PLAN, "--set", "model.size=s0")
-    monkeypatch.setattr("cgrseg.training.plan", None)
+    monkeypatch.setattr("cgrseg.advisor.plan", None)
 
     second = run(*command, "--resume", "--unlabelled", labelled / "images/val")
 

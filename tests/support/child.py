@@ -1,4 +1,4 @@
-"""A run in a process of its own, which a test may have killed at a chosen moment; alone or started by torchrun.
+"""A training run in its own process, which a test can have killed at a given moment; alone or under torchrun.
 
 python child.py DATA OUTPUT '{"recipe": {...}, "die": ["during", 2], "resume": true, "plain": true}'
 """
@@ -18,54 +18,59 @@ from cgrseg.errors import RunStopped
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.model.layers import freeze_batch_norm
 from cgrseg.recipes import parse_recipe
-from cgrseg.training import checkpoint as state
-from cgrseg.training import train
-from cgrseg.training.loggers import Stepped
+from cgrseg.training import checkpoint, train
+from cgrseg.training.events import Stepped
 
 PHASES = ("before", "during", "before fsync", "before rename", "after rename")
 
 
-class Death:
-    """Kills this process in a phase of one of its saves."""
+class Killer:
+    """Kills this process in a given phase of a given save."""
 
     def __init__(self, phase: str, save: int) -> None:
         self.phase, self.save, self.saves = phase, save, 0
 
-    def come(self, phase: str) -> None:
+    def reach(self, phase: str) -> None:
         if (phase, self.saves) == (self.phase, self.save):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_at(phase: str, save: int) -> None:
-    """Put death into the functions that a save goes through."""
-    death, write, sync, rename, remove = Death(phase, save), torch.save, os.fsync, Path.replace, state._remove_old
+    """Patch the functions that a save goes through so that they kill the process."""
+    killer, write, sync, rename, remove = (
+        Killer(phase, save),
+        torch.save,
+        os.fsync,
+        Path.replace,
+        checkpoint._remove_old,
+    )
 
     def written(tree: dict, path: Path) -> None:
-        death.saves += 1
-        death.come("before")
+        killer.saves += 1
+        killer.reach("before")
         content = io.BytesIO()
         write(tree, content)
         path.write_bytes(content.getvalue()[: len(content.getvalue()) // 2])
-        death.come("during")
+        killer.reach("during")
         path.write_bytes(content.getvalue())
 
     def synced(descriptor: int) -> None:
-        death.come("before fsync")
+        killer.reach("before fsync")
         sync(descriptor)
 
     def renamed(path: Path, target: Path) -> Path:
-        death.come("before rename")
+        killer.reach("before rename")
         return rename(path, target)
 
     def removed(*arguments: object) -> None:
-        death.come("after rename")
+        killer.reach("after rename")
         remove(*arguments)
 
-    torch.save, os.fsync, Path.replace, state._remove_old = written, synced, renamed, removed
+    torch.save, os.fsync, Path.replace, checkpoint._remove_old = written, synced, renamed, removed
 
 
 def build_frozen(config: ModelConfig) -> CGRSeg:
-    """A network whose every BatchNorm uses stored statistics, so that the parts of a batch add up."""
+    """A network whose BatchNorms all use their stored statistics, so that the parts of a batch add up."""
     network = build_model(config)
     freeze_batch_norm(network)
     return network
@@ -73,23 +78,23 @@ def build_frozen(config: ModelConfig) -> CGRSeg:
 
 def main() -> None:
     torch.set_num_threads(1)
-    data, output, asked = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-    if "die" in asked:
-        die_at(*asked["die"])
-    if asked.get("plain"):
+    data, output, options = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+    if "die" in options:
+        die_at(*options["die"])
+    if options.get("plain"):
         torch.nn.Dropout2d.forward = lambda self, x: x  # type: ignore[method-assign]
-    if asked.get("frozen"):
+    if options.get("frozen"):
         sys.modules[train.__module__].build_model = build_frozen
     rank = int(os.environ.get("RANK", "0"))
 
     def watch(event: object) -> bool:
         step = getattr(event, "step", None)
-        if isinstance(event, Stepped) and asked.get("fail") == [rank, step]:
+        if isinstance(event, Stepped) and options.get("fail") == [rank, step]:
             raise ZeroDivisionError("planted")
-        return isinstance(event, Stepped) and asked.get("stop") == step
+        return isinstance(event, Stepped) and options.get("stop") == step
 
     with suppress(RunStopped):
-        train(parse_recipe(asked["recipe"], "recipe"), data, output, resume=asked.get("resume", False), watch=watch)
+        train(parse_recipe(options["recipe"], "recipe"), data, output, resume=options.get("resume", False), watch=watch)
 
 
 if __name__ == "__main__":

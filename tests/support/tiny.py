@@ -1,4 +1,4 @@
-"""The smallest run that has everything: two splits of drawn images, a recipe of four steps, and its events."""
+"""The smallest complete run: two splits of synthetic images, a recipe of four steps, helpers to read its results."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
 from cgrseg.data.images import write_image, write_palette_png
-from cgrseg.training.checkpoint import read_state
+from cgrseg.training.checkpoint import read_checkpoint
 
 RECIPE = Recipe(
     model=ModelConfig(size="s0", layer_scale=0.1, rcm_scale=0.1),
@@ -21,7 +21,7 @@ RECIPE = Recipe(
 
 
 def draw_images(folder: Path) -> Path:
-    """A folder data set: dark left, bright right, and the labels say so."""
+    """Write a folder data set of images that are dark on the left and bright on the right, labelled accordingly."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 6), ("val", 2)):
         for part in ("images", "annotations"):
@@ -41,18 +41,17 @@ def events(run: Path) -> list[dict]:
 
 
 def numbers(run: Path) -> list[tuple]:
-    """What a run tells that time and machine have no part in."""
-    kept = ("event", "step", "loss", "lr", "gradient", "miou", "pixel_accuracy", "best")
-    told = [event for event in events(run) if event["event"] != "started"]
-    return [tuple(event.get(key) for key in kept) for event in told]
+    """The logged numbers that do not depend on time or machine."""
+    keys = ("event", "step", "loss", "lr", "gradient", "miou", "pixel_accuracy", "best")
+    return [tuple(event.get(key) for key in keys) for event in events(run) if event["event"] != "started"]
 
 
 def state_of(run: Path) -> dict:
-    return read_state(run / "states")[0]
+    return read_checkpoint(run / "states")[0]
 
 
 def assert_same(one: object, other: object) -> None:
-    """Two trees of tensors and numbers, equal to the last bit."""
+    """Require two trees of tensors and numbers to be equal to the last bit."""
     assert type(one) is type(other)
     if isinstance(one, dict):
         assert one.keys() == other.keys()

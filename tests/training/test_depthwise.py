@@ -1,4 +1,4 @@
-"""The quick gradient of a 5x5 depthwise kernel is the usual one."""
+"""The fast gradient of a 5x5 depthwise kernel equals the ordinary one."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 from cgrseg.config import ModelConfig
 from cgrseg.model import build_model
-from cgrseg.training.depthwise import QuickDepthwise, kernel_gradient, quicken_depthwise
+from cgrseg.training.depthwise import FastDepthwise, kernel_gradient, replace_depthwise
 
 
 def depthwise(stride: int = 1, padding: int = 2, channels: int = 6) -> nn.Conv2d:
@@ -43,9 +43,9 @@ def test_four_small_kernels_give_the_gradient_of_the_large_one(stride, padding, 
 @every_size
 def test_in_bf16_output_and_gradients_are_those_of_autograd(stride, padding, height, width):
     conv = depthwise(stride, padding).bfloat16()
-    quick, x = QuickDepthwise(conv), torch.randn(3, 6, height, width, dtype=torch.bfloat16)
+    fast, x = FastDepthwise(conv), torch.randn(3, 6, height, width, dtype=torch.bfloat16)
 
-    given, expected = trained(quick, x), trained(conv, x)
+    given, expected = trained(fast, x), trained(conv, x)
 
     for one, other in zip(given, expected, strict=True):
         torch.testing.assert_close(one.float(), other.float(), rtol=2**-7, atol=2**-7 * float(other.abs().max()))
@@ -53,56 +53,56 @@ def test_in_bf16_output_and_gradients_are_those_of_autograd(stride, padding, hei
 
 def test_under_autocast_the_kernel_and_its_gradient_stay_in_fp32():
     conv = depthwise()
-    quick, x = QuickDepthwise(conv), torch.randn(2, 6, 9, 9)
+    fast, x = FastDepthwise(conv), torch.randn(2, 6, 9, 9)
 
     with torch.autocast("cpu", torch.bfloat16):
-        given = trained(quick, x.bfloat16())[2]
+        given = trained(fast, x.bfloat16())[2]
 
     expected = trained(conv, x)[2]
     assert given.dtype == torch.float32
     torch.testing.assert_close(given, expected, rtol=0.05, atol=0.02 * float(expected.abs().max()))
 
 
-def test_a_frozen_kernel_or_a_pass_without_gradients_takes_the_usual_way():
+def test_a_frozen_kernel_or_a_pass_without_gradients_uses_the_ordinary_convolution():
     conv = depthwise()
-    quick, x = QuickDepthwise(conv), torch.randn(1, 6, 7, 7)
+    fast, x = FastDepthwise(conv), torch.randn(1, 6, 7, 7)
 
     with torch.no_grad():
-        assert torch.equal(quick(x.bfloat16().float()), conv(x.bfloat16().float()))
-        quick.bfloat16()
-        assert torch.equal(quick(x.bfloat16()), conv(x.bfloat16()))
-    quick.weight.requires_grad_(requires_grad=False)
-    assert not quick(x.bfloat16()).requires_grad
+        assert torch.equal(fast(x.bfloat16().float()), conv(x.bfloat16().float()))
+        fast.bfloat16()
+        assert torch.equal(fast(x.bfloat16()), conv(x.bfloat16()))
+    fast.weight.requires_grad_(requires_grad=False)
+    assert not fast(x.bfloat16()).requires_grad
 
 
 @pytest.fixture(scope="module")
 def networks() -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(0)
-    usual = build_model(ModelConfig(size="lite", classes=3))
-    quick = build_model(ModelConfig(size="lite", classes=3))
-    quick.load_state_dict(usual.state_dict())
-    quicken_depthwise(quick)
-    return usual.eval(), quick.eval()
+    ordinary = build_model(ModelConfig(size="lite", classes=3))
+    fast = build_model(ModelConfig(size="lite", classes=3))
+    fast.load_state_dict(ordinary.state_dict())
+    replace_depthwise(fast)
+    return ordinary.eval(), fast.eval()
 
 
 def test_only_the_5x5_depthwise_kernels_are_replaced(networks):
-    replaced = [module.kernel_size for module in networks[1].modules() if isinstance(module, QuickDepthwise)]
+    replaced = [module.kernel_size for module in networks[1].modules() if isinstance(module, FastDepthwise)]
 
     assert replaced == [(5, 5)] * (3 + 4 + 5)
 
 
 def test_weights_and_their_names_stay(networks):
-    usual, quick = (network.state_dict() for network in networks)
+    ordinary, fast = (network.state_dict() for network in networks)
 
-    assert list(quick) == list(usual)
-    assert all(torch.equal(quick[name], usual[name]) for name in usual)
+    assert list(fast) == list(ordinary)
+    assert all(torch.equal(fast[name], ordinary[name]) for name in ordinary)
     assert not [name for name, parameter in networks[1].named_parameters() if parameter.device.type == "meta"]
 
 
-def test_a_network_that_only_looks_is_what_it_was(networks):
+def test_inference_is_unchanged(networks):
     image = torch.randn(1, 3, 64, 96)
 
     with torch.inference_mode():
-        usual, quick = (network(image) for network in networks)
+        ordinary, fast = (network(image) for network in networks)
 
-    assert torch.equal(usual, quick)
+    assert torch.equal(ordinary, fast)

@@ -1,4 +1,4 @@
-"""Several processes learn as one: gloo on a CPU, started by torchrun."""
+"""Several processes train one network: gloo on a CPU, started by torchrun."""
 
 import json
 import os
@@ -21,8 +21,8 @@ from cgrseg.model import build_model
 from cgrseg.predictor import Segmenter
 from cgrseg.recipes import as_tree
 from cgrseg.runtime import TorchEngine
-from cgrseg.training.distributed import World, joined, with_synchronised_norms
-from cgrseg.training.loop import evaluate_together
+from cgrseg.training.distributed import Processes, convert_sync_batchnorm, join_processes
+from cgrseg.training.loop import evaluate_distributed
 from cgrseg.training.train import require_divisible
 from cgrseg.weights import WeightsInfo
 
@@ -37,12 +37,12 @@ def with_train(**settings):
     return replace(RECIPE, train=replace(RECIPE.train, **{"batch_size": 6, "ema": None} | settings))
 
 
-def launch(processes, images, run, recipe, **asked) -> subprocess.CompletedProcess:
-    words = [json.dumps({"recipe": as_tree(recipe)} | asked)]
+def launch(processes, images, run, recipe, **options) -> subprocess.CompletedProcess:
+    arguments = [json.dumps({"recipe": as_tree(recipe)} | options)]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(torchrun if processes > 1 else []), CHILD, images, run, *words]
-    surroundings = os.environ | {"PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, check=False, env=surroundings, capture_output=True, text=True, timeout=150)
+    command = [sys.executable, *(torchrun if processes > 1 else []), CHILD, images, run, *arguments]
+    environment = os.environ | {"PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=150)
 
 
 def losses(run) -> list[float]:
@@ -61,7 +61,7 @@ def alone(images, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_that_share_a_batch_learn_what_one_learns(processes, alone, images, tmp_path):
+def test_several_processes_learn_what_one_learns(processes, alone, images, tmp_path):
     done = launch(processes, images, tmp_path, with_train(), plain=True)
 
     assert done.returncode == 0, done.stderr[-2000:]
@@ -72,7 +72,7 @@ def test_processes_that_share_a_batch_learn_what_one_learns(processes, alone, im
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
-def test_a_run_goes_on_with_another_number_of_processes(alone, images, tmp_path):
+def test_a_run_resumes_with_another_number_of_processes(alone, images, tmp_path):
     launch(1, images, tmp_path, with_train(), plain=True, stop=2)
 
     resumed = launch(2, images, tmp_path, with_train(), plain=True, resume=True)
@@ -100,40 +100,40 @@ def test_a_process_that_fails_ends_all_with_its_own_error(images, tmp_path):
     assert "ZeroDivisionError: planted" in failed.stderr
 
 
-class Together(World):
-    """A world of threads."""
+class Threads(Processes):
+    """Threads in place of processes."""
 
-    def __init__(self, rank, meeting) -> None:
-        super().__init__(rank=rank, size=len(meeting.places))
-        object.__setattr__(self, "meeting", meeting)
+    def __init__(self, rank, group) -> None:
+        super().__init__(rank=rank, world_size=len(group.tensors))
+        object.__setattr__(self, "group", group)
 
-    def sum(self, tensor):
-        return self.meeting.add(self.rank, tensor)
+    def all_reduce(self, tensor):
+        return self.group.add(self.rank, tensor)
 
 
-class Meeting:
+class ThreadGroup:
     def __init__(self, size) -> None:
-        self.places, self.barrier = [torch.zeros(())] * size, threading.Barrier(size)
+        self.tensors, self.barrier = [torch.zeros(())] * size, threading.Barrier(size)
 
     def add(self, rank, tensor):
-        self.places[rank] = tensor
+        self.tensors[rank] = tensor
         self.barrier.wait()
-        total = sum(self.places[1:], self.places[0])
+        total = sum(self.tensors[1:], self.tensors[0])
         self.barrier.wait()
         return total
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_an_evaluation_by_several_counts_every_image_once(size, images):
+def test_a_distributed_evaluation_counts_every_image_once(size, images):
     torch.manual_seed(0)
     config = replace(RECIPE.model, classes=2)
     dataset = open_dataset("folder", images, "val")
     info = WeightsInfo(model=config, classes=dataset.classes, inference=RECIPE.inference)
     segmenter = Segmenter(TorchEngine(build_model(config)), info)
-    whole, meeting, found = evaluate(segmenter, dataset), Meeting(size), [None] * size
+    whole, thread_group, results = evaluate(segmenter, dataset), ThreadGroup(size), [None] * size
 
     def score(rank) -> None:
-        found[rank] = evaluate_together(segmenter, dataset, Together(rank, meeting), lambda done, images: None)
+        results[rank] = evaluate_distributed(segmenter, dataset, Threads(rank, thread_group), lambda done, images: None)
 
     threads = [threading.Thread(target=score, args=(rank,)) for rank in range(size)]
     for thread in threads:
@@ -141,7 +141,7 @@ def test_an_evaluation_by_several_counts_every_image_once(size, images):
     for thread in threads:
         thread.join()
 
-    for evaluation in found:
+    for evaluation in results:
         assert evaluation.as_tree() == whole.as_tree()
         assert np.array_equal(evaluation.matrix, whole.matrix)
 
@@ -153,14 +153,14 @@ def group():
     distributed.destroy_process_group()
 
 
-def test_a_synchronised_norm_is_batch_norm(group):
+def test_sync_batch_norm_of_one_process_is_batch_norm(group):
     torch.manual_seed(0)
     plain = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     x = torch.randn(3, 3, 5, 4)
-    shared = with_synchronised_norms(plain)
+    synchronised = convert_sync_batchnorm(plain)
     outputs, gradients, statistics = [], [], []
 
-    for network in (shared, plain):
+    for network in (synchronised, plain):
         before = [buffer.clone() for buffer in plain.buffers()]
         output = network.train()(x)
         outputs.append(output)
@@ -177,27 +177,27 @@ def test_a_synchronised_norm_is_batch_norm(group):
 def test_a_synchronised_network_has_the_tensors_of_the_plain_one(group):
     plain = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
 
-    shared = with_synchronised_norms(plain)
+    synchronised = convert_sync_batchnorm(plain)
 
-    assert [id(value) for value in shared.parameters()] == [id(value) for value in plain.parameters()]
-    assert shared.state_dict().keys() == plain.state_dict().keys()
+    assert [id(value) for value in synchronised.parameters()] == [id(value) for value in plain.parameters()]
+    assert synchronised.state_dict().keys() == plain.state_dict().keys()
     assert isinstance(plain[1], nn.BatchNorm2d)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused():
+def test_a_batch_size_that_does_not_divide_is_an_error():
     with pytest.raises(RecipeError, match=r"train\.batch_size is 6, which 4 processes .* choose a multiple of 4"):
-        require_divisible(with_train(), World(size=4))
+        require_divisible(with_train(), Processes(world_size=4))
 
 
-def test_half_of_torchruns_variables_are_refused(monkeypatch):
+def test_missing_variables_of_torchrun_are_an_error(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
 
-    with pytest.raises(TrainingError, match=r"WORLD_SIZE is set but RANK, .* not; start the processes with torchrun"):
-        joined("cpu").__enter__()
+    with pytest.raises(TrainingError, match=r"WORLD_SIZE is set but not RANK, .*; start the processes with torchrun"):
+        join_processes("cpu").__enter__()
 
 
-def test_places_of_a_batch_are_shared_without_rest():
-    parts = [range(10)[World(rank=rank, size=3).part(10)] for rank in range(3)]
+def test_shards_of_a_batch_cover_it_once():
+    parts = [range(10)[Processes(rank=rank, world_size=3).shard(10)] for rank in range(3)]
 
     assert [len(part) for part in parts] == [3, 3, 4]
-    assert sorted(place for part in parts for place in part) == list(range(10))
+    assert sorted(index for part in parts for index in part) == list(range(10))

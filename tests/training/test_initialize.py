@@ -1,4 +1,4 @@
-"""Runs that start from a backbone: what they start with, what they write down, and what a resumed one checks."""
+"""Runs that start from a backbone: initial weights, what is recorded of them, and the checks of a resumed run."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ from cgrseg.errors import CheckpointError, RecipeError, TrainingError
 from cgrseg.model import build_model
 from cgrseg.recipes import read_recipe
 from cgrseg.training import train
-from cgrseg.training.initialize import freeze_first
-from cgrseg.training.loggers import Started
+from cgrseg.training.events import Started
+from cgrseg.training.initialize import freeze_stages
 from cgrseg.weights import fill_backbone, load_weights, read_backbone, read_info
 
 RECIPE = Recipe(
@@ -50,7 +50,7 @@ def recipe(imagenet_s0):
 
 @pytest.fixture(scope="module")
 def run(recipe, images, tmp_path_factory):
-    """A run of one step, at a rate of zero: its weights are those that it started with."""
+    """A run of one step at a learning rate of zero, which keeps its initial weights."""
     folder = tmp_path_factory.mktemp("runs") / "first"
     train(recipe, images, folder)
     return folder
@@ -90,7 +90,7 @@ def test_repeating_a_run_from_its_own_recipe_takes_the_same_file_only(run, image
 
 
 @pytest.mark.slow
-def test_a_resumed_run_needs_no_file_and_keeps_what_it_knows(images, tmp_path, imagenet_s0):
+def test_a_resumed_run_does_not_need_the_file_of_the_backbone(images, tmp_path, imagenet_s0):
     file = tmp_path / "moved.safetensors"
     file.write_bytes(imagenet_s0.read_bytes())
     recipe = replace(RECIPE, start=StartConfig(backbone=str(file)))
@@ -107,10 +107,10 @@ def test_a_resumed_run_needs_no_file_and_keeps_what_it_knows(images, tmp_path, i
 @pytest.mark.parametrize(
     ("start", "sentence"),
     [
-        ({"backbone": None}, "a resumed run cannot begin with no start.backbone"),
-        ({"backbone": "other.pth"}, "cannot begin with start.backbone other.pth"),
-        ({"attention_tables": "zero"}, "cannot begin with .*zero tables"),
-        ({"sha256": "abc"}, "cannot begin with .*SHA-256 abc"),
+        ({"backbone": None}, "it cannot be resumed with no start.backbone"),
+        ({"backbone": "other.pth"}, "cannot be resumed with start.backbone other.pth"),
+        ({"attention_tables": "zero"}, "cannot be resumed with .*zero tables"),
+        ({"sha256": "abc"}, "cannot be resumed with .*SHA-256 abc"),
     ],
 )
 def test_a_run_is_not_resumed_with_another_start(start, sentence, run, recipe, images):
@@ -121,7 +121,7 @@ def test_a_run_is_not_resumed_with_another_start(start, sentence, run, recipe, i
 
 
 @pytest.mark.slow
-def test_weights_of_a_whole_network_win_and_it_is_said(run, recipe, images, tmp_path, caplog):
+def test_weights_of_a_whole_network_take_precedence_and_that_is_logged(run, recipe, images, tmp_path, caplog):
     seen = []
 
     with caplog.at_level(logging.INFO, logger="cgrseg"):
@@ -133,7 +133,7 @@ def test_weights_of_a_whole_network_win_and_it_is_said(run, recipe, images, tmp_
             watch=seen.append,
         )
 
-    assert "gives the whole network (--init), so start.backbone (not/there) is not read" in caplog.text
+    assert "holds the whole network, so start.backbone (not/there) is ignored" in caplog.text
     assert isinstance(seen[0], Started)
     assert seen[0].start == read_info(best).recipe.start == StartConfig()
     assert torch.equal(
@@ -164,21 +164,21 @@ def test_random_weights_are_not_frozen():
     recipe = replace(RECIPE, model=ModelConfig(size="lite"), train=replace(RECIPE.train, freeze_stages=2))
 
     with pytest.raises(RecipeError, match=r"train.freeze_stages=2 would keep random weights; start from weights"):
-        freeze_first(build_model(recipe.model), recipe, init=None)
+        freeze_stages(build_model(recipe.model), recipe, init=None)
 
 
 def test_more_stages_than_there_are_cannot_be_frozen(recipe):
-    asked = replace(recipe, train=replace(recipe.train, freeze_stages=5))
+    requested = replace(recipe, train=replace(recipe.train, freeze_stages=5))
 
     with pytest.raises(RecipeError, match=r"train.freeze_stages is 5, but the backbone of size s0 has 4 stages"):
-        freeze_first(build_model(asked.model), asked, init=None)
+        freeze_stages(build_model(requested.model), requested, init=None)
 
 
 def test_freezing_stages_of_the_papers_backbone_takes_the_embeddings_between_them_along(recipe):
-    asked = replace(recipe, train=replace(recipe.train, freeze_stages=2))
-    network = build_model(asked.model)
+    requested = replace(recipe, train=replace(recipe.train, freeze_stages=2))
+    network = build_model(requested.model)
 
-    freeze_first(network, asked, init=None)
+    freeze_stages(network, requested, init=None)
 
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     parts = tuple(f"backbone.{part}." for part in ("stem", "stages.0", "stages.1", "embeddings.0"))

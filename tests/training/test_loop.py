@@ -10,11 +10,11 @@ from cgrseg.errors import RecipeError, RunStopped, TrainingError
 from cgrseg.predictor import load
 from cgrseg.recipes import parse_recipe
 from cgrseg.training import loop, train
-from cgrseg.training.loggers import Evaluated, Scored, Scoring, Started, Stepped, Stopped
+from cgrseg.training.events import Evaluated, Scored, Scoring, Started, Stepped, Stopped
 from cgrseg.weights import read_info
 
 
-def test_a_run_leaves_weights_log_and_recipe_and_tells_what_it_does(images, tmp_path):
+def test_a_run_writes_weights_log_and_recipe_and_reports_its_events(images, tmp_path):
     seen = []
 
     best = train(RECIPE, images, tmp_path / "run", watch=seen.append)
@@ -40,7 +40,7 @@ def test_a_run_leaves_weights_log_and_recipe_and_tells_what_it_does(images, tmp_
 
 
 @pytest.mark.slow
-def test_the_network_learns_and_the_weights_segment_an_image(images, tmp_path):
+def test_the_network_learns_and_its_weights_segment_an_image(images, tmp_path):
     longer = replace(RECIPE, train=replace(RECIPE.train, steps=40, eval_every=40, ema=None))
 
     best = train(longer, images, tmp_path / "run")
@@ -54,7 +54,7 @@ def test_the_network_learns_and_the_weights_segment_an_image(images, tmp_path):
 def test_a_folder_with_a_run_is_not_overwritten(images, tmp_path):
     (tmp_path / "best.safetensors").write_bytes(b"")
 
-    with pytest.raises(TrainingError, match="already holds a run; add --resume"):
+    with pytest.raises(TrainingError, match="already holds a run; resume it"):
         train(RECIPE, images, tmp_path)
 
 
@@ -80,61 +80,63 @@ def test_a_run_can_start_from_weights_with_other_classes(images, tmp_path):
     assert seen[0].drawn_anew == ("car",)
 
 
-def test_weights_learnt_with_another_talk_bias_are_told_of(images, tmp_path, caplog):
+def test_weights_trained_with_another_talk_bias_give_a_warning(images, tmp_path, caplog):
     first = train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), images, tmp_path / "first")
     mean = replace(RECIPE, model=replace(RECIPE.model, talk_bias="mean"))
 
     train(mean, images, tmp_path / "second", init=first)
 
-    assert "was trained with model.talk_bias=sum and goes on with mean; --set model.talk_bias=sum keeps" in caplog.text
+    assert "was trained with model.talk_bias=sum but the recipe has mean; model.talk_bias=sum keeps" in caplog.text
 
 
-def stale_at(monkeypatch, scores: list[float]) -> None:
-    """Makes the evaluations of a run give these scores, one after the other, for ever the last."""
-    rest = iter(scores)
-    real = loop.evaluate_together
+def fake_scores(monkeypatch, scores: list[float]) -> None:
+    """Make the evaluations of a run return these scores in order, then the last one forever."""
+    remaining = iter(scores)
+    real = loop.evaluate_distributed
 
     def evaluate(*arguments):
-        answer = real(*arguments)
-        return replace(answer, scores=replace(answer.scores, miou=next(rest, scores[-1])))
+        evaluation = real(*arguments)
+        return replace(evaluation, scores=replace(evaluation.scores, miou=next(remaining, scores[-1])))
 
-    monkeypatch.setattr(loop, "evaluate_together", evaluate)
-
-
-PATIENT = replace(RECIPE, train=replace(RECIPE.train, steps=9, eval_every=1, patience=2, ema=None))
+    monkeypatch.setattr(loop, "evaluate_distributed", evaluate)
 
 
-def test_a_run_ends_when_its_score_gets_no_better_and_keeps_the_best_weights(images, tmp_path, monkeypatch):
-    stale_at(monkeypatch, [0.3, 0.5, 0.5, 0.4])
+EARLY_STOPPING = replace(RECIPE, train=replace(RECIPE.train, steps=9, eval_every=1, patience=2, ema=None))
+
+
+def test_a_run_stops_early_when_its_score_stops_improving_and_keeps_the_best_weights(images, tmp_path, monkeypatch):
+    fake_scores(monkeypatch, [0.3, 0.5, 0.5, 0.4])
     seen = []
 
-    best = train(PATIENT, images, tmp_path / "run", watch=seen.append)
+    best = train(EARLY_STOPPING, images, tmp_path / "run", watch=seen.append)
 
     assert seen[-1] == Stopped(step=4, patience=2, best=0.5)
     assert read_info(best).step == 2
 
 
-def test_a_better_score_makes_patience_begin_anew(images, tmp_path, monkeypatch):
-    stale_at(monkeypatch, [0.3, 0.2, 0.4, 0.2, 0.5, 0.1])
+def test_a_better_score_resets_early_stopping(images, tmp_path, monkeypatch):
+    fake_scores(monkeypatch, [0.3, 0.2, 0.4, 0.2, 0.5, 0.1])
     seen = []
 
-    train(PATIENT, images, tmp_path / "run", watch=seen.append)
+    train(EARLY_STOPPING, images, tmp_path / "run", watch=seen.append)
 
     assert seen[-1] == Stopped(step=7, patience=2, best=0.5)
 
 
-def test_patience_survives_a_stop(images, tmp_path, monkeypatch):
-    stale_at(monkeypatch, [0.5, 0.4])
+def test_early_stopping_survives_a_resumption(images, tmp_path, monkeypatch):
+    fake_scores(monkeypatch, [0.5, 0.4])
 
     with pytest.raises(RunStopped):
-        train(PATIENT, images, tmp_path / "run", watch=lambda event: isinstance(event, Scored) and event.step == 2)
-    for _ in range(2):  # the second finds the run ended, and does nothing
-        train(PATIENT, images, tmp_path / "run", resume=True)
+        train(
+            EARLY_STOPPING, images, tmp_path / "run", watch=lambda event: isinstance(event, Scored) and event.step == 2
+        )
+    for _ in range(2):  # the second time there is nothing left to do
+        train(EARLY_STOPPING, images, tmp_path / "run", resume=True)
 
     assert [event["step"] for event in events(tmp_path / "run") if event["event"] == "scored"] == [1, 2, 3]
 
 
-def test_a_single_image_too_small_for_the_pyramid_is_refused(images, tmp_path):
+def test_a_single_image_too_small_for_batch_norm_is_an_error(images, tmp_path):
     small = replace(RECIPE, data=replace(RECIPE.data, crops_px=((96, 64), (64, 64))))
     small = replace(small, train=replace(small.train, batch_size=2, accumulate=2))
 

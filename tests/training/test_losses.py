@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights, segmentation_loss, weight_of
+from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights, segmentation_loss, total_weight
 
 
 def test_the_loss_is_the_mean_over_labelled_pixels_of_the_upsampled_logits():
@@ -36,7 +36,7 @@ def test_loss_and_gradient_are_those_of_cross_entropy_on_full_size_logits(size, 
     torch.testing.assert_close(gradient, torch.autograd.grad(2 * expected, logits)[0], rtol=1e-5, atol=1e-7)
 
 
-def test_a_crop_that_is_no_multiple_of_eight_is_met_where_the_grid_lies():
+def test_a_crop_that_is_not_a_multiple_of_eight_is_aligned_with_the_grid():
     logits = torch.tensor([[[[0.0, 8.0]], [[8.0, 0.0]]]])
     labels = torch.zeros(1, 8, 12, dtype=torch.uint8)
 
@@ -62,7 +62,7 @@ def test_the_parts_of_a_batch_add_up_to_the_loss_of_the_whole():
     logits, labels = torch.randn(4, 3, 2, 2), torch.randint(0, 3, (4, 16, 16)).byte()
     labels[0], labels[1, :9] = 255, 255
     weights = label_weights(3, torch.tensor([0.5, 1.0, 3.0]))
-    total = weight_of(labels, weights)
+    total = total_weight(labels, weights)
 
     parts = [segmentation_loss(logits[i : i + 1], labels[i : i + 1], weights, total) for i in range(4)]
 
@@ -94,15 +94,15 @@ def reference(logits, labels, weights, sets):
     full = F.interpolate(logits, scale_factor=8, mode="bilinear")[..., : labels.shape[1], : labels.shape[2]]
     likely = full.softmax(1).permute(0, 2, 3, 1)
     losses = []
-    for place in (labels != 255).nonzero().tolist():
-        label = int(labels[tuple(place)])
+    for index in (labels != 255).nonzero().tolist():
+        label = int(labels[tuple(index)])
         allowed = [label] if label < k else list(sets[label - k])
-        losses.append(-weights[label].double() * likely[tuple(place)][allowed].sum().log())
+        losses.append(-weights[label].double() * likely[tuple(index)][allowed].sum().log())
     return torch.stack(losses).sum() / weights[labels[labels != 255].long()].double().sum()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_pixel_of_a_set_costs_minus_the_log_of_what_its_classes_have_together(weighted):
+def test_a_pixel_of_a_set_costs_minus_the_log_of_the_sum_of_its_probabilities(weighted):
     torch.manual_seed(0)
     logits, labels = 3 * torch.randn(2, 5, 2, 3), torch.randint(0, 7, (2, 13, 20)).byte()
     labels[:, 2:4] = 255
@@ -123,7 +123,7 @@ def test_a_set_weighs_as_much_as_its_lightest_class():
     assert weights[:6].tolist() == [0.5, 1.0, 2.0, 1.0, 0.5, 0.0]
 
 
-def test_a_set_that_is_all_but_impossible_gives_a_finite_gradient_away_from_the_others():
+def test_a_set_of_nearly_zero_probability_gives_a_finite_gradient_away_from_the_others():
     logits = torch.tensor([300.0, 0.0, -300.0]).view(1, 3, 1, 1).requires_grad_()
 
     loss = segmentation_loss(logits, torch.full((1, 8, 8), 3).byte(), label_weights(3, sets=((1, 2),)), sets=((1, 2),))
@@ -134,7 +134,7 @@ def test_a_set_that_is_all_but_impossible_gives_a_finite_gradient_away_from_the_
     assert logits.grad[0, 0] > 0
 
 
-def test_sets_that_no_pixel_has_change_nothing():
+def test_sets_without_a_pixel_change_nothing():
     torch.manual_seed(0)
     logits, labels = torch.randn(2, 5, 2, 2), torch.randint(0, 5, (2, 16, 16)).byte()
 
@@ -153,6 +153,6 @@ def test_lovasz_leaves_sets_out():
     def surrogate(labels, sets):
         total = torch.tensor(1.0)
         whole = [segmentation_loss(logits, labels, weights, total, sets=sets, lovasz=factor) for factor in (1.0, 0.0)]
-        return (whole[0] - whole[1]) / weight_of(labels, weights)
+        return (whole[0] - whole[1]) / total_weight(labels, weights)
 
     torch.testing.assert_close(surrogate(labels, ((0, 1),)), surrogate(unlabelled, ()), rtol=1e-4, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Lovász-softmax against its definition, and beside cross-entropy."""
+"""Lovász-softmax against its definition, alone and added to cross-entropy."""
 
 import numpy as np
 import pytest
@@ -12,14 +12,14 @@ def by_definition(shares, labels):
     """The Lovász extension of 1 - IoU of each class present, written down term by term with sets."""
     losses = []
     for label in sorted(set(labels.flatten().tolist()) - {255}):
-        places = [place for place in np.ndindex(*labels.shape) if labels[place] != 255]
-        truth = {place for place in places if labels[place] == label}
-        error = {place: 1 - shares[(label, *place)] if place in truth else shares[(label, *place)] for place in places}
+        indices = [index for index in np.ndindex(*labels.shape) if labels[index] != 255]
+        truth = {index for index in indices if labels[index] == label}
+        error = {index: 1 - shares[(label, *index)] if index in truth else shares[(label, *index)] for index in indices}
         wrong, lost, total = set(), 0.0, 0.0
-        for place in sorted(places, key=lambda place: -error[place].item()):
-            wrong = wrong | {place}
+        for index in sorted(indices, key=lambda index: -error[index].item()):
+            wrong = wrong | {index}
             now = 1 - len(truth - wrong) / len(truth | wrong)
-            total, lost = total + error[place] * (now - lost), now
+            total, lost = total + error[index] * (now - lost), now
         losses.append(total)
     return sum(losses) / len(losses)
 
@@ -39,16 +39,16 @@ def test_loss_and_gradient_are_those_of_the_definition(seed):
     torch.testing.assert_close(gradient.double(), slopes, rtol=1e-4, atol=1e-6)
 
 
-def test_for_certain_answers_it_is_one_minus_the_iou():
+def test_for_certain_predictions_it_is_one_minus_the_iou():
     labels = torch.tensor([[0, 0, 0, 1]], dtype=torch.uint8)
-    answer = torch.tensor([[0, 0, 1, 1]])  # IoU 2/3 and 1/2
+    predicted = torch.tensor([[0, 0, 1, 1]])  # IoU 2/3 and 1/2
 
-    loss, _ = lovasz_softmax(F.one_hot(answer, 2).permute(2, 0, 1).float(), labels)
+    loss, _ = lovasz_softmax(F.one_hot(predicted, 2).permute(2, 0, 1).float(), labels)
 
     assert loss.item() == pytest.approx(1 - (2 / 3 + 1 / 2) / 2)
 
 
-def test_an_image_without_labels_teaches_nothing():
+def test_an_image_without_labels_gives_no_gradient():
     loss, gradient = lovasz_softmax(torch.full((3, 2, 2), 1 / 3), torch.full((2, 2), 255, dtype=torch.uint8))
 
     assert loss.item() == 0

@@ -1,4 +1,4 @@
-"""Two data sets are learnt as one, and a run on them goes on bit for bit."""
+"""Training on two data sets as one, and resuming such a run bit for bit."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from cgrseg.errors import DatasetError, RecipeError, RunStopped, TrainingError
 from cgrseg.evaluation import evaluate
 from cgrseg.predictor import load
 from cgrseg.training import train
-from cgrseg.training.loggers import Stepped
+from cgrseg.training.events import Stepped
 from cgrseg.weights import read_info
 
 MIXED = replace(
@@ -38,12 +38,12 @@ def whole(paths, tmp_path_factory):
     return run
 
 
-def test_a_run_tells_its_sources_and_the_scores_of_each(whole):
+def test_a_run_logs_its_sources_and_the_scores_of_each(whole):
     started, *_, scored = events(whole)
 
     assert started["sources"] == {"first": 6, "second": 6}
     assert scored["by_source"].keys() == {"first", "second"}
-    assert scored["headline"] == pytest.approx(sum(each["miou"] for each in scored["by_source"].values()) / 2)
+    assert scored["headline"] == pytest.approx(sum(scores["miou"] for scores in scored["by_source"].values()) / 2)
 
 
 def test_the_weights_know_the_common_classes_and_the_sources(whole):
@@ -72,7 +72,7 @@ def test_the_counts_of_each_source_add_up_over_parts(whole, paths):
     assert (together.allowed[:, 1] > 0).tolist() == [False, True]
 
 
-def test_a_stopped_run_on_several_data_sets_goes_on_bit_for_bit(whole, paths, tmp_path):
+def test_a_stopped_run_on_several_data_sets_resumes_bit_for_bit(whole, paths, tmp_path):
     with pytest.raises(RunStopped):
         train(MIXED, paths, tmp_path, watch=lambda event: isinstance(event, Stepped) and event.step == 5)
     train(MIXED, paths, tmp_path, resume=True)
@@ -81,7 +81,7 @@ def test_a_stopped_run_on_several_data_sets_goes_on_bit_for_bit(whole, paths, tm
     assert numbers(tmp_path) == numbers(whole)
 
 
-def test_a_run_does_not_go_on_with_other_shares(whole, paths):
+def test_a_run_does_not_resume_with_other_shares(whole, paths):
     first = replace(MIXED.sources["first"], share=3.0)
 
     with pytest.raises(TrainingError, match=r"sources\.first was .*'share': 2\.0.* is .*'share': 3\.0"):
@@ -91,12 +91,12 @@ def test_a_run_does_not_go_on_with_other_shares(whole, paths):
 def test_a_recipe_with_sources_needs_their_folders_by_name(paths, tmp_path):
     with pytest.raises(DatasetError, match=r"the recipe has the sources first, second, and .* is one folder"):
         train(MIXED, paths["first"], tmp_path)
-    with pytest.raises(DatasetError, match="the recipe has no sources, so there is none for first, second"):
+    with pytest.raises(DatasetError, match="the recipe has no sources, but folders were given for first, second"):
         train(RECIPE, paths, tmp_path)
 
 
-def test_what_is_for_one_data_set_is_refused_beside_sources(paths, tmp_path):
+def test_settings_of_a_single_data_set_are_an_error_with_sources(paths, tmp_path):
     recipe = replace(MIXED, data=replace(MIXED.data, hold_out="0"))
 
-    with pytest.raises(RecipeError, match="hold_out is for one data set; say it in `sources`"):
+    with pytest.raises(RecipeError, match="hold_out applies to a single data set; set it in `sources`"):
         train(recipe, paths, tmp_path)

@@ -1,4 +1,4 @@
-"""Which arithmetic `auto` is, and that a run keeps it."""
+"""The precision that `auto` resolves to, and that a run keeps it."""
 
 from dataclasses import replace
 
@@ -8,17 +8,16 @@ from support.tiny import RECIPE, events, numbers
 from cgrseg.config import Recipe
 from cgrseg.errors import RunStopped
 from cgrseg.recipes import read_recipe
-from cgrseg.training import monitor as guards
-from cgrseg.training import precision, train
-from cgrseg.training.distributed import World
-from cgrseg.training.loggers import Stepped, Warned
-from cgrseg.training.precision import halves_are_faster, settle_precision
+from cgrseg.training import monitor, precision, train
+from cgrseg.training.distributed import Processes
+from cgrseg.training.events import Stepped, Warned
+from cgrseg.training.precision import bf16_is_faster, resolve_precision
 from cgrseg.weights import read_info
 
 AUTO = replace(RECIPE, train=replace(RECIPE.train, precision="auto"))
 
 
-class Pair(World):
+class SlowPair(Processes):
     """One of two processes, of which the other is slow in bf16."""
 
     def any(self, flag: bool) -> bool:
@@ -26,41 +25,41 @@ class Pair(World):
 
 
 def costs(monkeypatch, cost: float) -> None:
-    """A processor that takes so many times as long in bf16."""
-    for module in (precision, guards):
-        monkeypatch.setattr(module, "cost_of", lambda precision: cost)
+    """Fake the time of bf16 on the processor, as a multiple of fp32."""
+    for module in (precision, monitor):
+        monkeypatch.setattr(module, "relative_cost", lambda precision: cost)
 
 
-def settled(recipe: Recipe, world: World | None = None) -> str:
-    return settle_precision(recipe, world or World(), begun=None).train.precision
+def resolved(recipe: Recipe, processes: Processes | None = None) -> str:
+    return resolve_precision(recipe, processes or Processes(), resume_from=None).train.precision
 
 
 @pytest.mark.parametrize(("cost", "chosen"), [(0.5, "bf16"), (0.9, "fp32"), (9.0, "fp32")])
 def test_auto_is_bf16_where_that_is_clearly_faster(cost, chosen, monkeypatch):
     costs(monkeypatch, cost)
 
-    assert settled(AUTO) == chosen
+    assert resolved(AUTO) == chosen
 
 
 def test_auto_is_fp32_where_one_process_of_many_is_slow_in_bf16(monkeypatch):
     costs(monkeypatch, 0.5)
 
-    assert settled(AUTO, Pair()) == "fp32"
+    assert resolved(AUTO, SlowPair()) == "fp32"
 
 
-def test_what_a_recipe_says_is_not_measured(monkeypatch):
-    monkeypatch.setattr(precision, "cost_of", lambda precision: pytest.fail("measured"))
+def test_a_precision_set_in_the_recipe_is_not_measured(monkeypatch):
+    monkeypatch.setattr(precision, "relative_cost", lambda precision: pytest.fail("measured"))
 
-    assert settled(RECIPE) == "fp32"
-    assert settled(replace(RECIPE, train=replace(RECIPE.train, precision="bf16"))) == "bf16"
+    assert resolved(RECIPE) == "fp32"
+    assert resolved(replace(RECIPE, train=replace(RECIPE.train, precision="bf16"))) == "bf16"
 
 
-def test_this_machine_has_an_answer():
-    assert halves_are_faster("cpu") in (True, False)
+def test_bf16_can_be_measured_on_this_machine():
+    assert bf16_is_faster("cpu") in (True, False)
 
 
 @pytest.mark.slow
-def test_a_run_writes_down_what_auto_was_and_keeps_it_on_another_machine(images, tmp_path, monkeypatch):
+def test_a_run_records_what_auto_resolved_to_and_keeps_it_on_another_machine(images, tmp_path, monkeypatch):
     costs(monkeypatch, 9.0)
     train(AUTO, images, tmp_path / "whole")
     with pytest.raises(RunStopped):
@@ -75,7 +74,7 @@ def test_a_run_writes_down_what_auto_was_and_keeps_it_on_another_machine(images,
 
 
 @pytest.mark.slow
-def test_a_run_in_slow_arithmetic_says_so_before_its_first_step(images, tmp_path, monkeypatch):
+def test_a_run_in_a_slow_precision_warns_before_its_first_step(images, tmp_path, monkeypatch):
     costs(monkeypatch, 9.0)
     slow = replace(RECIPE, train=replace(RECIPE.train, precision="bf16", steps=1, eval_every=1))
     seen = []

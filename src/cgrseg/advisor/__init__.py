@@ -1,4 +1,4 @@
-"""Advice: settings from the data before a run, a verdict and the photos worth labelling after it."""
+"""Advice on training: settings derived from the data before a run; a verdict and images to label after it."""
 
 from cgrseg.advisor.plan import plan, plan_sources
 from cgrseg.advisor.verdict import judge

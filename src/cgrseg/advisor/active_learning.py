@@ -1,7 +1,7 @@
-"""Which images to label next: those of which the network is least sure.
+"""Active learning: choose the unlabelled images that the network is least sure of to label next.
 
-    images without labels -- confidence of each pixel -- mean of 1 - confidence: the highest first
-                            -- not those that look like a labelled image, or like one already on the list
+    unlabelled images -- confidence of each pixel -- mean of 1 - confidence, highest first
+                      -- without near-duplicates of labelled images and of each other
 
 Axes: H W image rows and columns, k classes.
 """
@@ -17,85 +17,87 @@ from cgrseg.data.similarity import Bits, image_bits, near_duplicates, signs
 from cgrseg.predictor import Failure, Segmentation, Segmenter
 
 COUNT = 10
-"""Images on the list."""
+"""Length of the ranking."""
 NOTABLE = 0.2
-"""A class is named if at least this share of an image's uncertainty lies in it."""
+"""A class is named if it holds more than this share of an image's uncertainty."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An image that is worth labelling."""
+    """An unlabelled image and how unsure the network is of it."""
 
     path: Path
     uncertainty: float
-    """Mean over its pixels of 1 - confidence, 0..1."""
+    """Mean of 1 - confidence over the pixels, 0..1."""
     classes: tuple[str, ...]
-    """The labels in which most of the uncertainty lies."""
+    """The predicted classes that hold most of the uncertainty, largest share first."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The images to label next, and what became of the others."""
+    """The images to label next, and counts of the others."""
 
     candidates: tuple[Candidate, ...]
     images: int
-    """How many were looked at."""
+    """Number of unlabelled images."""
     alike: int
-    """How many of them look like a labelled image or like another on the list, and were passed over."""
+    """Number of images skipped as near-duplicates of a labelled image or of another candidate."""
     unreadable: tuple[str, ...] = ()
-    """What is wrong with those that could not be read."""
+    """Error messages of the images that could not be read."""
 
 
 def rank_unlabelled(
     segmenter: Segmenter,
     folder: Path,
     labelled: Sequence[Bits | None],
-    show: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Ranking:
-    """The images of a folder that the network is least sure of.
+    """Rank the images of a folder by how unsure the network is of them.
 
     Args:
         segmenter: the trained network.
-        folder: images without labels, also in folders below it.
-        labelled: the hashes of the labelled images.
-        show: called with the images done, and all of them.
+        folder: unlabelled images, including those in subfolders.
+        labelled: hashes of the labelled images, from `image_bits`; None is ignored.
+        on_progress: called with the number of images done and of all images.
 
     Raises:
-        ImageError: the folder holds no images.
+        ImageError: the folder contains no images.
     """
     total = len(find_images(folder))
-    found, faults = list[tuple[Candidate, Bits | None]](), list[str]()
-    for done, answer in enumerate(segmenter.stream(folder), start=1):
-        if isinstance(answer, Failure):
-            faults.append(str(answer.error))
+    candidates, errors = list[tuple[Candidate, Bits | None]](), list[str]()
+    for done, result in enumerate(segmenter.stream(folder), start=1):
+        if isinstance(result, Failure):
+            errors.append(str(result.error))
         else:
-            found.append((candidate(answer), image_bits(answer.image)))
-        if show:
-            show(done, total)
-    found.sort(key=lambda each: (-each[0].uncertainty, str(each[0].path)))
-    chosen, alike = _unlike(found, [bits for bits in labelled if bits is not None])
-    return Ranking(tuple(chosen), total, alike, tuple(faults))
+            candidates.append((candidate(result), image_bits(result.image)))
+        if on_progress:
+            on_progress(done, total)
+    candidates.sort(key=lambda entry: (-entry[0].uncertainty, str(entry[0].path)))
+    chosen, alike = _without_duplicates(candidates, [bits for bits in labelled if bits is not None])
+    return Ranking(tuple(chosen), total, alike, tuple(errors))
 
 
-def candidate(answer: Segmentation) -> Candidate:
-    """How unsure the network is of an image, and of which of its labels."""
-    doubt = 1 - answer.confidence.astype(np.float64)
-    by_class = np.bincount(answer.labels.ravel(), doubt.ravel(), minlength=len(answer.classes))
+def candidate(result: Segmentation) -> Candidate:
+    """Measure how unsure the network is of an image, and in which of the predicted classes."""
+    uncertainty = 1 - result.confidence.astype(np.float64)
+    by_class = np.bincount(result.labels.ravel(), uncertainty.ravel(), minlength=len(result.classes))
     order = np.argsort(-by_class, kind="stable")
     notable = [label for label in order if by_class[label] > NOTABLE * by_class.sum()] or order[:1]
-    assert answer.source is not None, "a stream's answers come from files"
-    return Candidate(answer.source, float(doubt.mean()), tuple(answer.classes.names[label] for label in notable))
+    assert result.source is not None, "a stream's results come from files"
+    return Candidate(result.source, float(uncertainty.mean()), tuple(result.classes.names[label] for label in notable))
 
 
-def _unlike(found: list[tuple[Candidate, Bits | None]], known: list[Bits]) -> tuple[list[Candidate], int]:
-    """The first that look like no known image and like none before them, and how many were passed over."""
+def _without_duplicates(
+    candidates: list[tuple[Candidate, Bits | None]], known: list[Bits]
+) -> tuple[list[Candidate], int]:
+    """The first `COUNT` candidates without near-duplicates of known images or each other, and the number skipped."""
     chosen, alike = list[Candidate](), 0
-    for each, bits in found:
+    for entry, bits in candidates:
         if len(chosen) == COUNT:
             break
         if bits is not None and near_duplicates(signs([bits]), signs(known)):
             alike += 1
             continue
-        chosen.append(each)
+        chosen.append(entry)
         known = known if bits is None else [*known, bits]
     return chosen, alike

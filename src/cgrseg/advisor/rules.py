@@ -1,8 +1,8 @@
-"""The choices of a plan: one small function for each, with its reason in a sentence.
+"""Rules that derive the settings of a run from facts about the data, each with its reason.
 
-    facts, recipe so far -- choice: settings, and why -- recipe so far -- next choice ...
+    facts, recipe so far -- rule -- Choice: settings and reason -- recipe so far -- next rule ...
 
-The numbers come from this project's own runs (docs/experiments.md and your-photos.md), on CPUs; none was tuned finely.
+The numbers come from this project's own runs on CPUs (docs/experiments.md, docs/your-photos.md); none was tuned finely.
 """
 
 import math
@@ -15,71 +15,71 @@ from cgrseg.recipes import as_option, as_tree
 from cgrseg.weights import WeightsInfo
 
 RCM_SCALE = 0.1
-"""Start of the RCMs' scale: with the paper's 1e-6 a decoder learns later."""
+"""Initial scale of the RCMs; with the paper's 1e-6 the decoder learns later."""
 FROZEN_STAGES = 2
-"""Stages of an ImageNet backbone that keep their weights, with the stem."""
+"""Stages of an ImageNet backbone that stay frozen, along with the stem."""
 BACKBONE_FACTOR = 0.3
-"""Its learning rate as a factor of the decoder's."""
+"""Learning rate of an ImageNet backbone as a fraction of the decoder's."""
 PX = 32
-"""Sides are multiples of this: the network halves an image five times."""
-SHORT_PX = {True: 384, False: 512}
-"""Short side of an image in training, on a CPU and elsewhere."""
-ENLARGED = 1.5
-"""An image smaller than that is enlarged by so much at most."""
-ELONGATED = 1.5
-"""Sides of a crop differ by this factor at most."""
+"""Sides are multiples of this: the network bf16_is_faster an image five times."""
+SHORT_PX = {"cpu": 384, "gpu": 512}
+"""Short side of an image in training."""
+MAX_ENLARGEMENT = 1.5
+"""Smaller images are enlarged by this factor at most."""
+MAX_ASPECT = 1.5
+"""Largest ratio of the sides of a crop."""
 UNBALANCED = 5.0
-"""Classes are unbalanced if the largest has so many times the pixels of the smallest."""
-SCORINGS = 10
-"""Evaluations of a whole run."""
-PATIENCE = 4
-"""Evaluations without a better score after which a run ends."""
+"""Classes are unbalanced if the largest has this many times the pixels of the smallest."""
+EVALUATIONS = 10
+"""Evaluations in a whole run."""
+EARLY_STOPPING = 4
+"""Consecutive evaluations without a better score after which a run ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the choices depend on."""
+    """Facts about the data, the start and the machine that the rules use."""
 
     learnt: int
-    """Images to learn from."""
+    """Number of training images."""
     scored: int
-    """Images to score on."""
+    """Number of held-out images."""
     split: Split | None
-    """How they were told apart, where the data has no split of its own."""
+    """The split by content, if the data has no split of its own."""
     hold_out: HoldOut
     leaked: int
-    """Images to score on that the weights to start from have learnt."""
+    """Number of held-out images that the weights to start from were trained on."""
     sides: tuple[int, int]
     """Median short and long side of the images, in pixels."""
-    upright: float
-    """Share of the images that are higher than wide."""
+    portrait: float
+    """Share of the images that are taller than wide, 0..1."""
     classes: tuple[str, ...]
     shares: tuple[float, ...]
-    """Of the labelled pixels, class by class."""
+    """Share of the labelled pixels, class by class, 0..1."""
     start: tuple[str, WeightsInfo] | None
-    """The name of the weights to start from, and what they say about themselves."""
+    """Name and metadata of the weights to start from."""
     size: ModelSize = "lite"
-    """The network that was asked for, or the usual one."""
+    """The requested size of the network, or the default."""
     no_imagenet: str = ""
-    """Why its ImageNet weights cannot be had; empty where they can."""
+    """Why its ImageNet weights are not available; empty if they are."""
     is_cpu: bool
     cores: int
-    halves: bool
+    bf16_is_faster: bool
     """Whether bf16 is faster than fp32."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Some settings, and why they are so."""
+    """The settings of one rule, and the reason."""
 
     settings: Mapping[str, object]
-    """By their names, such as `train.steps`."""
+    """Values by names such as `train.steps`."""
     reason: str
     given: frozenset[str] = frozenset()
-    """Those that the user gave."""
+    """Names of the settings that the user set."""
 
-    def settled(self, recipe: Recipe, given: frozenset[str]) -> "Choice":
-        """The same with the values that the recipe has after all."""
+    def with_final_values(self, recipe: Recipe, given: frozenset[str]) -> "Choice":
+        """A copy with the values that the recipe ended up with."""
         values = {name: getattr(getattr(recipe, section), key) for name, section, key in _parts(self.settings)}
         return replace(self, settings=values, given=given)
 
@@ -96,115 +96,128 @@ def _parts(settings: Mapping[str, object]) -> list[tuple[str, str, str]]:
 
 
 def choose_split(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """Which images are scored."""
-    counts = f"{facts.learnt:,} images to learn from, {facts.scored:,} to score on"
+    """Training and held-out images."""
+    counts = f"{facts.learnt:,} images to train on, {facts.scored:,} to evaluate on"
     if facts.leaked:
-        counts += f" (of which the start has learnt {facts.leaked:,} already: the score will flatter)"
+        counts += f" (the initial weights were trained on {facts.leaked:,} of these: the score will be too high)"
     if not facts.hold_out:
         return Choice({}, f"{counts}: your own val")
     if facts.split is None:
         return Choice({"data.hold_out": facts.hold_out}, counts)
-    alike = f"{counts}, split by content: {facts.split.scenes:,} scenes, look-alikes together"
-    lone = f"; only on one side: {', '.join(facts.split.one_sided)}" if facts.split.one_sided else ""
-    return Choice({"data.hold_out": facts.hold_out}, alike + lone + _told_of(facts.split.videos))
+    by_content = f"{counts}, split by content: {facts.split.scenes:,} scenes, near-duplicates on the same side"
+    one_sided = f"; only on one side: {', '.join(facts.split.one_sided)}" if facts.split.one_sided else ""
+    return Choice({"data.hold_out": facts.hold_out}, by_content + one_sided + _video_warning(facts.split.videos))
 
 
-def _told_of(videos: tuple[str, ...] | None) -> str:
-    """A word on images that follow each other like frames, of which a split by content keeps too few together."""
+def _video_warning(videos: tuple[str, ...] | None) -> str:
+    """A warning if the images look like frames of videos, which a split by content does not keep together."""
     if videos is None:
         return ""
     advice = "put another video, or the last part of this one, into images/val and annotations/val"
     if videos:
         advice = f"hold out a whole one of the {len(videos)}, as in {as_option('data.hold_out', videos[0])}"
-    return f"; neighbours by name look alike, as frames of a video do, so the score will flatter: {advice}"
+    return (
+        f"; images with consecutive names look alike, like frames of a video, so the score will be too high: {advice}"
+    )
 
 
 def choose_start(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """The network, and how it starts."""
+    """Network and initial weights."""
     if facts.start is not None:
         name, info = facts.start
         kept = [label for label in facts.classes if label in info.classes.names]
-        known = f"keeps what it knows of {', '.join(kept)}" if kept else "none of its classes has a name of yours"
+        classifier = (
+            f"keeps its classifier for {', '.join(kept)}"
+            if kept
+            else "none of its classes has the name of one of yours"
+        )
         settings = {f"model.{key}": value for key, value in as_tree(info.model).items() if key != "classes"}
-        return Choice(settings, f"starts from {name}: {known}")
+        return Choice(settings, f"starts from {name}: {classifier}")
     if not facts.no_imagenet:
         network = {"model.size": facts.size, "model.rcm_scale": RCM_SCALE, "start.backbone": "imagenet"}
-        return Choice(network, "a backbone that knows ImageNet learns more from few images than any other start")
+        return Choice(network, "an ImageNet backbone learns more from few images than any other start")
     idle = idle_settings(facts.size)
     preset = {f"model.{key}": value for key, value in PRESETS["from_scratch"].items() if key not in idle}
-    lost = f"from scratch, which costs much (109 photos of scenes reached 24 % mIoU instead of 35): {facts.no_imagenet}"
-    return Choice({"model.size": facts.size, **preset}, lost)
+    reason = (
+        f"from scratch, at a high price (109 photos of scenes reached 24 % mIoU instead of 35): {facts.no_imagenet}"
+    )
+    return Choice({"model.size": facts.size, **preset}, reason)
 
 
-def choose_training_of_backbone(facts: Facts, recipe: Recipe) -> Choice:
-    """How much of what the backbone knows is kept."""
+def choose_backbone_training(facts: Facts, recipe: Recipe) -> Choice:
+    """Frozen stages and learning rate of the backbone."""
     if recipe.start.backbone is None or facts.start is not None:
-        return Choice({"train.freeze_stages": 0, "train.backbone_lr_factor": 1.0}, "all of it learns")
+        return Choice({"train.freeze_stages": 0, "train.backbone_lr_factor": 1.0}, "the whole network is trained")
     settings = {"train.freeze_stages": FROZEN_STAGES, "train.backbone_lr_factor": BACKBONE_FACTOR}
-    return Choice(settings, "edges and colours are known already, and steps are quicker so; the rest moves slowly")
+    return Choice(
+        settings, "it already knows edges and colours, and frozen stages make steps faster; the rest changes slowly"
+    )
 
 
 def choose_size(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """How large the network sees an image, in training and after."""
+    """Size of the images in training and inference."""
     short, long = facts.sides
-    limit = SHORT_PX[facts.is_cpu]
+    limit = SHORT_PX["cpu" if facts.is_cpu else "gpu"]
     if facts.start is not None:
         limit = min(limit, rounded(facts.start[1].inference.short_px))
-    side = max(PX, min(limit, int(short * ENLARGED) // PX * PX))
+    side = max(PX, min(limit, int(short * MAX_ENLARGEMENT) // PX * PX))
     settings = {"data.fit_px": [side, 2048], "data.scale": [0.75, 1.75], "inference.short_px": side}
     return Choice(settings, f"images are {short} x {long} (median); time grows with the area")
 
 
 def choose_crops(facts: Facts, recipe: Recipe) -> Choice:
-    """What training cuts out of an image."""
+    """Sizes of the crops in training."""
     side = rounded(recipe.data.fit_px[0])
     short, long = facts.sides
-    stretch = min(long / short, ELONGATED)
+    stretch = min(long / short, MAX_ASPECT)
     large = (side, rounded(side * stretch))
-    shape = "wide"
-    if facts.upright > 0.9:
-        large, shape = large[::-1], "upright"
-    elif facts.upright > 0.1:
-        large, shape = (rounded(side * math.sqrt(stretch)),) * 2, "square, as some images are upright and some wide"
+    shape = "landscape"
+    if facts.portrait > 0.9:
+        large, shape = large[::-1], "portrait"
+    elif facts.portrait > 0.1:
+        large, shape = (
+            (rounded(side * math.sqrt(stretch)),) * 2,
+            "square, since some images are portrait and some landscape",
+        )
     small = tuple(rounded(length * 2 / 3) for length in large)
-    reason = f"{shape}; large ones since networks fail above the size of their crops, small ones to save time"
+    reason = f"{shape}; large ones since networks fail on images larger than their crops, small ones to save time"
     return Choice({"data.crops_px": [list(small), list(large)]}, reason)
 
 
 def choose_batch(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """Images per step, and who prepares them."""
-    size, why = (4, "more steps for the same work") if facts.is_cpu else (16, "a GPU has the memory")
+    """Batch size and number of loader processes."""
+    size, reason = (4, "more steps for the same work") if facts.is_cpu else (16, "a GPU has enough memory")
     settings = {"train.batch_size": min(size, facts.learnt), "data.workers": min(2, facts.cores)}
-    return Choice(settings, why)
+    return Choice(settings, reason)
 
 
 def choose_rate(facts: Facts, recipe: Recipe) -> Choice:
-    """The learning rate."""
-    rate, why = (1e-3, "what worked from scratch") if facts.start is None else (4e-4, "lower, to keep what is known")
+    """Learning rate and weight decay."""
+    rate, reason = (1e-3, "worked from scratch") if facts.start is None else (4e-4, "lower, to keep what was learnt")
     if recipe.start.backbone is not None:
-        rate, why = 8e-4, "what worked from ImageNet weights"
-    return Choice({"train.lr": rate, "train.weight_decay": 0.05, "train.groups": "matrices"}, why)
+        rate, reason = 8e-4, "worked from ImageNet weights"
+    return Choice({"train.lr": rate, "train.weight_decay": 0.05, "train.groups": "matrices"}, reason)
 
 
 def choose_steps(facts: Facts, recipe: Recipe) -> Choice:
-    """How long."""
-    start, (passes, least, most) = "from scratch", (60, 1_200, 8_000)
+    """Length of the run."""
+    start, (epochs, least, most) = "from scratch", (60, 1_200, 8_000)
     if facts.start is not None:
-        start, (passes, least, most) = "from weights", (20, 400, 4_000)
+        start, (epochs, least, most) = "from weights", (20, 400, 4_000)
     elif recipe.start.backbone is not None:
-        start, (passes, least, most) = "from ImageNet weights", (40, 800, 6_000)
-    steps = min(max(facts.learnt * passes // recipe.train.batch_size, least), most)
-    steps = math.ceil(steps / SCORINGS) * SCORINGS
-    return Choice({"train.steps": steps}, f"{passes} passes {start}, within {least:,} to {most:,} steps")
+        start, (epochs, least, most) = "from ImageNet weights", (40, 800, 6_000)
+    steps = min(max(facts.learnt * epochs // recipe.train.batch_size, least), most)
+    steps = math.ceil(steps / EVALUATIONS) * EVALUATIONS
+    return Choice({"train.steps": steps}, f"{epochs} epochs {start}, within {least:,} to {most:,} steps")
 
 
 def choose_warm_up(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """The first steps."""
+    """Length of the warm-up."""
     return Choice({"train.warmup_steps": min(recipe.train.steps // 20, 300)}, "a twentieth of the run")
 
 
 def choose_class_weights(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """Whether rare classes count more."""
+    """Class weights of the loss."""
     present = [share for share in facts.shares if share]
     ratio = max(present) / min(present)
     if ratio < UNBALANCED:
@@ -212,33 +225,34 @@ def choose_class_weights(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG00
             {"train.class_weights": "none"}, f"the largest class has {ratio:.1f} x the pixels of the smallest"
         )
     return Choice(
-        {"train.class_weights": "log"}, f"rare classes count more: the largest has {ratio:,.0f} x the smallest"
+        {"train.class_weights": "log"},
+        f"rare classes count more: the largest has {ratio:,.0f} x the pixels of the smallest",
     )
 
 
 def choose_average(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """The moving average of the weights."""
-    decay = round(1 - SCORINGS / recipe.train.steps, 4)
+    """Moving average of the weights."""
+    decay = round(1 - EVALUATIONS / recipe.train.steps, 4)
     return Choice({"train.ema": min(max(decay, 0.5), 0.999)}, "weights averaged over a tenth of the run score better")
 
 
-def choose_scoring(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """When it is scored, and when it has learnt enough."""
-    settings = {"train.eval_every": max(recipe.train.steps // SCORINGS, 1), "train.patience": PATIENCE}
-    return Choice(settings, f"{SCORINGS} times; {PATIENCE} in a row without a better score end the run")
+def choose_evaluation(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
+    """Evaluations and early stopping."""
+    settings = {"train.eval_every": max(recipe.train.steps // EVALUATIONS, 1), "train.patience": EARLY_STOPPING}
+    return Choice(settings, f"{EVALUATIONS} evaluations; {EARLY_STOPPING} in a row without a better score end the run")
 
 
 def choose_precision(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
-    """The arithmetic."""
-    if facts.halves:
-        return Choice({"train.precision": "bf16"}, "measured: faster on this machine")
+    """Precision."""
+    if facts.bf16_is_faster:
+        return Choice({"train.precision": "bf16"}, "measured to be faster on this machine")
     return Choice({"train.precision": "fp32"}, "bf16 is not faster on this machine")
 
 
 def choose_layout(facts: Facts, recipe: Recipe) -> Choice:
-    """How tensors lie in memory."""
+    """Memory layout."""
     is_last = not (facts.is_cpu and recipe.model.size in WITHOUT_ATTENTION)
-    return Choice({"train.channels_last": is_last}, "measured: steps are quicker so")
+    return Choice({"train.channels_last": is_last}, "measured to give faster steps")
 
 
 def rounded(px: float | int) -> int:
@@ -246,13 +260,13 @@ def rounded(px: float | int) -> int:
     return max(PX, int(px / PX + 0.5) * PX)
 
 
-Chooser = Callable[[Facts, Recipe], Choice]
-"""Makes a choice by the facts and the recipe so far."""
+Rule = Callable[[Facts, Recipe], Choice]
+"""Derives settings from the facts and the recipe so far."""
 
-CHOICES: tuple[Chooser, ...] = (
+RULES: tuple[Rule, ...] = (
     choose_split,
     choose_start,
-    choose_training_of_backbone,
+    choose_backbone_training,
     choose_size,
     choose_crops,
     choose_batch,
@@ -261,8 +275,8 @@ CHOICES: tuple[Chooser, ...] = (
     choose_warm_up,
     choose_class_weights,
     choose_average,
-    choose_scoring,
+    choose_evaluation,
     choose_precision,
     choose_layout,
 )
-"""In this order: later ones read what earlier ones settled."""
+"""Applied in this order: later rules read the settings of earlier ones."""

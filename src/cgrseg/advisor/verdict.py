@@ -1,9 +1,9 @@
-"""What a run was good for, in a form that tells what to do next.
+"""Verdict on a finished run: its scores, how training went, and what to label next.
 
-    run folder, data -- best weights on the held-out images -- scores: of each class, how sure, the worst images
-                     -- labels of training ----------------------- which classes need more
-                     -- log ---------------------------------------- stopped, overfitted, or still getting better
-                     -- images without labels -------------------- which to label next
+    run folder, data -- best weights on the held-out images -- IoU of each class, interval of mIoU, worst images
+                     -- training labels ---------------------- classes that need more labels
+                     -- log ---------------------------------- stopped early, overfitted, or still improving
+                     -- unlabelled images -------------------- images to label next
 
 Axes: k classes.
 """
@@ -27,58 +27,56 @@ from cgrseg.files import replacing
 from cgrseg.metrics.bootstrap import Interval, interval, resample
 from cgrseg.predictor import Segmenter, load
 from cgrseg.recipes import read_recipe
-from cgrseg.training.loggers import read_events
+from cgrseg.training.events import read_events
 from cgrseg.training.splits import Where, open_splits
 from cgrseg.weights import open_weights, read_info
 
 FEW = 20
-"""Training images below which a class is called rare."""
+"""A class in fewer training images is rare."""
 FAIR, LOW = 0.7, 0.5
-"""IoU below which a rare class, and any class, needs more labels."""
+"""A rare class with a lower IoU than `FAIR`, and any class below `LOW`, needs more labels."""
 ROUGH = 50
-"""Held-out images below which a score is called rough."""
+"""A score on fewer held-out images is rough."""
 WORST = 5
-"""Held-out images that are named."""
+"""Number of worst held-out images to name."""
 NOTABLE = 0.01
-"""Change of mIoU that is called one."""
+"""Smallest difference of mIoU that counts as a change."""
 
 Course = Literal["overfitted", "stopped", "rising", "level", "once"]
-"""How the score went: fell after its best; got no better, and the run ended; rose to the end; neither; seen once."""
-
-Show = Callable[[int, int], None]
+"""Course of the score: fell after its best; stopped early; rose to the end; levelled off; evaluated once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassVerdict:
-    """How a class came out."""
+    """Scores and labels of one class."""
 
     name: str
     iou: float | None
-    """None where no held-out image shows it."""
+    """None if no held-out image shows it."""
     images: int
-    """Training images that show it."""
+    """Training images that on_progress it."""
     pixels: int
-    """Training pixels of it."""
+    """Number of its training pixels."""
     confused_with: str | None
-    """The class that it is most often taken for, or that is taken for it."""
+    """The class that it is most often confused with, in either direction."""
     need: Literal["", "unlearnt", "unscored", "rare", "low"]
-    """Why it needs more labels, if it does."""
+    """Why it needs more labels; empty if it does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a run was good for."""
+    """Scores, course and advice of a finished run."""
 
     weights: Path
     split: str
     learnt: int
-    """Images it learnt from."""
+    """Number of training images."""
     scored: int
-    """Images it was scored on."""
+    """Number of held-out images."""
     leaked: int
-    """Of these, the ones that the weights it started from had learnt; the score flatters."""
+    """Number of held-out images that the initial weights were trained on; these make the score too high."""
     looks: int
-    """Times that they were looked at to choose the best weights, which flatters the score."""
+    """Number of evaluations among which the best weights were chosen, which makes the score slightly too high."""
     miou: float
     miou_interval: Interval | None
     classes: tuple[ClassVerdict, ...]
@@ -86,22 +84,22 @@ class Verdict:
     best_step: int
     last_step: int
     steps: int
-    """Of the whole run as it was planned."""
+    """Planned steps of the run."""
     worst: tuple[tuple[str, float], ...]
-    """Held-out images with the lowest mIoU of their own."""
+    """Name and mIoU of the worst held-out images, lowest first."""
     ranking: Ranking | None
-    """None where there are no images without labels."""
+    """None if there are no unlabelled images."""
 
     @property
     def is_rough(self) -> bool:
-        """Whether there are too few held-out images for more than a rough score."""
+        """Whether there are too few held-out images for an accurate score."""
         return self.scored < ROUGH
 
     def as_tree(self) -> dict:
         """Plain values for JSON; scores are 0..1."""
         tree = vars(self) | {"weights": str(self.weights), "rough": self.is_rough}
         tree["rules"] = {"few_pictures": FEW, "low_iou": LOW, "low_iou_if_few": FAIR, "rough_below_pictures": ROUGH}
-        tree["classes"] = [vars(each) for each in self.classes]
+        tree["classes"] = [vars(verdict) for verdict in self.classes]
         tree["worst"] = [{"name": name, "miou": miou} for name, miou in self.worst]
         del tree["ranking"]
         return tree | {"label_next": _ranking_tree(self.ranking)}
@@ -110,21 +108,27 @@ class Verdict:
 def _ranking_tree(ranking: Ranking | None) -> dict | None:
     if ranking is None:
         return None
-    rows = [vars(each) | {"path": str(each.path)} for each in ranking.candidates]
+    rows = [vars(candidate) | {"path": str(candidate.path)} for candidate in ranking.candidates]
     return vars(ranking) | {"candidates": rows}
 
 
 def judge(
-    run: Path, data: Where, *, unlabelled: Path | None = None, device: str = "cpu", show: Show | None = None
+    run: Path,
+    data: Where,
+    *,
+    unlabelled: Path | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Verdict:
-    """Judge the run in a folder, and write verdict.json there.
+    """Judge a finished run and write verdict.json into its folder.
 
     Args:
-        run: the folder of the run.
-        data: the folder of its data set, or of each of its sources by name.
-        unlabelled: images without labels; a data set of the kind `folder` may hold some in images/unlabelled.
-        device: where the network runs.
-        show: called with the images done, and all of them.
+        run: folder of the run.
+        data: folder of its data set; for a recipe with sources, the folder of each source by its name.
+        unlabelled: folder of unlabelled images; by default images/unlabelled of a data set of the kind `folder`.
+        device: device of the network.
+        on_progress: called with the number of images done and of all images, first of the held-out images, then of
+            the unlabelled ones.
 
     Raises:
         CGRSegError: the run or its data cannot be read.
@@ -132,11 +136,11 @@ def judge(
     recipe, weights = read_recipe(run / "recipe.yaml"), run / "best.safetensors"
     images, held_out = open_splits(recipe, data)
     segmenter = load(weights, engine="torch", device=device)
-    progress = (lambda done: show(done, len(held_out))) if show else None
-    evaluation = evaluate(segmenter, held_out, progress)
+    on_evaluated = (lambda done: on_progress(done, len(held_out))) if on_progress else None
+    evaluation = evaluate(segmenter, held_out, on_evaluated)
     if unlabelled is None and isinstance(data, Path) and recipe.data.kind == "folder":
         unlabelled = unlabelled_folder(data)
-    ranking = _rank(segmenter, unlabelled, (images, held_out), show) if unlabelled else None
+    ranking = _rank(segmenter, unlabelled, (images, held_out), on_progress) if unlabelled else None
     course, scored_steps = _course(run, recipe.train.steps)
     verdict = Verdict(
         weights=weights,
@@ -161,34 +165,40 @@ def judge(
 
 
 def _leaked(run: Path, held_out: LabelledImages) -> int:
-    """The held-out images that the weights at the run's start had learnt; 0 also where that is not known."""
-    about = run / "run.json"
-    init = json.loads(about.read_text(encoding="utf-8"))["starts"][0]["init"] if about.is_file() else None
+    """Number of held-out images that the initial weights of the run were trained on; 0 if that is not known."""
+    run_info = run / "run.json"
+    init = json.loads(run_info.read_text(encoding="utf-8"))["starts"][0]["init"] if run_info.is_file() else None
     try:
-        learnt = set(open_weights(init)[1].trained_on) if init else set()
+        trained_on = set(open_weights(init)[1].trained_on) if init else set()
     except CGRSegError:
         return 0
-    return len(learnt.intersection(held_out.fingerprints())) if learnt else 0
+    return len(trained_on.intersection(held_out.fingerprints())) if trained_on else 0
 
 
-def _rank(segmenter: Segmenter, folder: Path, labelled: tuple[LabelledImages, ...], show: Show | None) -> Ranking:
-    def bits(place: tuple[LabelledImages, int]) -> Bits | None:
-        return image_bits(place[0].image(place[1]))
+def _rank(
+    segmenter: Segmenter,
+    folder: Path,
+    labelled: tuple[LabelledImages, ...],
+    on_progress: Callable[[int, int], None] | None,
+) -> Ranking:
+    def bits(item: tuple[LabelledImages, int]) -> Bits | None:
+        dataset, index = item
+        return image_bits(dataset.image(index))
 
     with ThreadPoolExecutor() as threads:
-        known = list(threads.map(bits, [(dataset, place) for dataset in labelled for place in range(len(dataset))]))
-    return rank_unlabelled(segmenter, folder, known, show)
+        known = list(threads.map(bits, [(dataset, index) for dataset in labelled for index in range(len(dataset))]))
+    return rank_unlabelled(segmenter, folder, known, on_progress)
 
 
 def _classes(evaluation: Evaluation, images: LabelledImages) -> tuple[ClassVerdict, ...]:
     counts = images.class_counts()
     matrix = evaluation.matrix
-    mistaken = matrix + matrix.T
-    np.fill_diagonal(mistaken, 0)
+    confusions = matrix + matrix.T
+    np.fill_diagonal(confusions, 0)
     verdicts = []
     for label, name in enumerate(evaluation.classes.names):
         is_shown = bool(matrix[label].any())
-        other = int(mistaken[label].argmax())
+        other = int(confusions[label].argmax())
         shown_in = int((counts[:, label] > 0).sum())
         iou = evaluation.scores.iou[label] if is_shown else None
         verdicts.append(
@@ -197,7 +207,7 @@ def _classes(evaluation: Evaluation, images: LabelledImages) -> tuple[ClassVerdi
                 iou=iou,
                 images=shown_in,
                 pixels=int(counts[:, label].sum()),
-                confused_with=evaluation.classes.names[other] if mistaken[label, other] else None,
+                confused_with=evaluation.classes.names[other] if confusions[label, other] else None,
                 need=_need(iou, shown_in),
             )
         )
@@ -205,7 +215,7 @@ def _classes(evaluation: Evaluation, images: LabelledImages) -> tuple[ClassVerdi
 
 
 def _need(iou: float | None, images: int) -> Literal["", "unlearnt", "unscored", "rare", "low"]:
-    """Why a class needs more labels: few images and no good IoU, or a low IoU however many images."""
+    """Why a class needs more labels: in few images with an IoU below `FAIR`, or in any number with one below `LOW`."""
     if images == 0:
         return "unlearnt"
     if iou is None:
@@ -216,7 +226,7 @@ def _need(iou: float | None, images: int) -> Literal["", "unlearnt", "unscored",
 
 
 def _course(run: Path, steps: int) -> tuple[Course, dict[int, float]]:
-    """How the score went, and the score by step."""
+    """The course of the score, and the score by step."""
     scored = {
         event["step"]: event.get("headline", event["miou"]) for event in read_events(run) if event["event"] == "scored"
     }
@@ -234,5 +244,5 @@ def _course(run: Path, steps: int) -> tuple[Course, dict[int, float]]:
 
 def _worst(evaluation: Evaluation) -> tuple[tuple[str, float], ...]:
     own = evaluation.areas.picture_miou()
-    order = [int(place) for place in np.argsort(own, kind="stable") if not np.isnan(own[place])]
-    return tuple((evaluation.names[place], float(own[place])) for place in order[:WORST])
+    order = [int(index) for index in np.argsort(own, kind="stable") if not np.isnan(own[index])]
+    return tuple((evaluation.names[index], float(own[index])) for index in order[:WORST])

@@ -18,7 +18,8 @@ from cgrseg.cli.train_verdict import tell_verdict
 
 if TYPE_CHECKING:
     from cgrseg.cli.training_display import TrainingDisplay
-    from cgrseg.training.loggers import Event, TensorBoard
+    from cgrseg.training.events import Event
+    from cgrseg.training.loggers import TensorBoard
 
 RESUMABLE = 75
 """Exit code of a run that saved its state and can be resumed."""

@@ -61,11 +61,11 @@ def planned(data: options.DataPaths, overrides: tuple[str, ...], init: str | Non
 
     with bar_of("images looked at") as show:
         if len(data.given) > 1:
-            made = plan_sources(data.kinds(), init=init, overrides=overrides, device=device, show=show)
+            made = plan_sources(data.kinds(), init=init, overrides=overrides, device=device, on_progress=show)
         else:
             one = data.single()
             changes = (*overrides, *one.overrides())
-            made = plan(one.kind, one.path, init=init, overrides=changes, device=device, show=show)
+            made = plan(one.kind, one.path, init=init, overrides=changes, device=device, on_progress=show)
     for line in lines(made, ", ".join(str(path) for _, path in data.given)):
         click.echo(line, err=True)
     return made.recipe

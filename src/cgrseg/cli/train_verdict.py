@@ -38,7 +38,7 @@ def tell_verdict(folder: Path, data: "Where", option: str, unlabelled: Path | No
     from cgrseg.advisor import judge
 
     with bar_of("images judged") as show:
-        verdict = judge(folder, data, unlabelled=unlabelled, device=device, show=show)
+        verdict = judge(folder, data, unlabelled=unlabelled, device=device, on_progress=show)
     console = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH, highlight=False, markup=False)
     again = f"cgrseg train {option} --resume -o {shlex.quote(str(folder))}"
     for part in ("", *summary(verdict), "", classes(verdict), "", *worst(verdict), "", *next_labels(verdict, again)):

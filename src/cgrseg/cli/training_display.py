@@ -6,7 +6,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from cgrseg.cli.progress import live, say
 from cgrseg.config import WITHOUT_ATTENTION
-from cgrseg.training.loggers import Event, Scored, Scoring, Started, Stepped, Stopped, Warned
+from cgrseg.training.events import Event, Scored, Scoring, Started, Stepped, Stopped, Warned
 
 SECONDS_BETWEEN_LINES = 30
 """How often a plain line replaces the live one where stderr is not a terminal."""

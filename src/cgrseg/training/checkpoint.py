@@ -1,13 +1,9 @@
-"""What a run needs to go on, kept so that no crash, full disk or flipped bit costs more than the steps since.
+"""Checkpoints of a run: written atomically, verified by digest, the newest intact one resumes the run bit for bit.
 
-    TrainState -- states/00001500-00001000-<digest>.pt -- older states go, all but the newest whole ones
+    TrainState, Identity -- states/00001500-00001000-<digest>.pt -- newest intact one -- same run? -- TrainState
 
-The name of a file holds the steps done, the step of the last evaluation and the SHA-256 of the content, so a file is
-found to be whole or not by its name alone, and the newest whole one is where a run goes on.
-
-Whether a run that goes on is the run that was: same recipe, same images.
-
-recipe, fingerprints of the training images -- Identity -- in every state -- compared at resumption
+A file's name holds the steps done, the step of the last evaluation and the SHA-256 of its content, so its name alone
+shows whether it is intact. The identity of a run is its recipe and the fingerprints of its training images.
 """
 
 import errno
@@ -27,22 +23,25 @@ from cgrseg.recipes import as_tree, parse_recipe
 from cgrseg.training.optim import MovingAverage
 
 DIGITS = 32
-"""Hexadecimal digits of the SHA-256 in a name."""
+"""Hexadecimal digits of the SHA-256 in a file name."""
 KEPT = 2
-"""Whole states that stay, each of another step."""
-SPARE = 1.5
-"""A disk is nearly full with less room than this many states."""
-ROOM = 2**20
-"""Bytes without which a disk counts as full."""
+"""Intact checkpoints to keep, each of a different step."""
+NEARLY_FULL = 1.5
+"""A disk with less free space than this many checkpoints is nearly full."""
+MIN_FREE_BYTES = 2**20
+"""A disk with less free space is full."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a system says of a disk, a quota or a file that can take no more."""
+"""Error numbers of a full disk, an exhausted quota and the largest file size."""
+
+SHOWN = 4
+"""Changed settings that an error names."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """How far a run is, in plain numbers."""
+    """Counters of a run."""
 
     step: int = 0
     """Optimizer steps done."""
@@ -51,14 +50,14 @@ class Progress:
     scored: int = 0
     """The step of the last evaluation."""
     stale: int = 0
-    """Evaluations since the best."""
+    """Evaluations since the best one."""
     skipped: int = 0
-    """Steps in a row that changed nothing."""
+    """Consecutive steps that were skipped."""
 
 
 @dataclass
 class TrainState:
-    """A run after some optimizer steps."""
+    """Everything that training changes: network, optimizer, moving average, gradient scaler, counters."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -68,11 +67,11 @@ class TrainState:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network that is scored and saved: the average where there is one."""
+        """The network to evaluate and to save: the moving average if the run keeps one."""
         return self.average.model if self.average else self.model
 
     def as_tree(self) -> dict:
-        """Tensors and numbers that `restore` takes back."""
+        """Tensors and numbers for `restore`."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -82,7 +81,7 @@ class TrainState:
         }
 
     def restore(self, tree: dict) -> None:
-        """Bring a state of the same recipe to where a tree left it."""
+        """Load a tree made by `as_tree` of a state with the same recipe."""
         self.model.load_state_dict(tree["model"])
         self.optimizer.load_state_dict(tree["optimizer"])
         if self.average:
@@ -91,34 +90,34 @@ class TrainState:
         self.progress = Progress(**tree["progress"])
 
 
-def save_state(folder: Path, state: TrainState, about: dict) -> None:
-    """Write the state into a folder, then remove the older ones but `KEPT`.
+def save_checkpoint(folder: Path, state: TrainState, identity: dict) -> None:
+    """Write a checkpoint, then remove all but the newest `KEPT`.
 
     Args:
-        folder: of the run's states.
-        state: of the run.
-        about: plain values that say what run it is, which `read_state` gives back.
+        folder: of the run's checkpoints.
+        state: to save.
+        identity: `Identity.as_tree()` of the run; `read_checkpoint` returns it.
 
     Raises:
-        TrainingError: the disk is full or cannot be written; the states that were there still are.
+        TrainingError: the disk is full or not writable; earlier checkpoints are untouched.
     """
     steps = f"{state.progress.step:08d}-{state.progress.scored:08d}"
     path = folder / f"{steps}.pt"
 
-    def named(written: Path) -> str:
+    def name_by_digest(written: Path) -> str:
         nonlocal path
         path = folder / f"{steps}-{_digest(written)}.pt"
         return path.name
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path, named) as unfinished:
-            torch.save(state.as_tree() | {"about": about}, unfinished)
-    except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError where the disk is full
+        with replacing(path, name_by_digest) as unfinished:
+            torch.save(state.as_tree() | {"about": identity}, unfinished)
+    except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError if the disk is full
         raise TrainingError(
-            f"{folder}: the state after step {state.progress.step} cannot be written: "
-            f"{_problem(error, folder)}; what was saved before is whole",
-            advice="make room, then resume the run",
+            f"{folder}: the checkpoint of step {state.progress.step} could not be written: "
+            f"{_problem(error, folder)}; earlier checkpoints are intact",
+            advice="free some space, then resume the run",
             setting="resume",
         ) from None
     _remove_old(folder, path)
@@ -126,62 +125,64 @@ def save_state(folder: Path, state: TrainState, about: dict) -> None:
 
 def _problem(error: OSError | RuntimeError, folder: Path) -> str:
     is_full = isinstance(error, OSError) and error.errno in FULL
-    return "the disk is full" if is_full or shutil.disk_usage(folder).free < ROOM else reason(error)
+    return "the disk is full" if is_full or shutil.disk_usage(folder).free < MIN_FREE_BYTES else reason(error)
 
 
-def has_state(folder: Path) -> bool:
-    """Whether a folder holds a state, whole or not."""
-    return bool(_by_age(folder))
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint, intact or damaged."""
+    return bool(_newest_first(folder))
 
 
-def read_state(folder: Path) -> tuple[dict, dict]:
-    """The newest whole state of a folder, as `TrainState.restore` takes it, and what it says about its run.
+def read_checkpoint(folder: Path) -> tuple[dict, dict]:
+    """The newest intact checkpoint of a folder: a tree for `TrainState.restore`, and one for `identity_of`.
 
     Raises:
-        TrainingError: none is whole.
+        TrainingError: all checkpoints are damaged.
     """
-    states = _by_age(folder)
-    for path in states:
-        if is_whole(path):
+    paths = _newest_first(folder)
+    for path in paths:
+        if is_intact(path):
             tree = torch.load(path, map_location="cpu", weights_only=True)
             return tree, tree["about"]
-        logger.warning("%s is damaged: its content is not what was written; an older state is taken", path)
-    names = ", ".join(path.name for path in states)
+        logger.warning(
+            "%s is damaged: its content does not match the digest in its name; an older checkpoint is used", path
+        )
+    names = ", ".join(path.name for path in paths)
     raise TrainingError(
-        f"{folder} holds no state that is whole: {names} are damaged",
-        advice="start anew in another folder",
+        f"{folder} holds no intact checkpoint: {names} are damaged",
+        advice="start a new run in another folder",
     )
 
 
-def is_whole(path: Path) -> bool:
-    """Whether the content of a state is what was written."""
+def is_intact(path: Path) -> bool:
+    """Whether the content of a checkpoint matches the digest in its name."""
     return path.stem.rpartition("-")[2] == _digest(path)
 
 
-def is_short_of_room(folder: Path) -> bool:
-    """Whether the next state may not fit on the disk."""
-    newest = max((path.stat().st_size for path in _by_age(folder)), default=0)
-    return shutil.disk_usage(folder).free < SPARE * newest
+def is_disk_nearly_full(folder: Path) -> bool:
+    """Whether the next checkpoint may not fit on the disk."""
+    newest = max((path.stat().st_size for path in _newest_first(folder)), default=0)
+    return shutil.disk_usage(folder).free < NEARLY_FULL * newest
 
 
 def _remove_old(folder: Path, newest: Path) -> None:
-    """Leave one whole state of each of the last steps; those after the newest, just written, were found damaged."""
+    """Keep one intact checkpoint of each of the last steps; any later than `newest`, just written, is damaged."""
     kept = [newest]
-    for path in _by_age(folder):
+    for path in _newest_first(folder):
         is_older = _steps(path)[0] < _steps(kept[-1])[0]
-        if is_older and len(kept) < KEPT and is_whole(path):
+        if is_older and len(kept) < KEPT and is_intact(path):
             kept.append(path)
         elif path != newest:
             path.unlink()
 
 
-def _by_age(folder: Path) -> list[Path]:
-    """The states of a folder, the newest first."""
+def _newest_first(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, newest first."""
     return sorted(folder.glob("[0-9]*-[0-9]*-*.pt"), key=_steps, reverse=True)
 
 
 def _steps(path: Path) -> tuple[int, int]:
-    """The steps of a state, and those that were evaluated: a stop in an evaluation leaves a state without its score."""
+    """The step of a checkpoint and the last evaluated one, which is earlier if the run stopped in an evaluation."""
     step, scored, _ = path.stem.split("-")
     return int(step), int(scored)
 
@@ -191,49 +192,45 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
 
 
-SHOWN = 4
-"""Settings that a refusal names."""
-
-
 @dataclass(frozen=True)
 class Identity:
-    """What decides every number of a run but its start."""
+    """Everything that determines the results of a run, apart from its initial weights."""
 
     recipe: Recipe
     images: tuple[str, ...]
     """Fingerprints of the training images, in order."""
 
     def as_tree(self) -> dict:
-        """Plain values, for the state."""
+        """Plain values for a checkpoint."""
         return {"recipe": as_tree(self.recipe), "pictures": list(self.images)}
 
 
 def identity_of(tree: dict) -> Identity:
-    """What a state says of its run."""
-    return Identity(parse_recipe(tree["recipe"], "the state's recipe"), tuple(tree["pictures"]))
+    """The identity stored in a checkpoint."""
+    return Identity(parse_recipe(tree["recipe"], "the checkpoint's recipe"), tuple(tree["pictures"]))
 
 
-def require_same_run(now: Identity, then: Identity) -> None:
-    """Refuse to go on with other settings or images; workers and memory layout change no sample and may differ.
+def require_same_run(current: Identity, saved: Identity) -> None:
+    """Require the recipe and the training images of a resumed run; `data.workers` and `train.save_every` may differ.
 
     Raises:
-        TrainingError: something differs; the message says what.
+        TrainingError: settings or images differ; the message names the differences.
     """
-    advice = "accept the changes and go on, or start anew in another output folder"
-    changes = [f"{name} was {before}, is {after}" for name, before, after in _differences(then.recipe, now.recipe)]
+    advice = "accept the changes, or start a new run in another output folder"
+    changes = [f"{name} was {before}, is {after}" for name, before, after in _differences(saved.recipe, current.recipe)]
     if changes:
         more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
         raise TrainingError(
-            f"the recipe is not the one of this run: {', '.join(changes[:SHOWN])}{more}", advice, "accept_changes"
+            f"the recipe is not that of this run: {', '.join(changes[:SHOWN])}{more}", advice, "accept_changes"
         )
-    if now.images != then.images:
-        fresh, gone = len(set(now.images) - set(then.images)), len(set(then.images) - set(now.images))
-        change = f"{fresh} new, {gone} gone" if fresh or gone else "their order differs"
+    if current.images != saved.images:
+        added, removed = len(set(current.images) - set(saved.images)), len(set(saved.images) - set(current.images))
+        change = f"{added} added, {removed} removed" if added or removed else "their order differs"
         raise TrainingError(f"the training images are not those of this run: {change}", advice, "accept_changes")
 
 
-def _differences(then: Recipe, now: Recipe) -> list[tuple[str, object, object]]:
-    before, after = (as_tree(_without_indifferent(recipe)) for recipe in (then, now))
+def _differences(saved: Recipe, current: Recipe) -> list[tuple[str, object, object]]:
+    before, after = (as_tree(_without_indifferent(recipe)) for recipe in (saved, current))
     return [
         (f"{section}.{key}", before[section].get(key), after[section].get(key))
         for section in after

@@ -1,12 +1,12 @@
 """Faster gradients of 5x5 depthwise kernels on a CPU in bf16.
 
 PyTorch has a fast gradient for 3x3 depthwise kernels only; that of a 5x5 kernel takes five times as long as its forward
-and backward pass together. A 5x5 kernel lies in four 3x3 kernels side by side (6x6, the last row and column unused),
+and backward pass together. A 5x5 kernel fits into four 3x3 kernels side by side (6x6, the last row and column unused),
 and so does its gradient:
 
-    gradient of the 5x5 kernel = gradients of four 3x3 kernels, over the input moved by 0 or 3 rows and columns
+    gradient of the 5x5 kernel = gradients of four 3x3 kernels, over the input shifted by 0 or 3 rows and columns
 
-Same numbers up to rounding. Axes: b batch, c channels, h w rows and columns, h_ w_ those of the output.
+The result is the same up to rounding. Axes: b batch, c channels, h w rows and columns, h_ w_ those of the output.
 """
 
 import torch
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 LARGE, SMALL = 5, 3
 """Sides of the kernels."""
 INPUT, KERNEL = 0, 1
-"""Places of the gradients that PyTorch's backward pass gives."""
+"""Indices of the gradients that PyTorch's backward pass returns."""
 
 
 class _Depthwise(torch.autograd.Function):
@@ -39,16 +39,16 @@ class _Depthwise(torch.autograd.Function):
     ) -> tuple[Float[Tensor, "b c h w"] | None, Float[Tensor, "c 1 5 5"], None, None]:
         x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
         stride, padding = ctx.stride, ctx.padding  # type: ignore[attr-defined]
-        of_input = None
+        x_gradient = None
         if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
-            of_input = _gradient(INPUT, gradients[0], x, weight, stride, padding)
-        return of_input, kernel_gradient(x, gradients[0], stride, padding), None, None
+            x_gradient = _gradient(INPUT, gradients[0], x, weight, stride, padding)
+        return x_gradient, kernel_gradient(x, gradients[0], stride, padding), None, None
 
 
 def kernel_gradient(
     x: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h_ w_"], stride: int, padding: int
 ) -> Float[Tensor, "c 1 5 5"]:
-    """The gradient of a 5x5 depthwise kernel, from those of four 3x3 kernels."""
+    """Gradient of a 5x5 depthwise kernel, assembled from those of four 3x3 kernels."""
     padded = F.pad(x, (padding, padding + 1, padding, padding + 1))
     rows, columns = ((side - 1) * stride + SMALL for side in gradient.shape[2:])
     kernel = x.new_zeros(x.shape[1], 1, SMALL, SMALL)
@@ -62,16 +62,16 @@ def kernel_gradient(
     return torch.cat(halves, 2)[:, :, :LARGE, :LARGE]
 
 
-def _gradient(of: int, gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """The gradient of the input or of the kernel, as PyTorch computes it."""
-    wanted = [of == INPUT, of == KERNEL, False]
+def _gradient(output: int, gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """PyTorch's gradient of the input (`INPUT`) or of the kernel (`KERNEL`)."""
+    mask = [output == INPUT, output == KERNEL, False]
     return torch.ops.aten.convolution_backward(
-        *(gradient, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], len(weight)), wanted
-    )[of]
+        *(gradient, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], len(weight)), mask
+    )[output]
 
 
-class QuickDepthwise(nn.Conv2d):
-    """A 5x5 depthwise convolution whose kernel's gradient comes in four parts; in fp32 it is an ordinary one."""
+class FastDepthwise(nn.Conv2d):
+    """A 5x5 depthwise convolution with the fast kernel gradient in bf16; in fp32 it is an ordinary one."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__(
@@ -88,13 +88,13 @@ class QuickDepthwise(nn.Conv2d):
         return _Depthwise.apply(input, self.weight.to(input.dtype), self.stride[0], int(self.padding[0]))
 
 
-def quicken_depthwise(module: nn.Module) -> None:
-    """Replace the 5x5 depthwise convolutions below `module`; their weights and names stay."""
+def replace_depthwise(module: nn.Module) -> None:
+    """Replace the 5x5 depthwise convolutions of a module in place; weights and their names are kept."""
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d) and _is_large_depthwise(child):
-            module.add_module(name, QuickDepthwise(child))
+            module.add_module(name, FastDepthwise(child))
         else:
-            quicken_depthwise(child)
+            replace_depthwise(child)
 
 
 def _is_large_depthwise(conv: nn.Conv2d) -> bool:

@@ -1,4 +1,4 @@
-"""Initial weights of a run, settled once: the given weights, the resumed run, or the backbone of the recipe."""
+"""Initial weights of a run: the given weights, those of the run to resume, or the backbone of the recipe."""
 
 import logging
 from dataclasses import replace
@@ -14,37 +14,37 @@ from cgrseg.weights import start_backbone
 logger = logging.getLogger(__name__)
 
 
-def settle_start(network: CGRSeg, recipe: Recipe, *, init: str | Path | None, begun: Path | None) -> Recipe:
-    """Load the recipe's backbone, unless something else gives the whole network.
+def initialize(network: CGRSeg, recipe: Recipe, *, init: str | Path | None, resume_from: Path | None) -> Recipe:
+    """Load the recipe's backbone, unless the weights of the whole network come from elsewhere.
 
     Args:
-        network: the new network.
-        recipe: the settings.
-        init: weights of a whole network, loaded already; the recipe's backbone then says nothing.
-        begun: the folder of a run that is resumed; its state will give all weights.
+        network: the new network; its backbone is filled in place.
+        recipe: all settings.
+        init: weights of the whole network, already loaded; the recipe's backbone is then ignored.
+        resume_from: the folder of the run to resume; its checkpoint provides all weights.
 
     Returns:
-        The recipe with its start as it was carried out, with the digest of the file.
+        The recipe with `start` as it was done, including the digest of the backbone's file.
 
     Raises:
         CheckpointError: the backbone cannot be found or does not fit.
-        TrainingError: the run that is resumed had another start.
+        TrainingError: the run to resume had another start.
     """
     start = recipe.start
     if init is not None:
         if start.backbone is not None:
-            logger.info("%s gives the whole network, so start.backbone (%s) is not read", init, start.backbone)
+            logger.info("%s holds the whole network, so start.backbone (%s) is ignored", init, start.backbone)
         return replace(recipe, start=StartConfig())
-    if begun is not None and (begun / "recipe.yaml").is_file():
-        return replace(recipe, start=_same_start(start, begun))
+    if resume_from is not None and (resume_from / "recipe.yaml").is_file():
+        return replace(recipe, start=_same_start(start, resume_from))
     return replace(recipe, start=start_backbone(network, recipe.model, start))
 
 
-def freeze_first(network: CGRSeg, recipe: Recipe, *, init: str | Path | None) -> None:
-    """Freeze the stem and the first stages of the backbone, as many as the recipe says.
+def freeze_stages(network: CGRSeg, recipe: Recipe, *, init: str | Path | None) -> None:
+    """Freeze the stem and the first `train.freeze_stages` stages of the backbone.
 
     Raises:
-        RecipeError: the backbone has fewer stages, or their weights are random.
+        RecipeError: the backbone has fewer stages, or its weights are random.
     """
     count = recipe.train.freeze_stages
     if not count:
@@ -63,14 +63,14 @@ def freeze_first(network: CGRSeg, recipe: Recipe, *, init: str | Path | None) ->
         freeze(part)
 
 
-def _same_start(start: StartConfig, begun: Path) -> StartConfig:
-    """The start of a run that began already, which must be the one that is asked for."""
-    before = read_recipe(begun / "recipe.yaml").start
-    asked = replace(start, sha256=start.sha256 or before.sha256)
-    if asked != before:
+def _same_start(start: StartConfig, resume_from: Path) -> StartConfig:
+    """The start of the run to resume; the requested one must equal it."""
+    before = read_recipe(resume_from / "recipe.yaml").start
+    requested = replace(start, sha256=start.sha256 or before.sha256)
+    if requested != before:
         raise TrainingError(
-            f"{begun} began with {_described(before)}, and a resumed run cannot begin with {_described(asked)}",
-            advice="give the same start or another folder with -o",
+            f"{resume_from} started with {_described(before)}; it cannot be resumed with {_described(requested)}",
+            advice="use the same start or another output folder",
         )
     return before
 

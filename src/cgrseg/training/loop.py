@@ -1,12 +1,11 @@
-"""Evaluation by all processes of a run: each scores some of the images, and exact counts add up.
+"""The training loop: steps, evaluations and checkpoints until the recipe's last step.
 
-The training loop.
+    recipe, images -- batch -- Stepper: loss, gradient, AdamW, moving average
+                               every n steps: moving average -- evaluation -- best.safetensors, last.safetensors
+                               then, and when asked to stop: checkpoint in states/
 
-    recipe, images -- batch -- Stepper: loss, gradient, AdamW, average
-                          every n steps:  average -- evaluation -- best.safetensors, last.safetensors
-                          then, and when asked to stop:  states/
-
-The sample at (step, place in the batch) depends on the seed alone, so resuming is starting at a later step.
+The sample at (step, index in the batch) depends on the seed alone, so resuming is starting at a later step. Each
+process evaluates its shard of the held-out images; the counts are exact integers and are summed over the processes.
 """
 
 from collections.abc import Callable
@@ -27,38 +26,38 @@ from cgrseg.metrics import scores
 from cgrseg.metrics.bootstrap import Areas
 from cgrseg.predictor import Segmenter
 from cgrseg.runtime import TorchEngine
-from cgrseg.training.checkpoint import Identity, TrainState, save_state
-from cgrseg.training.curves import draw_curves
-from cgrseg.training.distributed import World
-from cgrseg.training.loggers import Evaluated, EventLog, Kept, Pace, Scored, Scoring, Stepped, Stopped, write_table
+from cgrseg.training.checkpoint import Identity, TrainState, save_checkpoint
+from cgrseg.training.distributed import Processes
+from cgrseg.training.events import Evaluated, EventLog, Kept, Scored, Scoring, Stepped, Stopped
+from cgrseg.training.loggers import draw_curves, write_table
 from cgrseg.training.losses import WEIGHT_POWERS, label_weights, log_weights
-from cgrseg.training.monitor import Guards
+from cgrseg.training.monitor import Monitor, Throughput
 from cgrseg.training.step import Stepper
 from cgrseg.weights import WeightsInfo, save_weights
 
 
-def evaluate_together(
-    segmenter: Segmenter, dataset: LabelledImages, world: World, on_progress: Callable[[int, int], None]
+def evaluate_distributed(
+    segmenter: Segmenter, dataset: LabelledImages, processes: Processes, on_progress: Callable[[int, int], None]
 ) -> Evaluation:
-    """The scores on all images, each of which one process looks at; every process gets the same.
+    """Evaluate on all images, each in one of the processes; every process gets the same result.
 
     Args:
-        segmenter: this process's.
+        segmenter: of this process.
         dataset: all images.
-        world: the processes.
-        on_progress: called with the number of images that this process has done, and of those it does.
+        processes: of the run.
+        on_progress: called with the number of images done and of all images, both of this process's shard.
     """
-    place = world.part(len(dataset))
-    part = replace(dataset, pairs=dataset.pairs[place])
+    shard = processes.shard(len(dataset))
+    part = replace(dataset, pairs=dataset.pairs[shard])
     own = evaluate(segmenter, part, lambda done: on_progress(done, len(part)))
 
     def total(counts: np.ndarray) -> np.ndarray:
-        return world.sum(torch.from_numpy(counts).to(world.device)).cpu().numpy()
+        return processes.all_reduce(torch.from_numpy(counts).to(processes.device)).cpu().numpy()
 
     areas = []
     for counts in (own.areas.hits, own.areas.unions):
         whole = np.zeros((len(dataset), counts.shape[1]), np.int64)
-        whole[place] = counts
+        whole[shard] = counts
         areas.append(total(whole))
     assert own.sources is not None
     matrices, allowed = total(own.sources.matrices), total(own.sources.allowed)
@@ -73,8 +72,17 @@ def evaluate_together(
     )
 
 
-class Run:
-    """One run: steps, evaluations and checkpoints until the recipe's last step, in one of its processes."""
+class TrainingLoop:
+    """Runs steps, evaluations and checkpoints in one of the processes.
+
+    Args:
+        recipe: the resolved recipe.
+        state: to train, new or restored.
+        splits: images to train on, and images to evaluate on.
+        log: receives every event; its folder is that of the run.
+        processes: of the run.
+        identity: stored in every checkpoint.
+    """
 
     def __init__(
         self,
@@ -82,41 +90,42 @@ class Run:
         state: TrainState,
         splits: tuple[LabelledImages, LabelledImages],
         log: EventLog,
-        world: World,
-        about: Identity,
+        processes: Processes,
+        identity: Identity,
     ) -> None:
-        self.recipe, self.config, self.state, self.log, self.world = recipe, recipe.train, state, log, world
+        self.recipe, self.config, self.state, self.log, self.processes = recipe, recipe.train, state, log, processes
         self.images, self.held_out = splits
         self.output = log.path.parent
-        self.about = about
-        self.stepper = Stepper(state, self.config, world, self._label_weights(), self.images.sets)
-        self.guards = Guards(recipe, self.images)
+        self.identity = identity
+        self.stepper = Stepper(state, self.config, processes, self._label_weights(), self.images.sets)
+        self.monitor = Monitor(recipe, self.images)
 
-    def go(self) -> None:
-        """From the state's step to the recipe's last, or until patience is at its end.
+    def run(self) -> None:
+        """Train from the state's step to the recipe's last one, or until the score stops improving.
 
         Raises:
-            RunStopped: the log was asked to; the state is saved.
+            TrainingError: the loss is not finite, or a checkpoint could not be written.
+            RunStopped: a watcher asked for it; the checkpoint is saved.
         """
         config, progress = self.config, self.state.progress
-        self._tell(*self.guards.look_at_processor(self.world.device.type, progress.step))
+        self._log(*self.monitor.check_processor(self.processes.device.type, progress.step))
         if self._is_evaluation_due() and progress.scored < progress.step:
-            self._score()  # the run was stopped in the middle of this evaluation
+            self._evaluate()  # the run stopped in the middle of this evaluation
         if self._is_stale():
             return
-        pace = Pace(config)
+        throughput = Throughput(config)
         for batch in training_batches(self.images, self.recipe.data, self._share(), self._repeat_factors()):
-            pace.data_ready()
-            taken = self.stepper.take(batch)
-            speed, waiting = pace.step_done()
-            stepped = Stepped(step=progress.step, **asdict(taken), pictures_per_s=speed, data_share=waiting)
-            self._tell(stepped, *self.guards.look(batch, stepped))
-            if self.world.any(self.log.asked_to_stop):
+            throughput.data_ready()
+            result = self.stepper.step(batch)
+            images_per_s, data_share = throughput.step_done()
+            stepped = Stepped(step=progress.step, **asdict(result), pictures_per_s=images_per_s, data_share=data_share)
+            self._log(stepped, *self.monitor.after_step(batch, stepped))
+            if self.processes.any(self.log.asked_to_stop):
                 self._save()
                 raise RunStopped(self.output, progress.step)
             if self._is_evaluation_due():
-                self._score()
-                pace.pause_done()
+                self._evaluate()
+                throughput.pause_done()
             elif config.save_every and progress.step % config.save_every == 0:
                 self._save()
             if self._is_stale():
@@ -127,85 +136,85 @@ class Run:
         """The weight of each label in the loss."""
         weights = None
         if self.config.class_weights != "none":
-            shares = self._looked_up(self.images.class_shares, len(self.images.classes))
+            shares = self._on_rank_0(self.images.class_shares, len(self.images.classes))
             weights = log_weights(shares, WEIGHT_POWERS[self.config.class_weights])
         return label_weights(len(self.images.classes), weights, self.images.sets)
 
     def _repeat_factors(self) -> Float64[np.ndarray, "p"] | None:
-        """How often each image comes in a pass; none where all come once."""
+        """How often each image is drawn per epoch; None if every image is drawn once."""
         threshold = self.recipe.data.repeat_rare
         if not threshold:
             return None
-        return self._looked_up(lambda: repeat_factors(self.images, threshold), len(self.images))
+        return self._on_rank_0(lambda: repeat_factors(self.images, threshold), len(self.images))
 
-    def _looked_up(self, look: Callable[[], Float64[np.ndarray, "n"]], count: int) -> Float64[np.ndarray, "n"]:
-        """So many numbers that the labels of all images give; the first process looks at them for all."""
-        found = torch.from_numpy(look()) if self.world.is_first else torch.zeros(count).double()
-        return self.world.sum(found.to(self.world.device)).cpu().numpy()
+    def _on_rank_0(self, compute: Callable[[], Float64[np.ndarray, "n"]], count: int) -> Float64[np.ndarray, "n"]:
+        """The `count` numbers that rank 0 computes from the labels of all images, in every process."""
+        numbers = torch.from_numpy(compute()) if self.processes.is_first else torch.zeros(count).double()
+        return self.processes.all_reduce(numbers.to(self.processes.device)).cpu().numpy()
 
     def _share(self) -> Share:
         config = self.config
-        places = self.world.part(config.batch_size)
+        shard = self.processes.shard(config.batch_size)
         steps = range(self.state.progress.step, config.steps)
-        return Share(batch_size=config.batch_size, seed=config.seed, steps=steps, places=places)
+        return Share(batch_size=config.batch_size, seed=config.seed, steps=steps, places=shard)
 
     def _is_evaluation_due(self) -> bool:
         step = self.state.progress.step
         return step == self.config.steps or (step > 0 and step % self.config.eval_every == 0)
 
     def _is_stale(self) -> bool:
-        """Whether too many evaluations in a row were no better than the best, with steps left to take."""
-        patience, progress = self.config.patience, self.state.progress
-        return patience is not None and progress.stale >= patience and progress.step < self.config.steps
+        """Whether `train.patience` evaluations in a row were no better than the best, with steps left to take."""
+        limit, progress = self.config.patience, self.state.progress
+        return limit is not None and progress.stale >= limit and progress.step < self.config.steps
 
-    def _tell(self, *events: Kept) -> None:
+    def _log(self, *events: Kept) -> None:
         for event in events:
             self.log(event)
 
-    def _score(self) -> None:
-        """Evaluate, write the weights, then the state: a crash in between repeats steps and loses none."""
+    def _evaluate(self) -> None:
+        """Evaluate, write the weights, then the checkpoint: a crash in between repeats steps and loses none."""
         progress = self.state.progress
-        segmenter = Segmenter(TorchEngine(self.state.evaluated, device=str(self.world.device)), self._describe({}))
-        evaluation = evaluate_together(segmenter, self.held_out, self.world, self._scoring)
+        segmenter = Segmenter(TorchEngine(self.state.evaluated, device=str(self.processes.device)), self._info({}))
+        evaluation = evaluate_distributed(segmenter, self.held_out, self.processes, self._on_progress)
         is_best = evaluation.headline > progress.best
         progress.best, progress.stale = max(progress.best, evaluation.headline), 0 if is_best else progress.stale + 1
         progress.scored = progress.step
-        if self.world.is_first:
-            info = self._describe(told_scores(evaluation))
+        if self.processes.is_first:
+            info = self._info(weights_scores(evaluation))
             for name in ("best", "last") if is_best else ("last",):
                 save_weights(self.output / f"{name}.safetensors", self.state.evaluated, info)
         step = progress.step
         self.log(Evaluated(step=step, evaluation=evaluation, segmenter=segmenter, held_out=self.held_out))
-        self.log(scored(evaluation, step, is_best))
+        self.log(scored_event(evaluation, step, is_best))
         self._save()
-        if self.world.is_first:
+        if self.processes.is_first:
             write_table(self.output)
             draw_curves(self.output)
 
-    def _scoring(self, done: int, images: int) -> None:
-        """An evaluation may take long: one that is asked to stop is begun again at the next start.
+    def _on_progress(self, done: int, total: int) -> None:
+        """Log the progress of an evaluation, and stop in the middle if asked to; resuming repeats the evaluation.
 
-        No process waits for the others here, which may be anywhere in theirs.
+        This must not wait for the other processes, which are at other points of their evaluation.
         """
-        self.log(Scoring(done=done, images=images))
+        self.log(Scoring(done=done, images=total))
         if self.log.asked_to_stop:
-            if self.world.is_first:
-                self._write_state()
+            if self.processes.is_first:
+                self._write_checkpoint()
             raise RunStopped(self.output, self.state.progress.step)
 
     def _save(self) -> None:
-        """The first process writes the state, and the others wait until it is on the disk."""
-        if self.world.is_first:
-            self._write_state()
-        self.world.wait()
+        """Write a checkpoint in rank 0 while the other processes wait."""
+        if self.processes.is_first:
+            self._write_checkpoint()
+        self.processes.barrier()
 
-    def _write_state(self) -> None:
+    def _write_checkpoint(self) -> None:
         states = self.output / "states"
-        save_state(states, self.state, self.about.as_tree())
-        self._tell(*self.guards.look_at_disk(states, self.state.progress.step))
+        save_checkpoint(states, self.state, self.identity.as_tree())
+        self._log(*self.monitor.check_disk(states, self.state.progress.step))
 
-    def _describe(self, scores: dict[str, float]) -> WeightsInfo:
-        """What the weights of this moment say about themselves."""
+    def _info(self, scores: dict[str, float]) -> WeightsInfo:
+        """The metadata to save with the current weights."""
         return WeightsInfo(
             model=self.recipe.model,
             classes=self.images.classes,
@@ -213,12 +222,12 @@ class Run:
             recipe=self.recipe,
             scores=scores,
             step=self.state.progress.step,
-            trained_on=self.about.images,
+            trained_on=self.identity.images,
         )
 
 
-def scored(evaluation: Evaluation, step: int, best: bool) -> Scored:
-    """The event of an evaluation."""
+def scored_event(evaluation: Evaluation, step: int, best: bool) -> Scored:
+    """The `Scored` event of an evaluation."""
     scores = evaluation.scores
     return Scored(
         step=step,
@@ -229,17 +238,17 @@ def scored(evaluation: Evaluation, step: int, best: bool) -> Scored:
         best=best,
         headline=evaluation.headline,
         by_source={
-            name: {"miou": found.miou_of_true, "pixel_accuracy": found.pixel_accuracy}
-            for name, found in evaluation.by_source().items()
+            name: {"miou": source.miou_of_true, "pixel_accuracy": source.pixel_accuracy}
+            for name, source in evaluation.by_source().items()
         },
     )
 
 
-def told_scores(evaluation: Evaluation) -> dict[str, float]:
-    """The scores that weights carry: mIoU; of a mixture also the mean over the sources, and that of each."""
+def weights_scores(evaluation: Evaluation) -> dict[str, float]:
+    """The scores to save with weights: mIoU; for a mixture also the mean over its sources and the mIoU of each one."""
     split, means = evaluation.split, evaluation.source_means()
-    told = {f"{split}/miou": evaluation.scores.miou}
+    values = {f"{split}/miou": evaluation.scores.miou}
     if means is None:
-        return told
-    told |= {f"{split}/source_mean/miou": means.miou, f"{split}/source_mean/pixel_accuracy": means.pixel_accuracy}
-    return told | {f"{split}/{name}/miou": found.miou_of_true for name, found in evaluation.by_source().items()}
+        return values
+    values |= {f"{split}/source_mean/miou": means.miou, f"{split}/source_mean/pixel_accuracy": means.pixel_accuracy}
+    return values | {f"{split}/{name}/miou": source.miou_of_true for name, source in evaluation.by_source().items()}

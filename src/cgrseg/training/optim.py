@@ -1,4 +1,4 @@
-"""The optimizer's parameter groups, the learning rate's course, and the moving average of the weights."""
+"""Parameter groups of the optimizer, learning rate schedule, and moving average of the weights."""
 
 import copy
 
@@ -9,19 +9,19 @@ from cgrseg.config import TrainConfig
 from cgrseg.weights.official import official_name
 
 HEAD_FACTOR = 10.0
-"""The paper's learning rate of the head, as a factor of the backbone's."""
+"""The paper's learning rate of the head as a multiple of the backbone's."""
 
 KERNEL_AXES = 4
-"""Axes of a convolution's kernel; biases, norms, scales and attention tables have fewer."""
+"""Axes of a convolution kernel; biases, norms, scales and attention tables have fewer."""
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
-    """AdamW's groups, each with its factor of the learning rate and its weight decay."""
+    """Parameter groups for AdamW by learning rate factor and weight decay; frozen parameters are left out."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        factor, decays = _paper(name) if config.groups == "paper" else (1.0, parameter.ndim == KERNEL_AXES)
+        factor, decays = _paper_group(name) if config.groups == "paper" else (1.0, parameter.ndim == KERNEL_AXES)
         if name.startswith("backbone."):
             factor *= config.backbone_lr_factor
         groups.setdefault((factor, decays), []).append(parameter)
@@ -36,7 +36,7 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
     ]
 
 
-def _paper(name: str) -> tuple[float, bool]:
+def _paper_group(name: str) -> tuple[float, bool]:
     """Official: groups are matched by substring, so `head` is also the talking heads of the backbone."""
     name = official_name(name)
     if "head" in name:
@@ -45,7 +45,7 @@ def _paper(name: str) -> tuple[float, bool]:
 
 
 def rate_factor(step: int, config: TrainConfig) -> float:
-    """The learning rate of a step (0, 1, ...) as a factor of the peak: polynomial decay times linear warm-up."""
+    """Learning rate of a step (0, 1, ...) as a fraction of the peak: linear warm-up times polynomial decay."""
     decay = (1 - step / config.steps) ** config.power
     if step >= config.warmup_steps:
         return decay
@@ -54,7 +54,7 @@ def rate_factor(step: int, config: TrainConfig) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, step: int, config: TrainConfig) -> float:
-    """Set each group's learning rate for a step; gives the rate of the groups of factor 1."""
+    """Set the learning rate of every group for a step; returns that of the groups with factor 1."""
     rate = config.lr * rate_factor(step, config)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
@@ -62,7 +62,7 @@ def set_rate(optimizer: torch.optim.Optimizer, step: int, config: TrainConfig) -
 
 
 class MovingAverage:
-    """An exponential moving average of a network's weights and statistics."""
+    """Exponential moving average of a network's weights and BatchNorm statistics."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model = copy.deepcopy(model).requires_grad_(False)
@@ -70,7 +70,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Move towards the network's weights; in the first steps faster, so that the random start is forgotten."""
+        """Move towards the network's weights, faster in the first steps so that the random initial weights fade."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         for average, current in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
             if average.is_floating_point():

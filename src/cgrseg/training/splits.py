@@ -1,4 +1,4 @@
-"""The images of a run: those to learn from and those to score on, of one data set or of several sources."""
+"""Training and held-out images of a run, from one data set or from several sources."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,17 +10,17 @@ from cgrseg.data.mixture import common_classes, open_mixture, open_sources
 from cgrseg.errors import DatasetError, RecipeError
 
 Where = Path | Mapping[str, Path]
-"""The folder of a data set; or, for a recipe with sources, the folder of each by its name."""
+"""The folder of a data set; for a recipe with sources, the folder of each source by its name."""
 
 Splits = tuple[LabelledImages, LabelledImages]
-"""Images to learn from, and images to score on."""
+"""Images to train on, and images to evaluate on."""
 
 
 def open_splits(recipe: Recipe, data: Where) -> Splits:
-    """The images to learn from and those to score on: the held-out ones if the recipe holds any out, else `val`.
+    """Open the images to train on and those to evaluate on: the held-out ones if the recipe has any, else `val`.
 
     Raises:
-        DatasetError: something is missing.
+        DatasetError: files are missing, or the classes of the splits differ.
         RecipeError: the recipe has sources but one folder is given, or the other way round.
     """
     if recipe.sources:
@@ -35,16 +35,16 @@ def open_splits(recipe: Recipe, data: Where) -> Splits:
     if images.classes.names != held_out.classes.names:
         raise DatasetError(
             f"{folder}: the classes of train and {scored} differ",
-            advice="write classes.txt there to settle them",
+            advice="write a classes.txt into the folder",
         )
     return images, held_out
 
 
 def require_sound_splits(recipe: Recipe, data: Where, splits: Splits) -> None:
-    """Look at a few pairs of each split, of each source with its own labels.
+    """Check a few pairs of each split; for a recipe with sources, of each source with its own labels.
 
     Raises:
-        DatasetError: something is wrong with them that would spoil the run.
+        DatasetError: a pair has an error that would spoil the run.
     """
     if not recipe.sources:
         require_sound(splits, _folder(recipe, data))
@@ -60,13 +60,13 @@ def _paths(recipe: Recipe, data: Where) -> Mapping[str, Path]:
     if isinstance(data, Path):
         raise DatasetError(
             f"the recipe has the sources {names}, and {data} is one folder",
-            advice="give that of each by its name",
+            advice="give the folder of each source by its name",
         )
     for key in ("hold_out", "merge"):
         if getattr(recipe.data, key):
             raise RecipeError(
-                f"data.{key} is for one data set",
-                advice=f"say it in `sources`, for each of {names}",
+                f"data.{key} applies to a single data set",
+                advice=f"set it in `sources`, for each of {names}",
             )
     return data
 
@@ -77,6 +77,6 @@ def _folder(recipe: Recipe, data: Where) -> Path:
             raise RecipeError("data.classes are the common classes of sources, but the recipe has no `sources`")
         return data
     raise DatasetError(
-        f"the recipe has no sources, so there is none for {', '.join(data)}",
-        advice="give the one folder alone",
+        f"the recipe has no sources, but folders were given for {', '.join(data)}",
+        advice="give a single folder",
     )

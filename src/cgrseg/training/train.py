@@ -1,10 +1,15 @@
-"""From a recipe and a folder to a run, new or resumed.
+"""Training from a recipe: a new run, or one resumed from its newest checkpoint.
 
-recipe -- open the splits -- build -- weights to start from -- or the newest whole state -- Run
+recipe -- open the splits -- build the network -- initialize, or restore a checkpoint -- training loop
+                                                  run folder: recipe.yaml, run.json
 """
 
+import json
 import logging
-from dataclasses import replace
+import shlex
+import sys
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -17,27 +22,34 @@ from cgrseg.config import ModelConfig, Recipe
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.errors import RecipeError, TrainingError, reason
 from cgrseg.files import replacing
+from cgrseg.machine import machine
 from cgrseg.model import build_model
 from cgrseg.recipes import as_tree, checked
-from cgrseg.training.checkpoint import Identity, TrainState, has_state, identity_of, read_state, require_same_run
-from cgrseg.training.depthwise import quicken_depthwise
-from cgrseg.training.distributed import World, joined
-from cgrseg.training.initialize import freeze_first, settle_start
-from cgrseg.training.loggers import EventLog, Started, Watcher, cut_events
-from cgrseg.training.loop import Run
+from cgrseg.training.checkpoint import (
+    Identity,
+    TrainState,
+    has_checkpoint,
+    identity_of,
+    read_checkpoint,
+    require_same_run,
+)
+from cgrseg.training.depthwise import replace_depthwise
+from cgrseg.training.distributed import Processes, join_processes
+from cgrseg.training.events import EventLog, Started, Watcher, cut_events
+from cgrseg.training.initialize import freeze_stages, initialize
+from cgrseg.training.loop import TrainingLoop
 from cgrseg.training.optim import MovingAverage, parameter_groups
-from cgrseg.training.precision import settle_precision
-from cgrseg.training.run_info import write_about
+from cgrseg.training.precision import resolve_precision
 from cgrseg.training.splits import Where, open_splits, require_sound_splits
 from cgrseg.weights import open_weights, start_from
 
 logger = logging.getLogger(__name__)
 
 SMALLEST_PX = 64
-"""A crop of at most so many rows and columns is one place in the pyramid."""
+"""Largest crop that is a single cell at the coarsest level of the pyramid, in rows and columns."""
 
 Resume = bool | Literal["changed"]
-"""`changed` also where recipe or images are not those that the run was started with."""
+"""`changed`: resume even if the recipe or the images are not those the run was started with."""
 
 
 def train(
@@ -52,63 +64,64 @@ def train(
 ) -> Path:
     """Train a network and write its weights and its log into a folder.
 
-    In each process that torchrun started, the same call; they learn as one, and the first writes.
+    Under torchrun every process makes the same call; they train one network, and rank 0 writes the files.
 
     Args:
         recipe: all settings.
-        data: where the files of the recipe's kind of data set are; by name, where those of each of its sources are.
+        data: the folder of the data set; for a recipe with sources, the folder of each source by its name.
         output: the run's folder: recipe.yaml, run.json, metrics.jsonl, metrics.csv, best.safetensors, last.safetensors,
             curves.png (where matplotlib is installed) and states/.
-        init: weights to start from; classifier rows of classes of the same name are kept, others drawn anew.
-        resume: go on with the run that the folder holds, from its first step where it has saved no state yet; `changed`
-            even if recipe or images differ.
-        device: `cpu`, `cuda` or `cuda:1`; with torchrun `cuda` is one for each process.
-        watch: called with every event, for a live display; an answer of True saves the state and stops the run.
+        init: weights to start from; the classifier keeps its rows for classes of the same name, all others are
+            initialized at random.
+        resume: resume the run in the folder, from its first step if it has no checkpoint yet; `changed`: even if the
+            recipe or the images differ.
+        device: `cpu`, `cuda` or `cuda:1`; with torchrun, `cuda` is one GPU per process.
+        watch: called with every event, for a live display; returning True saves a checkpoint and stops the run.
 
     Returns:
-        The weights with the best score.
+        The path of the weights with the best score.
 
     Raises:
-        RecipeError: a setting is out of its range.
-        CheckpointError: the weights to start from are not there, or do not fit.
-        DatasetError: a look at a few pairs of each split found an error.
-        TrainingError: the folder holds a run already, the recipe is not that of the run to resume, the disk is full, or
+        RecipeError: a setting is out of range.
+        CheckpointError: the weights to start from do not exist or do not fit.
+        DatasetError: a few pairs of each split were checked, and one has an error.
+        TrainingError: the folder already holds a run, the recipe is not that of the run to resume, the disk is full, or
             the loss is not finite.
-        RunStopped: `watch` asked for it; the state is saved.
+        RunStopped: `watch` returned True; the checkpoint is saved.
     """
     recipe = checked(recipe)
     if not resume:
         require_no_run(output)
-    with joined(device) as world:
+    with join_processes(device) as processes:
         splits = open_splits(recipe, data)
         require_sound_splits(recipe, data, splits)
         recipe = replace(recipe, model=replace(recipe.model, classes=len(splits[0].classes)))
-        require_divisible(recipe, world)
-        require_places(recipe, world)
-        begun = output if resume and has_state(output / "states") else None
-        if resume and begun is None and world.is_first:
-            logger.warning("%s holds no state to go on from; the run starts at its first step", output)
-        recipe, state, drawn_anew = _begin(recipe, splits[0].classes, init, begun, world)
-        identity = Identity(recipe, splits[0].fingerprints() if world.is_first else ())
-        if begun is not None:
-            _go_on(begun, state, identity if world.is_first and resume is True else None)
-        if world.is_first:
-            _write_start(output, recipe, state)
-            write_about(output, data, init, world)
-        world.wait()
-        with EventLog(output, watch, writes=world.is_first) as log:
-            log(_started(recipe, state, splits[0], drawn_anew, world))
-            Run(recipe, state, splits, log, world, identity).go()
+        require_divisible(recipe, processes)
+        require_batch_statistics(recipe, processes)
+        resume_from = output if resume and has_checkpoint(output / "states") else None
+        if resume and resume_from is None and processes.is_first:
+            logger.warning("%s holds no checkpoint to resume from; the run starts at its first step", output)
+        recipe, state, drawn_anew = _initial_state(recipe, splits[0].classes, init, resume_from, processes)
+        identity = Identity(recipe, splits[0].fingerprints() if processes.is_first else ())
+        if resume_from is not None:
+            _restore(resume_from, state, identity if processes.is_first and resume is True else None)
+        if processes.is_first:
+            _write_recipe(output, recipe, state)
+            write_run_info(output, data, init, processes)
+        processes.barrier()
+        with EventLog(output, watch, writes=processes.is_first) as log:
+            log(_started(recipe, state, splits[0], drawn_anew, processes))
+            TrainingLoop(recipe, state, splits, log, processes, identity).run()
     return output / "best.safetensors"
 
 
 def require_no_run(output: Path) -> None:
-    """Refuse a folder that holds a run which came to its first save.
+    """Require an output folder without weights or checkpoints of a run.
 
     Raises:
-        TrainingError: it does.
+        TrainingError: the folder already holds a run.
     """
-    if (output / "best.safetensors").exists() or has_state(output / "states"):
+    if (output / "best.safetensors").exists() or has_checkpoint(output / "states"):
         raise TrainingError(
             f"{output} already holds a run",
             advice="resume it, or choose another output folder",
@@ -116,41 +129,41 @@ def require_no_run(output: Path) -> None:
         )
 
 
-def require_divisible(recipe: Recipe, world: World) -> None:
-    """Refuse a batch that cannot be shared equally among processes and their parts.
+def require_divisible(recipe: Recipe, processes: Processes) -> None:
+    """Require a batch size that divides equally among the processes and the parts that accumulate.
 
     Raises:
-        RecipeError: it cannot.
+        RecipeError: it does not.
     """
     images, accumulate = recipe.train.batch_size, recipe.train.accumulate
-    if images % (world.size * accumulate):
+    if images % (processes.world_size * accumulate):
         raise RecipeError(
-            f"train.batch_size is {images}, which {world.size} processes with "
-            f"train.accumulate={accumulate} cannot share equally",
-            advice=f"choose a multiple of {world.size * accumulate}",
+            f"train.batch_size is {images}, which {processes.world_size} processes with "
+            f"train.accumulate={accumulate} cannot divide equally",
+            advice=f"choose a multiple of {processes.world_size * accumulate}",
         )
 
 
-def require_places(recipe: Recipe, world: World) -> None:
-    """Refuse a single image at a time, so small that BatchNorm would have one place of the pyramid to average over.
+def require_batch_statistics(recipe: Recipe, processes: Processes) -> None:
+    """Require that BatchNorm always has more than one value per channel, also at the coarsest level of the pyramid.
 
     Raises:
-        RecipeError: that is so.
+        RecipeError: a single image at a time is so small that there would be one value.
     """
     images = recipe.train.batch_size // recipe.train.accumulate
     small = next((crop for crop in recipe.data.crops_px if max(crop) <= SMALLEST_PX), None)
-    if world.size == 1 and images == 1 and small:
+    if processes.world_size == 1 and images == 1 and small:
         raise RecipeError(
             f"data.crops_px {list(small)} is too small for one image at a time",
-            advice=f"take crops of more than {SMALLEST_PX} pixels, or train.batch_size=2",
+            advice=f"use crops of more than {SMALLEST_PX} pixels, or train.batch_size=2",
         )
 
 
 def new_state(model: nn.Module, recipe: Recipe) -> TrainState:
-    """The state before the first step."""
+    """The training state before the first step: memory layout, optimizer, moving average, gradient scaler."""
     config = recipe.train
     if next(model.parameters()).device.type == "cpu" and not config.channels_last:
-        quicken_depthwise(model)
+        replace_depthwise(model)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.lr, betas=config.betas, fused=True)
@@ -159,36 +172,38 @@ def new_state(model: nn.Module, recipe: Recipe) -> TrainState:
     return TrainState(model, optimizer, average, torch.amp.GradScaler(device, enabled=config.precision == "fp16"))
 
 
-def _begin(
-    recipe: Recipe, classes: ClassTable, init: str | Path | None, begun: Path | None, world: World
+def _initial_state(
+    recipe: Recipe, classes: ClassTable, init: str | Path | None, resume_from: Path | None, processes: Processes
 ) -> tuple[Recipe, TrainState, tuple[str, ...]]:
-    """The recipe with nothing left open, the state before the first step, and the classes that start at random."""
+    """The resolved recipe, the state before the first step, and the classes whose classifier rows are random."""
     torch.manual_seed(recipe.train.seed)
     model = build_model(recipe.model)
     drawn_anew = ()
     if init is not None:
-        given, info = open_weights(init)
-        drawn_anew = start_from(model, classes, given.state_dict(), info.classes, str(init))
-        if world.is_first:
-            tell_of_other_reading(recipe.model, info.model, str(init))
-    freeze_first(model, recipe, init=init)
-    recipe = settle_precision(settle_start(model, recipe, init=init, begun=begun), world, begun=begun)
-    return recipe, new_state(model.to(world.device), recipe), drawn_anew
+        source, info = open_weights(init)
+        drawn_anew = start_from(model, classes, source.state_dict(), info.classes, str(init))
+        if processes.is_first:
+            warn_other_settings(recipe.model, info.model, str(init))
+    freeze_stages(model, recipe, init=init)
+    recipe = resolve_precision(
+        initialize(model, recipe, init=init, resume_from=resume_from), processes, resume_from=resume_from
+    )
+    return recipe, new_state(model.to(processes.device), recipe), drawn_anew
 
 
-def tell_of_other_reading(model: ModelConfig, learnt: ModelConfig, init: str) -> None:
-    """Log which settings that the weights to start from were learnt with give other numbers in this recipe."""
+def warn_other_settings(model: ModelConfig, trained: ModelConfig, init: str) -> None:
+    """Log the settings of the weights to start from that change what the network computes under this recipe."""
     for name in ("position", "talk_bias"):
-        ours, theirs = getattr(model, name), getattr(learnt, name)
+        ours, theirs = getattr(model, name), getattr(trained, name)
         if ours != theirs:
             logger.warning(
-                "%s was trained with model.%s=%s and goes on with %s; model.%s=%s keeps what it computes",
+                "%s was trained with model.%s=%s but the recipe has %s; model.%s=%s keeps its predictions",
                 *(init, name, theirs, ours, name, theirs),
             )
 
 
 def _started(
-    recipe: Recipe, state: TrainState, images: LabelledImages, drawn_anew: tuple[str, ...], world: World
+    recipe: Recipe, state: TrainState, images: LabelledImages, drawn_anew: tuple[str, ...], processes: Processes
 ) -> Started:
     return Started(
         step=state.progress.step,
@@ -198,25 +213,44 @@ def _started(
         classes=images.classes.names,
         drawn_anew=drawn_anew,
         start=recipe.start,
-        processes=world.size,
-        sources={name: len(places) for name, places in images.places_by_source().items() if name},
+        processes=processes.world_size,
+        sources={name: len(indices) for name, indices in images.places_by_source().items() if name},
     )
 
 
-def _go_on(output: Path, state: TrainState, identity: Identity | None) -> None:
-    """Bring the state to where the run's newest whole one left it; if an identity is given, it must be the run's."""
-    tree, about = read_state(output / "states")
+def _restore(output: Path, state: TrainState, identity: Identity | None) -> None:
+    """Load the newest intact checkpoint into the state; if an identity is given, it must be that of the run."""
+    tree, saved_identity = read_checkpoint(output / "states")
     if identity is not None:
-        require_same_run(identity, identity_of(about))
+        require_same_run(identity, identity_of(saved_identity))
     try:
         state.restore(tree)
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise TrainingError(f"the state of {output} does not fit this recipe: {reason(error)}") from None
+        raise TrainingError(f"the checkpoint of {output} does not fit this recipe: {reason(error)}") from None
 
 
-def _write_start(output: Path, recipe: Recipe, state: TrainState) -> None:
-    """The resolved recipe, and the events up to where the run goes on."""
+def _write_recipe(output: Path, recipe: Recipe, state: TrainState) -> None:
+    """Write the resolved recipe and drop the events after the step that the run continues from."""
     output.mkdir(parents=True, exist_ok=True)
     cut_events(output, state.progress.step, state.progress.scored)
     with replacing(output / "recipe.yaml") as unfinished:
         unfinished.write_text(yaml.safe_dump(as_tree(recipe), sort_keys=False), encoding="utf-8")
+
+
+def write_run_info(folder: Path, data: Where, init: str | Path | None, processes: Processes) -> None:
+    """Append this start or resumption to `run.json`: command, versions, commit, machine, number of processes."""
+    path = folder / "run.json"
+    starts = json.loads(path.read_text(encoding="utf-8"))["starts"] if path.is_file() else []
+    start = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.orig_argv),
+        "data": str(data.resolve())
+        if isinstance(data, Path)
+        else {name: str(path.resolve()) for name, path in data.items()},
+        "init": None if init is None else str(init),
+        "device": str(processes.device),
+        "processes": processes.world_size,
+        "machine": asdict(machine()),
+    }
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps({"starts": [*starts, start]}, indent=2) + "\n", encoding="utf-8")

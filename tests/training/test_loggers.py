@@ -1,3 +1,5 @@
+"""TensorBoard logs of a run."""
+
 from dataclasses import replace
 from importlib import import_module
 
@@ -14,15 +16,15 @@ from cgrseg.training.loggers import TensorBoard
 def test_tensorboard_gets_numbers_of_every_step_and_images_with_truth_and_prediction(images, tmp_path):
     accumulator = import_module("tensorboard.backend.event_processing.event_accumulator")
 
-    with TensorBoard(tmp_path) as board:
-        train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), images, tmp_path, watch=board)
+    with TensorBoard(tmp_path) as tensorboard:
+        train(replace(RECIPE, train=replace(RECIPE.train, steps=2)), images, tmp_path, watch=tensorboard)
 
-    told = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
-    told.Reload()
-    tags = told.Tags()
-    assert [event.step for event in told.Scalars("train/loss")] == [1, 2]
+    written = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    written.Reload()
+    tags = written.Tags()
+    assert [event.step for event in written.Scalars("train/loss")] == [1, 2]
     assert {"train/lr", "train/gradient", "val/miou", "val_iou/dark"} <= set(tags["scalars"])
     assert sorted(tags["images"]) == ["pictures/0", "pictures/1"]
-    shown = told.Images("pictures/0")[0]
+    shown = written.Images("pictures/0")[0]
     assert (shown.height, shown.width) == (48, 3 * 64)
     assert np.frombuffer(shown.encoded_image_string[:8], np.uint8)[1:4].tobytes() == b"PNG"
