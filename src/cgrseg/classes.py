@@ -22,7 +22,7 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a published data set."""
+    """Facts of a published data set."""
 
     name: str
     """For people."""
@@ -42,7 +42,7 @@ class Published:
 
 
 def read_published(name: str) -> Published:
-    """What is known of a published data set, such as `camvid`.
+    """The facts of a published data set, such as `camvid`.
 
     Raises:
         DatasetError: no such table ships.

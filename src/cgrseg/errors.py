@@ -36,12 +36,12 @@ class CGRSegError(Exception):
 
     @property
     def problem(self) -> str:
-        """What is wrong."""
+        """The problem: the thing, its value, and what is accepted."""
         return self.args[0]
 
     @property
     def advice(self) -> str:
-        """What to do about it; may be empty."""
+        """The next step for the user; may be empty."""
         return self.args[1]
 
     @property

@@ -1,4 +1,4 @@
-"""What a person sees of a benchmark: the conditions, the times, the costs, and notes on how to read them."""
+"""The tables of a benchmark: the conditions, the times, the costs, and notes on how to read them."""
 
 from pathlib import PurePath
 
@@ -16,7 +16,7 @@ def tables(report: dict) -> list[RenderableType]:
 
 
 def conditions(report: dict) -> Text:
-    """What was measured on what."""
+    """Machine, versions, image and settings."""
     machine, image, settings = report["machine"], report["picture"], report["settings"]
     versions = dict(machine["versions"])
     python, own = versions.pop("python"), versions.pop("cgrseg")
@@ -42,7 +42,7 @@ def times(report: dict) -> Table:
 
 
 def costs(report: dict) -> Table:
-    """What does not need a clock, and memory."""
+    """Parameters, multiply-adds and memory."""
     headings = ("input\npx", "weights\nM", "MACs\nG", "in layers\nG", "floor\nms", "network\n/ floor")
     result = plain_table("cost", (*headings, "memory\nMiB", "image's\nMiB"))
     for row in report["contenders"]:

@@ -40,7 +40,7 @@ def list_kinds(kind: Kind | None, json_file: Path | None) -> None:
 
 
 def describe(kind: Kind) -> dict:
-    """What is known of a published data set, as plain values."""
+    """The facts of a published data set, as plain values."""
     known = read_published(kind)
     rows = zip(known.classes.names, known.classes.colours, known.raw, strict=True)
     return {
@@ -70,7 +70,7 @@ def kinds(reports: list[dict]) -> Table:
 
 
 def facts(report: dict) -> str:
-    """What is known of a kind beside its classes, in lines that are never broken: they hold addresses."""
+    """All facts of a kind but its classes, in lines that are never wrapped, since they hold addresses."""
     splits = ", ".join(f"{split} {count:,}" for split, count in report["splits"].items())
     ignored = ", ".join(map(str, report["ignore"])) or "none"
     first = {"images": splits, "terms": report["terms"], "home": report["home"], "ignored values": ignored}

@@ -1,4 +1,4 @@
-"""`cgrseg data check`: what is wrong with a data set, and what mends it."""
+"""`cgrseg data check`: what is wrong with a data set, and how to fix it."""
 
 import logging
 import sys
@@ -34,7 +34,7 @@ Example:
 @click.option("--recipe", type=options.FILE, help="Recipe whose sources are checked, each and as one.")
 @options.as_json
 def check(data: options.DataPaths, splits: str | None, recipe: Path | None, json_file: Path | None) -> None:
-    """Look for what is wrong with images and labels. Each finding comes with the line that mends it.
+    """Look for what is wrong with images and labels. Each finding comes with the line that fixes it.
 
     Of several data sets, each is checked, and then what only shows when they become one.
     """
@@ -44,7 +44,7 @@ def check(data: options.DataPaths, splits: str | None, recipe: Path | None, json
         width=min(WIDTH, Console().width) if sys.stdout.isatty() else WIDTH, highlight=False, markup=False
     )
     parts = report["sources"].values() if "sources" in report else ()
-    for part in (*(part for each in parts for part in told(each)), *told(report)):
+    for part in (*(part for source in parts for part in rendered(source)), *rendered(report)):
         console.print(part, soft_wrap=isinstance(part, str))
     options.write_json(json_file, report)
     sys.exit(FAULTY if report["errors"] else 0)
@@ -65,7 +65,7 @@ def checked(data: options.DataPaths, splits: list[str] | None, recipe: Path | No
         return check_sources(*mixture, show).as_tree()
 
 
-def told(report: dict) -> Iterator[str | Table]:
+def rendered(report: dict) -> Iterator[str | Table]:
     """One report: what was looked at, classes, findings, and their numbers."""
     uses = by_source(report) if "sources" in report else classes(report)
     tables = [part for table in (uses, findings(report)) if table.rows for part in (table, "")]
@@ -127,23 +127,23 @@ def _count(use: dict, split: str) -> str:
 
 
 def findings(report: dict) -> Table:
-    """One finding a row: what it is, what was found and what mends it."""
+    """One finding a row: severity and code, the problem, and the fix."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, leading=1)
     table.add_column("", no_wrap=True)
     table.add_column("found, and what to do", overflow="fold")
     for finding in report["findings"]:
         severity = finding["severity"]
-        told = Text(finding["sentence"])
+        description = Text(finding["sentence"])
         if finding["files"]:
             more = ", ..." if len(finding["files"]) > EXAMPLES else ""
-            told.append(f"\n{', '.join(finding['files'][:EXAMPLES])}{more}", "dim")
-        told.append("\n→ ", STYLES[severity]).append(finding["fix"])
-        table.add_row(Text.assemble((severity, STYLES[severity]), "\n", (finding["code"], "dim")), told)
+            description.append(f"\n{', '.join(finding['files'][:EXAMPLES])}{more}", "dim")
+        description.append("\n→ ", STYLES[severity]).append(finding["fix"])
+        table.add_row(Text.assemble((severity, STYLES[severity]), "\n", (finding["code"], "dim")), description)
     return table
 
 
 def about(report: dict) -> str:
-    """What was looked at, in one line."""
+    """The data that was checked, in one line."""
     if "sources" in report:
         return f"{len(report['sources'])} sources as one: the images of train that teach each class\n"
     images = ", ".join(f"{split} {count:,}" for split, count in report["pictures"].items()) or "none"

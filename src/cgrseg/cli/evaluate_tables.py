@@ -1,4 +1,4 @@
-"""What a person sees of an evaluation: percent, one class a row, and how sure the means are."""
+"""The tables of an evaluation: percent, one class a row, and how sure the means are."""
 
 from collections.abc import Iterator
 

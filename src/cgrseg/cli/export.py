@@ -36,7 +36,7 @@ def export(
     int8: bool,
     calibrate: options.DataPath | None,
 ) -> None:
-    """Write WEIGHTS for another runtime. Kept only if its labels are PyTorch's; a parity report comes beside it."""
+    """Write WEIGHTS for another runtime. Kept only if its labels are PyTorch's; with a parity report next to it."""
     import cgrseg
 
     if int8 != (calibrate is not None):
@@ -63,7 +63,7 @@ def table(parity: "Parity") -> Table:
 
 
 def title(parity: "Parity") -> str:
-    """What is compared with what."""
+    """The two sides of the comparison."""
     floats = f", {', '.join(parity.in_floats)} in floats" if parity.in_floats else ""
     return f"{parity.engine}{' INT8' + floats if parity.is_int8 else ''} against PyTorch"
 

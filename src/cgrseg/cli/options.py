@@ -38,7 +38,7 @@ class DataPath:
 
 @dataclass(frozen=True)
 class DataPaths:
-    """What --data gives where it may be there several times: folders by a kind, or by a source of the recipe."""
+    """The values of a repeatable --data: folders by kind, or by source of the recipe."""
 
     given: tuple[tuple[str, Path], ...]
     merge: Merge = field(default_factory=dict)
@@ -84,7 +84,7 @@ class DataPaths:
         self._refuse_merge()
         planned = source_names(self.given)
         names = [name if name in sources else other for (name, _), other in zip(self.given, planned, strict=True)]
-        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
         if twice is not None:
             raise click.UsageError(f"--data gives {twice!r} twice; each source has one folder")
         return {name: path for name, (_, path) in zip(names, self.given, strict=True)}
@@ -171,23 +171,25 @@ as_json = click.option("--json", "json_file", type=FILE, help="Write the report 
 
 def data(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --data and, as a part of its value, --merge."""
-    told = "Layout and folder of labelled images."
-    path = click.option("-d", "--data", type=DataPathType(), required=True, callback=_with_merge, help=told)
+    description = "Layout and folder of labelled images."
+    path = click.option("-d", "--data", type=DataPathType(), required=True, callback=_with_merge, help=description)
     return path(_merge(command))
 
 
 def several_data(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --data, which may be there for each source of a recipe, and, as a part of its value, --merge."""
-    told = "Layout and folder of labelled images; with several sources once for each, SOURCE=PATH."
+    description = "Layout and folder of labelled images; with several sources once for each, SOURCE=PATH."
     path = click.option(
-        "-d", "--data", type=NamedPathType(), multiple=True, required=True, callback=_gathered, help=told
+        "-d", "--data", type=NamedPathType(), multiple=True, required=True, callback=_gathered, help=description
     )
     return path(_merge(command))
 
 
 def _merge(command: Callable[..., None]) -> Callable[..., None]:
-    told = "YAML of new classes, each with the old ones that it is made of."
-    merge = click.option("--merge", type=FILE, is_eager=True, expose_value=False, callback=_keep_merge, help=told)
+    description = "YAML of new classes, each with the old ones that it is made of."
+    merge = click.option(
+        "--merge", type=FILE, is_eager=True, expose_value=False, callback=_keep_merge, help=description
+    )
     return merge(command)
 
 

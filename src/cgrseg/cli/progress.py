@@ -1,4 +1,4 @@
-"""What a person sees while waiting: live lines on stderr, nothing where stderr is not a terminal."""
+"""Progress: live lines on stderr, nothing where stderr is not a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator

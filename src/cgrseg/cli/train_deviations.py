@@ -47,7 +47,7 @@ def print_deviations(recipe: Path | None, overrides: tuple[str, ...], data: opti
 
 
 def _of_data(data: options.DataPaths) -> list[str]:
-    """What --data and --merge say, as settings."""
+    """The settings that --data and --merge stand for."""
     is_given = click.get_current_context().get_parameter_source("data") is ParameterSource.COMMANDLINE
     kind, *merge = data.single().overrides()
     return [kind, *merge] if is_given else merge

@@ -47,10 +47,10 @@ def tell_verdict(folder: Path, data: "Where", option: str, unlabelled: Path | No
 
 def summary(verdict: "Verdict") -> Iterator[str]:
     """How good it is, how sure that is, and how the run went."""
-    told = f"{verdict.scored:,} images that it did not learn from ({verdict.split})"
+    basis = f"{verdict.scored:,} images that it did not learn from ({verdict.split})"
     if verdict.leaked:
-        told += f", but the weights that it started from had learnt {verdict.leaked:,} of them: the score flatters"
-    yield f"VERDICT: mIoU {percent(verdict.miou)} on {told}"
+        basis += f", but the weights that it started from had learnt {verdict.leaked:,} of them: the score flatters"
+    yield f"VERDICT: mIoU {percent(verdict.miou)} on {basis}"
     if verdict.miou_interval:
         low, high = map(percent, verdict.miou_interval)
         rough = "  This is rough: there are few images to score on." if verdict.is_rough else ""
@@ -104,8 +104,9 @@ def next_labels(verdict: "Verdict", again: str) -> Iterator[str]:
     alike = f"; {ranking.alike} passed over as look-alikes" if ranking.alike else ""
     found = f"{len(ranking.candidates)} of {ranking.images} images without labels"
     yield f"LABEL THESE NEXT, the network is least sure of them ({found}{alike}):"
-    for place, each in enumerate(ranking.candidates, start=1):
-        yield f"  {place:2}. {each.path}  unsure of {each.uncertainty:.0%}, mostly {' and '.join(each.classes)}"
+    for rank, candidate in enumerate(ranking.candidates, start=1):
+        classes = " and ".join(candidate.classes)
+        yield f"  {rank:2}. {candidate.path}  unsure of {candidate.uncertainty:.0%}, mostly {classes}"
     for fault in ranking.unreadable:
         yield f"  cannot be read: {fault}"
     yield "Then put them with their labels among the others, and train again, from the same start, into a new folder."

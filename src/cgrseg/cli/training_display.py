@@ -1,4 +1,4 @@
-"""What a person sees of a training run: one live line, and a line that stays for each evaluation; all on stderr."""
+"""The display of a training run: one live line, and a line that stays for each evaluation; all on stderr."""
 
 import time
 
@@ -44,8 +44,8 @@ class TrainingDisplay:
             case Scored():
                 self._score(event)
             case Stopped():
-                told = f"{event.patience} evaluations in a row without a better score than {100 * event.best:.1f} %"
-                say(f"step {event.step:,}: stopped, {told}", is_error=True)
+                reason = f"{event.patience} evaluations in a row without a better score than {100 * event.best:.1f} %"
+                say(f"step {event.step:,}: stopped, {reason}", is_error=True)
             case Warned():
                 say(f"warning: {event.sentence}", is_error=True)
 

@@ -247,7 +247,7 @@ def sum_powers(
     height: Float32[np.ndarray, " wide"],
     total: Float32[np.ndarray, " wide"],
 ) -> None:
-    """What all classes weigh at one pixel of each cell, where the winner weighs 1; `height` becomes the winner's."""
+    """The weight of all classes at a pixel of each cell, relative to the winner's 1; `height` becomes the winner's."""
     for x in range(offset.size):
         height[x], total[x] = -np.inf, 0
     for label in range(line.shape[0]):

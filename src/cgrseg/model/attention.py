@@ -33,7 +33,7 @@ SHARPNESS = -0.75
 
 
 class Offsets(NamedTuple):
-    """An entry for every signed distance, flat, and a number for each query and key whose difference is its place."""
+    """An entry for every signed distance, flat, and for each query and key the index of their difference."""
 
     entries: Float[Tensor, "heads e"]
     queries: Int[Tensor, " q"]
@@ -41,8 +41,8 @@ class Offsets(NamedTuple):
 
     def read(self, picked: Int[Tensor, " p"]) -> Float[Tensor, "heads p n"]:
         """The bias of some queries and all keys."""
-        places = self.queries.index_select(0, picked)[:, None] - self.keys
-        return self.entries.index_select(1, places.flatten()).view(-1, *places.shape)
+        positions = self.queries.index_select(0, picked)[:, None] - self.keys
+        return self.entries.index_select(1, positions.flatten()).view(-1, *positions.shape)
 
 
 class Resized(NamedTuple):
@@ -67,7 +67,7 @@ class AttentionBias(nn.Module):
         self.grid, self.stride, self.position = grid, stride, position
 
     def forward(self, rows: Length, columns: Length, talk: nn.Module | None = None) -> Offsets | Resized:
-        """What the bias is read from for keys on a grid of rows x columns, both in row-major order.
+        """The source of the bias for keys on a grid of rows x columns, both in row-major order.
 
         `talk` mixes the heads (a 1x1 convolution): of the table, which gives the same bias as mixing it afterwards.
         """
@@ -83,7 +83,7 @@ class AttentionBias(nn.Module):
         return Resized(matrix, *cubic_taps(matrix.shape[1], queries, table.device))
 
     def stand(self, table: Float[Tensor, "heads y x"], rows: Length, columns: Length) -> Offsets:
-        """A table and the places on a grid of rows x columns."""
+        """A table and the positions on a grid of rows x columns."""
         down, along = (torch.arange(1 - side, side, device=table.device).abs() for side in (rows, columns))
         entries = table.index_select(1, down).index_select(2, along)  # (heads, 2 rows - 1, 2 columns - 1)
         width = 2 * columns - 1
@@ -96,22 +96,22 @@ class AttentionBias(nn.Module):
 def stretch(table: Float[Tensor, "heads y x"], entries: Length, *, axis: int) -> Float[Tensor, "heads y_ x_"]:
     """The table with `entries` along one axis: itself where that is no more than it has, else linearly resampled."""
     last = table.shape[axis] - 1
-    place = torch.arange(entries, device=table.device) * last / torch.sym_max(entries - 1, last)
-    lower = place.floor().long()
-    share = (place - lower).to(table.dtype)
+    position = torch.arange(entries, device=table.device) * last / torch.sym_max(entries - 1, last)
+    lower = position.floor().long()
+    share = (position - lower).to(table.dtype)
     share = share[:, None] if axis == 1 else share
     upper = (lower + 1).clamp(max=last)
     return table.index_select(axis, lower).lerp(table.index_select(axis, upper), share)
 
 
 def cubic_taps(source: Length, target: Length, device: torch.device) -> tuple[Int[Tensor, "q 4"], Float[Tensor, "q 4"]]:
-    """For each of `target` places over `source` entries, the four entries around it and what each contributes.
+    """For each of `target` positions over `source` entries, the four entries around it and what each contributes.
 
-    The places and factors are those of `interpolate(mode="bicubic", align_corners=False)`.
+    The positions and factors are those of `interpolate(mode="bicubic", align_corners=False)`.
     """
-    place = (torch.arange(target, device=device) + 0.5) * (source / target) - 0.5
-    lower = place.floor()
-    ahead = place - lower
+    position = (torch.arange(target, device=device) + 0.5) * (source / target) - 0.5
+    lower = position.floor()
+    ahead = position - lower
     near = [((SHARPNESS + 2) * t - (SHARPNESS + 3)) * t * t + 1 for t in (ahead, 1 - ahead)]
     far = [(((t - 5) * t + 8) * t - 4) * SHARPNESS for t in (ahead + 1, 2 - ahead)]
     entries = lower.long()[:, None] + torch.arange(-1, 3, device=device)
@@ -121,7 +121,7 @@ def cubic_taps(source: Length, target: Length, device: torch.device) -> tuple[In
 def sum_taps(
     matrix: Float[Tensor, "heads m n"], taps: Int[Tensor, "p 4"], shares: Float[Tensor, "p 4 *one"], *, axis: int
 ) -> Float[Tensor, "heads m_ n_"]:
-    """Four entries along an axis for each place, weighed by their shares."""
+    """Four entries along an axis for each position, weighed by their shares."""
     terms = [matrix.index_select(axis, taps[:, tap]) * shares[:, tap] for tap in range(4)]
     return terms[0] + terms[1] + terms[2] + terms[3]
 
@@ -137,14 +137,14 @@ def attend(
     query: Float[Tensor, "b heads q d"],
     key: Float[Tensor, "b heads d n"],
     value: Float[Tensor, "b heads v n"],
-    places: Offsets | Resized,
+    positions: Offsets | Resized,
     talk: Talk = (),
 ) -> Float[Tensor, "q b heads v"]:
     """For each query, the sum of the values, weighed by the softmax of its products with the keys plus their bias."""
     if torch.compiler.is_exporting():
-        return attend_in_graph(query, key, value, places, talk)
+        return attend_in_graph(query, key, value, positions, talk)
     blocks = torch.arange(query.shape[2], device=query.device).split(BLOCK)
-    return torch.cat([attend_block(block, query, key, value, places, talk) for block in blocks])
+    return torch.cat([attend_block(block, query, key, value, positions, talk) for block in blocks])
 
 
 def attend_block(
@@ -152,16 +152,16 @@ def attend_block(
     query: Float[Tensor, "b heads q d"],
     key: Float[Tensor, "b heads d n"],
     value: Float[Tensor, "b heads v n"],
-    places: Offsets | Resized,
+    positions: Offsets | Resized,
     talk: Talk,
 ) -> Float[Tensor, "p b heads v"]:
     """The sums of some queries."""
     scores = query.index_select(2, picked) @ key
     if talk:
         before, after = talk
-        weights = mix(after, (mix(before, scores) + places.read(picked)).softmax(-1))
+        weights = mix(after, (mix(before, scores) + positions.read(picked)).softmax(-1))
     else:
-        weights = (scores + places.read(picked)).softmax(-1)
+        weights = (scores + positions.read(picked)).softmax(-1)
     return (weights @ value.transpose(2, 3)).permute(2, 0, 1, 3)
 
 
@@ -174,11 +174,11 @@ def attend_in_graph(
     query: Float[Tensor, "b heads q d"],
     key: Float[Tensor, "b heads d n"],
     value: Float[Tensor, "b heads v n"],
-    places: Offsets | Resized,
+    positions: Offsets | Resized,
     talk: Talk,
 ) -> Float[Tensor, "q b heads v"]:
     """`attend` as one operator that exported programs, ONNX and OpenVINO know as a loop."""
-    queries, kind, parts = query.shape[2], type(places), len(places)
+    queries, kind, parts = query.shape[2], type(positions), len(positions)
     block = torch.arange(BLOCK, device=query.device)
 
     def is_unfinished(first: Tensor, _sums: Tensor, *fixed: Tensor) -> Tensor:
@@ -193,4 +193,4 @@ def attend_in_graph(
     start = torch.zeros(1, dtype=torch.int64, device=query.device)
     sums = value.new_zeros(queries, *value.shape[:3])
     loop = torch.ops.higher_order.while_loop
-    return loop(is_unfinished, add_block, (start, sums), (block, query, key, value, *places, *talk))[1]
+    return loop(is_unfinished, add_block, (start, sums), (block, query, key, value, *positions, *talk))[1]

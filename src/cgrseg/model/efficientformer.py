@@ -84,9 +84,9 @@ class Attention(nn.Module):
         small = self.reduce(x)
         value = self.value(small)
         values = heads(value)
-        places = self.bias(*small.shape[-2:], self.talk_before)
+        positions = self.bias(*small.shape[-2:], self.talk_before)
         talk = (self.talk_before.weight.flatten(1), self.talk_after.weight.flatten(1))
-        sums = attend(*query_and_key(self.query(small), self.key(small)), values, places, talk)
+        sums = attend(*query_and_key(self.query(small), self.key(small)), values, positions, talk)
         sums = sums + self.talk_after.get_parameter("bias")[:, None] * self.total(values)  # what it adds to all weights
         return self.project(upsample(as_map(sums, like=small) + self.local(value), like=x))
 
@@ -114,8 +114,8 @@ class DownsamplingAttention(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h_ w_"]:
         value = self.value(x)
         query = self.query(x[..., ::2, ::2] + self.query_local(x))
-        places = self.bias(*x.shape[-2:])
-        sums = attend(*query_and_key(query, self.key(x)), heads(value), places)
+        positions = self.bias(*x.shape[-2:])
+        sums = attend(*query_and_key(query, self.key(x)), heads(value), positions)
         return self.project(as_map(sums, like=query) + self.local(value))
 
 

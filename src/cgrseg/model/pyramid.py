@@ -34,8 +34,8 @@ def pool(x: Float[Tensor, "b c h w"], rows: Length, columns: Length) -> Float[Te
 
 
 def windows(inputs: Length, outputs: Length, like: Tensor) -> Float[Tensor, "o i"]:
-    """What each input adds to the mean of each output's window; windows overlap where sizes do not divide."""
+    """The weight of each input in the mean of each output's window; windows overlap where sizes do not divide."""
     output = torch.arange(outputs, device=like.device)[:, None]
     start, stop = output * inputs // outputs, ((output + 1) * inputs + outputs - 1) // outputs
-    place = torch.arange(inputs, device=like.device)
-    return ((start <= place) & (place < stop)).to(like.dtype) / (stop - start)
+    position = torch.arange(inputs, device=like.device)
+    return ((start <= position) & (position < stop)).to(like.dtype) / (stop - start)

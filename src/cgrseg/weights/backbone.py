@@ -174,7 +174,7 @@ def start_backbone(network: CGRSeg, model: ModelConfig, start: StartConfig) -> S
         The same with the SHA-256 of the file that was loaded.
 
     Raises:
-        CheckpointError: there is no such file, it is not the one it should be, or it does not fit the network.
+        CheckpointError: the file is missing, is not the expected one, or does not fit the network.
     """
     if start.backbone is None:
         return start

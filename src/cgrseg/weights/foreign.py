@@ -151,7 +151,7 @@ LITE_TIMM = Naming(
 
 def packaged_file() -> Path | None:
     """The ImageNet weights that the extra `imagenet` installed, if it did."""
-    found = util.find_spec(PACKAGE)
-    places = found.submodule_search_locations if found is not None else None
-    files = [Path(place) / FILE for place in places or ()]
+    spec = util.find_spec(PACKAGE)
+    folders = spec.submodule_search_locations if spec is not None else None
+    files = [Path(folder) / FILE for folder in folders or ()]
     return next((file for file in files if file.is_file()), None)

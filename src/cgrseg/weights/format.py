@@ -1,9 +1,7 @@
-"""What a weights file says about itself, as one value and as the metadata of the file.
+"""The weights format: safetensors whose metadata describes them completely.
 
 The metadata of every file of ours (safetensors, ONNX, OpenVINO) holds `format` ("cgrseg"), `version` (of the format)
 and `info` (JSON of `WeightsInfo`).
-
-The one weights file of ours: safetensors whose metadata says everything about them.
 """
 
 import dataclasses
@@ -60,7 +58,7 @@ def as_metadata(info: WeightsInfo) -> dict[str, str]:
 
 
 def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
-    """What the metadata of a file says; `name` is what errors call the file.
+    """Parse the metadata of a file; `name` is the file's name in errors.
 
     Raises:
         CheckpointError: the file is not ours, or of a newer format.
@@ -111,7 +109,7 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 
 
 def read_info(path: Path) -> WeightsInfo:
-    """What a weights file says about itself, without reading its tensors.
+    """Read the description of a weights file, without its tensors.
 
     Raises:
         CheckpointError: missing, not safetensors, not ours, or of a newer format.
@@ -120,7 +118,7 @@ def read_info(path: Path) -> WeightsInfo:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file of anyone says beside its tensors.
+    """Read the metadata of any safetensors file.
 
     Raises:
         CheckpointError: missing, or not safetensors.
@@ -161,7 +159,7 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
 
 
 def mismatches(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
-    """What is missing, unexpected or of another shape, a phrase each, with examples."""
+    """Tensors that are missing, unexpected or of another shape: a phrase each, with examples."""
     misshapen = [
         f"{name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
@@ -190,13 +188,13 @@ def start_from(
     Raises:
         CheckpointError: anything else than the classifier's rows differs.
     """
-    places = [given.names.index(label) if label in given.names else None for label in classes.names]
+    rows_of = [given.names.index(label) if label in given.names else None for label in classes.names]
     started = dict(tensors)
     for key in CLASSIFIER:
         rows = model.state_dict()[key].clone()
-        for row, place in enumerate(places):
-            if place is not None and key in tensors:
-                rows[row] = tensors[key][place]
+        for row, source in enumerate(rows_of):
+            if source is not None and key in tensors:
+                rows[row] = tensors[key][source]
         started[key] = rows
     fill(model, started, name)
-    return tuple(label for label, place in zip(classes.names, places, strict=True) if place is None)
+    return tuple(label for label, source in zip(classes.names, rows_of, strict=True) if source is None)

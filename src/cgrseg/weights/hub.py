@@ -1,8 +1,8 @@
-"""Weights of the Hugging Face hub: fetched once, kept in its cache, and compared with the digest that it publishes.
+"""Finding weights by what a person types: a path, a bundled name, or a repository of the Hugging Face hub.
 
-owner/name -- models--owner--name/snapshots/<commit>/model.safetensors --> blobs/<SHA-256>
+    owner/name -- models--owner--name/snapshots/<commit>/model.safetensors --> blobs/<SHA-256>
 
-From what a person types to a file: a path, a bundled name, or a repository of the Hugging Face hub.
+Files of the hub are fetched once, kept in its cache, and compared with the digest it publishes.
 """
 
 import re
@@ -20,10 +20,10 @@ def fetch(repository: str, advice: str = "") -> Path:
 
     Args:
         repository: its id, `owner/name`.
-        advice: what to do where there is no network, for the error.
+        advice: the advice of the error where the network is out of reach.
 
     Raises:
-        CheckpointError: there is no such repository or file, or it is not in the cache and the hub is out of reach.
+        CheckpointError: the repository or file does not exist, or is not in the cache while the hub is out of reach.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
