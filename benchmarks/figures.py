@@ -38,12 +38,13 @@ import plain
 from large import in_own_process
 from support.reference import fill_lite, official_weights
 
+from cgrseg.benchmarking.complexity import complexity
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig
 from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise
 from cgrseg.exporting.quantization import quantize
 from cgrseg.labelmap import label_map
-from cgrseg.machine import complexity, machine, matrix_rate
+from cgrseg.machine import machine, matrix_rate
 from cgrseg.model import CGRSeg, attention, build_model
 from cgrseg.runtime import Engine, graph_of, open_engine
 from cgrseg.runtime.openvino import INT8, PLACE, OpenVINOEngine

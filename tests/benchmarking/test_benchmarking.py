@@ -20,10 +20,10 @@ from cgrseg.benchmarking import (
     take_rounds,
     timing,
 )
+from cgrseg.benchmarking.complexity import Complexity
 from cgrseg.benchmarking.entries import STAGES, Entry, Memory, Own
 from cgrseg.data.images import read_image, write_image
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.machine import Complexity
 from cgrseg.predictor import Segmenter
 
 

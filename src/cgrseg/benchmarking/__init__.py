@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from cgrseg.benchmarking.complexity import Complexity, complexity
 from cgrseg.benchmarking.entries import STAGES, Contender, Entry, Memory, memory_of, timed_pass
 from cgrseg.data.images import read_image, resize_image, write_image
 from cgrseg.errors import CGRSegError
-from cgrseg.machine import Complexity, Machine, complexity, machine, matrix_rate
+from cgrseg.machine import Machine, machine, matrix_rate
 from cgrseg.runtime import EngineName
 from cgrseg.types import Image, LabelMap, Size
 
