@@ -42,7 +42,8 @@ def benchmark(settings: dict, weights: tuple[str, ...], json_file: Path | None, 
         result = cgrseg.benchmark(
             weights,
             config,
-            lambda what, done, total: progress.update(task, description=what, completed=done, total=total),
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            on_stage=lambda text: progress.update(task, description=text),
         )
     report = result.as_tree() | {"command": shlex.join(["cgrseg", *sys.argv[1:]])}
     Console(width=None if sys.stdout.isatty() else WIDTH).print(*tables(report), sep="\n")

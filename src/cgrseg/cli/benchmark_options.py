@@ -6,8 +6,8 @@ import click
 
 from cgrseg.cli import options
 
-PEERS = ("plain", "segformer-b0", "segformer-b1", "segformer-b2")
-"""The names in `cgrseg.benchmarking.baselines.PEERS`, repeated so that --help need not import PyTorch."""
+BASELINES = ("plain", "segformer-b0", "segformer-b1", "segformer-b2")
+"""The names in `cgrseg.benchmarking.baselines.BASELINES`, repeated so that --help need not import PyTorch."""
 
 
 class Several(click.ParamType[tuple[str, ...]]):
@@ -52,7 +52,7 @@ engines = setting(
     show_default=True,
     help=f"Some of {', '.join(options.ENGINES)}.",
 )
-against = setting("--against", type=Several(PEERS), default="", help=f"Peers to compare with: {', '.join(PEERS)}.")
+against = setting("--against", type=Several(BASELINES), default="", help=f"Baselines: {', '.join(BASELINES)}.")
 image = setting("--image", type=options.FILE, help="The image.  [default: the bundled street photo]")
 size = setting("--size", type=SizeType(), help="Bring the image to this size first.  [default: its own]")
 threads = setting("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
