@@ -50,7 +50,7 @@ def evaluate_together(
     """
     place = world.part(len(dataset))
     part = replace(dataset, pairs=dataset.pairs[place])
-    own = evaluate(segmenter, part, lambda done: on_progress(done, len(part)))
+    own = evaluate(segmenter, part, on_progress)
 
     def total(counts: np.ndarray) -> np.ndarray:
         return world.sum(torch.from_numpy(counts).to(world.device)).cpu().numpy()
@@ -68,6 +68,7 @@ def evaluate_together(
         scores=scores(matrix, allowed.sum(axis=0)),
         matrix=matrix,
         areas=Areas(*areas),
+        images_of_class=total(own.images_of_class),
         names=tuple(pair.name for pair in dataset.pairs),
         sources=replace(own.sources, matrices=matrices, allowed=allowed),
     )
