@@ -116,7 +116,7 @@ class Entry:
         """Load the weights or build the baseline.
 
         Raises:
-            CGRSegError: there is no such baseline, weights or engine, or its package is not installed.
+            CGRSegError: the baseline, weights or engine is unknown, or its package is not installed.
         """
         torch.set_num_threads(self.threads)
         if self.engine is not None:

@@ -27,7 +27,7 @@ MOST_POINTS = 400
 
 
 def read_history(weights: str) -> dict | None:
-    """Loss and mIoU over the steps of the run that trained the weights; none if there is no log next to them."""
+    """Loss and mIoU over the steps of the run that trained the weights; none without a log next to them."""
     file = Path(weights).parent / "metrics.jsonl"
     if not Path(weights).is_file() or not file.is_file():
         return None
@@ -69,7 +69,7 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassRow:
-    """Scores of one class; shares are 0..1, or none if there are no pixels to divide by."""
+    """Scores of one class; shares are 0..1, or none without pixels to divide by."""
 
     name: str
     colour: Colour
