@@ -41,7 +41,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cgrseg.benchmarking.baselines import open_peer
+from cgrseg.benchmarking.baselines import open_baseline
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, PRESETS, DataConfig, InferenceConfig, ModelConfig, TrainConfig
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.images import resize_image
@@ -130,8 +130,8 @@ def without_prototypes() -> nn.Module:
 
 def segformer() -> nn.Module:
     """SegFormer-B0 with random weights."""
-    peer = open_peer("segformer-b0", MODEL, InferenceConfig())
-    return Logits(peer.build())
+    segformer = open_baseline("segformer-b0", MODEL, InferenceConfig())
+    return Logits(segformer.build())
 
 
 @dataclass(frozen=True)

@@ -29,16 +29,17 @@ def run(way: str, height: int, width: int) -> dict[str, float]:
     import plain
 
     from cgrseg import ModelConfig, build_model
+    from cgrseg.benchmarking.baselines import ALL_QUERIES
     from cgrseg.labelmap import label_map
     from cgrseg.machine import forget_peak, peak_memory
-    from cgrseg.model import attention
+    from cgrseg.model.efficientformer import set_query_block
     from cgrseg.runtime import open_engine
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = build_model(ModelConfig(size="t", classes=150, position="official" if way == "plain" else "offsets")).eval()
     if way == "plain":
-        attention.BLOCK = 1 << 31
+        set_query_block(model, ALL_QUERIES)
 
         def work(image: np.ndarray) -> None:
             with torch.inference_mode():

@@ -97,7 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     versions = f"PyTorch {torch.__version__}, numba {numba.__version__}"
-    print(f"{PICTURE[1]} x {PICTURE[0]} pixels, {options.threads} thread(s), {versions}, median of {options.repeats}")
+    print(f"{IMAGE[1]} x {IMAGE[0]} pixels, {options.threads} thread(s), {versions}, median of {options.repeats}")
     for title, logits in make_logits(Path(str(options.photo))).items():
         rows = measure(logits, options.threads, options.repeats)
         print(f"\n{title:24} {'ms':>8}  (quartiles)       x label map  wrong pixels")

@@ -22,10 +22,11 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from cgrseg import ModelConfig, build_model
+from cgrseg.benchmarking.baselines import ALL_QUERIES
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD
 from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise
-from cgrseg.model import attention
+from cgrseg.model.efficientformer import set_query_block
 
 IMAGE = (512, 683)
 """Height and width: ADE20K's usual size at the paper's short side of 512."""
@@ -76,8 +77,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    attention.BLOCK = 1 << 31  # all queries at once, as released
     model = build_model(ModelConfig(size=options.size, classes=150, position="official")).eval()
+    set_query_block(model, ALL_QUERIES)  # as released
     image = resize_image(read_image(Path(str(options.photo))), IMAGE)
     rows, rates = [], []
     with torch.inference_mode():
@@ -94,7 +95,7 @@ def main() -> None:
 
 def print_table(rows: list[dict[str, float]], rate: float, macs: float, options: argparse.Namespace) -> None:
     """Medians and quartiles, and the network's floor."""
-    network = f"CGRSeg-{options.size.capitalize()}, 150 classes, {PICTURE[1]} x {PICTURE[0]}"
+    network = f"CGRSeg-{options.size.capitalize()}, 150 classes, {IMAGE[1]} x {IMAGE[0]}"
     print(f"{network}, {options.threads} thread(s), PyTorch {torch.__version__}")
     print(f"median of {len(rows)} (quartiles), ms")
     totals = [sum(row.values()) for row in rows]

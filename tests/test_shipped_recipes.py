@@ -11,9 +11,9 @@ from support.drawn import DRAW
 
 import cgrseg
 from cgrseg.advisor.deviations import PUBLISHED, compare_with_published
+from cgrseg.benchmarking.complexity import complexity
 from cgrseg.classes import published
 from cgrseg.cli import commands
-from cgrseg.machine import complexity
 from cgrseg.weights.backbone import BACKBONES
 
 ROOT = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""Contenders take turns, and what is told of them follows from what was measured."""
+"""Entries take turns, and the results follow from what was measured."""
 
 import json
 
@@ -14,16 +14,16 @@ from cgrseg.benchmarking import (
     Rounds,
     benchmark,
     check,
-    enter,
+    list_entries,
     sized_photo,
     summary,
     take_rounds,
     timing,
 )
-from cgrseg.benchmarking.entries import STAGES, Entry, Memory, Own
+from cgrseg.benchmarking.complexity import Complexity
+from cgrseg.benchmarking.entries import STAGES, Entry, Memory, SegmenterRunner
 from cgrseg.data.images import read_image, write_image
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.machine import Complexity
 from cgrseg.predictor import Segmenter
 
 
@@ -52,20 +52,20 @@ class Listed(ColourEngine):
         return super().__call__(images)
 
 
-def contender(name: str = "a", log: list[str] | None = None) -> Own:
-    return Own(Segmenter(Listed(name, [] if log is None else log), colour_info()))
+def runner(name: str = "a", log: list[str] | None = None) -> SegmenterRunner:
+    return SegmenterRunner(Segmenter(Listed(name, [] if log is None else log), colour_info()))
 
 
 def test_a_timing_is_the_median_and_the_quartiles():
-    told = timing([5.0, 1.0, 2.0, 4.0, 3.0])
+    result = timing([5.0, 1.0, 2.0, 4.0, 3.0])
 
-    assert (told.low_ms, told.median_ms, told.high_ms, told.fastest_ms) == (2.0, 3.0, 4.0, 1.0)
+    assert (result.low_ms, result.median_ms, result.high_ms, result.fastest_ms) == (2.0, 3.0, 4.0, 1.0)
 
 
-def test_contenders_take_turns_and_every_second_round_goes_backwards(photo, quick):
+def test_entries_take_turns_and_every_second_round_goes_backwards(photo, quick):
     log = []
 
-    rounds = take_rounds([contender("a", log), contender("b", log)], photo, 3, lambda *_: None)
+    rounds = take_rounds([runner("a", log), runner("b", log)], photo, 3, lambda *_: None)
 
     assert log == list("abba" * benchmarking.WARM_UP)
     assert rounds.ms.shape == (3, 2, len(STAGES))
@@ -73,17 +73,22 @@ def test_contenders_take_turns_and_every_second_round_goes_backwards(photo, quic
     assert rounds.rate == benchmarking.WARM_UP + 3
 
 
-def test_someone_who_waits_is_told_how_far_it_is(photo, quick):
-    told = []
+def test_progress_counts_memory_measurements_and_rounds(photo, quick, monkeypatch):
+    monkeypatch.setattr(benchmarking, "memory_of", lambda entry, photo: Memory(5, 2))
+    monkeypatch.setattr(Entry, "open", lambda entry: runner())
+    config = BenchmarkConfig(engines=("torch", "auto"), image=photo, repeats=2)
+    progress, stages = [], []
 
-    take_rounds([contender()], photo, 2, lambda what, done, total: told.append((done, total)))
+    benchmark("w", config, lambda done, total: progress.append((done, total)), stages.append)
 
-    assert told == [(done, benchmarking.WARM_UP + 2) for done in range(benchmarking.WARM_UP + 2)]
+    total = 2 + benchmarking.WARM_UP + 2
+    assert progress == [(done, total) for done in range(total)]
+    assert stages == ["peak memory", "rounds, each with one pass of every entry"]
 
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Two contenders over three rounds, of which the second round was slow for both."""
+    """Two entries over three rounds, of which the second round was slow for both."""
     monkeypatch.setattr(benchmarking, "complexity", lambda build, size: Complexity(1, 4, 3))
     entries = [Entry(name="w", engine=engine, threads=1) for engine in ("torch", "auto")]
     ms = np.zeros((3, 2, 4))
@@ -92,9 +97,9 @@ def measured(monkeypatch):
     labels = [np.zeros((4, 4), np.uint8), np.eye(4, dtype=np.uint8)]
     rounds = Rounds(ms, labels, rate=2e9)
 
-    def measure(place: int):
+    def measure(index: int):
         image, memory = flag(50, 70), Memory(5, 2)
-        return summary(entries, [contender(), contender()], place, image, memory, rounds)
+        return summary(entries, [runner(), runner()], index, image, memory, rounds)
 
     return measure
 
@@ -105,14 +110,14 @@ def test_ratios_are_taken_within_rounds(measured):
 
 
 def test_a_measurement_holds_each_stage_and_their_sum(measured):
-    told = measured(1)
+    result = measured(1)
 
-    assert told.stages["decode"].median_ms == 1.0
-    assert told.stages["network"].median_ms == 25.0
-    assert told.total.median_ms == 26.0
-    assert told.input == (64, 90)
-    assert told.classes == 3
-    assert told.memory.peak_bytes == 5
+    assert result.stages["decode"].median_ms == 1.0
+    assert result.stages["network"].median_ms == 25.0
+    assert result.total.median_ms == 26.0
+    assert result.input == (64, 90)
+    assert result.classes == 3
+    assert result.memory.peak_bytes == 5
 
 
 def test_labels_are_compared_with_the_first_engine_of_the_same_weights(measured):
@@ -120,19 +125,19 @@ def test_labels_are_compared_with_the_first_engine_of_the_same_weights(measured)
     assert measured(1).same_labels == 12 / 16
 
 
-def test_each_weights_runs_on_each_engine_and_peers_come_last():
+def test_each_weights_runs_on_each_engine_and_baselines_come_last():
     config = BenchmarkConfig(engines=("torch", "auto"), against=("plain",), threads=2, classes=7)
 
-    entries = enter(["cgrseg-s0", "cgrseg-t"], config)
+    entries = list_entries(["cgrseg-s0", "cgrseg-t"], config)
 
-    told = [(entry.name, entry.engine) for entry in entries]
+    listed = [(entry.name, entry.engine) for entry in entries]
     own = [("cgrseg-s0", "torch"), ("cgrseg-s0", "auto"), ("cgrseg-t", "torch"), ("cgrseg-t", "auto")]
-    assert told == [*own, ("plain", None)]
+    assert listed == [*own, ("plain", None)]
     assert entries[-1] == Entry(name="plain", engine=None, threads=2, size="s0", classes=7)
 
 
-def test_peers_see_the_image_as_the_first_weights_do():
-    entries = enter(["cgrseg-t-camvid"], BenchmarkConfig(engines=("torch",), against=("plain",)))
+def test_baselines_see_the_image_as_the_first_weights_do():
+    entries = list_entries(["cgrseg-t-camvid"], BenchmarkConfig(engines=("torch",), against=("plain",)))
 
     fit = cgrseg.load("cgrseg-t-camvid", engine="torch").info.inference
     assert entries[-1].classes == 11

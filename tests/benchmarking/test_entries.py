@@ -1,4 +1,4 @@
-"""A contender takes an image the way users do, and can be made again in another process."""
+"""An entry processes an image as users do, and can be opened again in another process."""
 
 import json
 from dataclasses import asdict
@@ -8,7 +8,7 @@ import pytest
 from support.colour_engine import ColourEngine, colour_info, flag
 
 from cgrseg.benchmarking.baselines import Plain
-from cgrseg.benchmarking.entries import STAGES, Entry, Own, memory_of, tell_memory, timed_pass
+from cgrseg.benchmarking.entries import STAGES, Entry, SegmenterRunner, memory_of, print_memory, timed_pass
 from cgrseg.data.images import write_image
 from cgrseg.errors import CGRSegError, CheckpointError
 from cgrseg.predictor import Segmenter
@@ -27,7 +27,7 @@ def photo(tmp_path):
 def test_the_stages_together_are_what_a_segmenter_does(photo):
     segmenter = Segmenter(ColourEngine(), colour_info(short_px=64, long_px=128))
 
-    labels, spans = timed_pass(Own(segmenter), photo)
+    labels, spans = timed_pass(SegmenterRunner(segmenter), photo)
 
     assert (labels == segmenter(flag(50, 70)).labels).all()
     assert len(spans) == len(STAGES)
@@ -38,8 +38,8 @@ def test_a_quantized_file_is_told_from_a_whole_one():
     whole, small = ColourEngine(), ColourEngine()
     small.metadata = {"format": "cgrseg", "int8": "yes"}
 
-    assert Own(Segmenter(whole, colour_info())).precision == "fp32"
-    assert Own(Segmenter(small, colour_info())).precision == "int8"
+    assert SegmenterRunner(Segmenter(whole, colour_info())).precision == "fp32"
+    assert SegmenterRunner(Segmenter(small, colour_info())).precision == "int8"
 
 
 @pytest.mark.parametrize(("entry", "design"), [(S0, "CGRSeg-S0"), (LITE, "CGRSeg-Lite")], ids=["s0", "lite"])
@@ -56,16 +56,16 @@ def test_a_network_without_weights_is_the_same_in_every_process(entry, design):
 
 def test_only_weights_from_a_file_are_trained():
     trained = Entry(name="cgrseg-t-camvid", engine="auto", threads=1)
-    peer = Entry(name="plain", engine=None, threads=1)
+    baseline = Entry(name="plain", engine=None, threads=1)
 
-    assert [entry.is_trained for entry in (trained, S0, peer)] == [True, False, False]
+    assert [entry.is_trained for entry in (trained, S0, baseline)] == [True, False, False]
 
 
-def test_a_peer_sees_images_as_it_is_told():
-    peer = Entry(name="plain", engine=None, threads=1, size="s0", classes=3, short_px=32, long_px=64).open()
+def test_a_baseline_resizes_images_as_its_entry_says():
+    baseline = Entry(name="plain", engine=None, threads=1, size="s0", classes=3, short_px=32, long_px=64).open()
 
-    assert isinstance(peer, Plain)
-    assert peer.prepare(flag(40, 60)).shape == (3, 32, 64)
+    assert isinstance(baseline, Plain)
+    assert baseline.prepare(flag(40, 60)).shape == (3, 32, 64)
 
 
 def test_missing_weights_are_named():
@@ -90,7 +90,7 @@ def test_what_goes_wrong_in_the_other_process_is_told(tmp_path):
 
 
 def test_the_other_process_answers_in_one_line_of_json(photo, capsys):
-    tell_memory(json.dumps({"entry": asdict(S0), "photo": str(photo)}))
+    print_memory(json.dumps({"entry": asdict(S0), "photo": str(photo)}))
 
-    told = json.loads(capsys.readouterr().out)
-    assert told["peak_bytes"] > told["above_model_bytes"] >= 0
+    memory = json.loads(capsys.readouterr().out)
+    assert memory["peak_bytes"] > memory["above_model_bytes"] >= 0

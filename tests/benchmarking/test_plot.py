@@ -1,15 +1,15 @@
-"""The figure shows each measured contender where it was measured, and refuses what it has no accuracy for."""
+"""The plot shows each entry at its measured time, and refuses entries without a published accuracy."""
 
 import sys
 from copy import deepcopy
 
 import pytest
 
-from cgrseg.benchmarking.plot import COLOURS, PUBLISHED, SIDES, conditions, draw_time, drawable, plot_report, way_of
+from cgrseg.benchmarking.plot import COLOURS, PUBLISHED, SIDES, conditions, draw_time, drawable, plot_report, runtime_of
 from cgrseg.errors import CGRSegError, MissingExtra
 
 
-def contender(name: str, design: str, ms: float, engine: str = "torch", classes: int = 150) -> dict:
+def row(name: str, design: str, ms: float, engine: str = "torch", classes: int = 150) -> dict:
     total = {"median_ms": ms, "low_ms": ms - 1, "high_ms": ms + 2, "fastest_ms": ms - 2}
     return {"name": name, "design": design, "engine": engine, "classes": classes, "total": total}
 
@@ -22,24 +22,24 @@ def report():
         "picture": {"name": "street.jpg", "height": 512, "width": 683},
         "settings": {"threads": 1, "repeats": 20},
         "contenders": [
-            contender("cgrseg-t", "CGRSeg-T", 100.0),
-            contender("cgrseg-t", "CGRSeg-T", 60.0, engine="openvino"),
-            contender("plain", "CGRSeg-T", 400.0),
-            contender("mine.safetensors", "CGRSeg-B", 50.0, classes=11),
+            row("cgrseg-t", "CGRSeg-T", 100.0),
+            row("cgrseg-t", "CGRSeg-T", 60.0, engine="openvino"),
+            row("plain", "CGRSeg-T", 400.0),
+            row("mine.safetensors", "CGRSeg-B", 50.0, classes=11),
         ],
     }
 
 
 def test_every_published_network_has_a_colour_and_a_place_for_its_name():
-    assert {each.family for each in PUBLISHED} == set(COLOURS)
-    assert {each.side for each in PUBLISHED} <= set(SIDES)
-    assert len({each.design for each in PUBLISHED}) == len(PUBLISHED)
+    assert {network.family for network in PUBLISHED} == set(COLOURS)
+    assert {network.side for network in PUBLISHED} <= set(SIDES)
+    assert len({network.design for network in PUBLISHED}) == len(PUBLISHED)
 
 
-def test_only_contenders_of_150_classes_are_held_against_published_accuracies(report):
+def test_only_entries_of_150_classes_are_held_against_published_accuracies(report):
     drawn = drawable(report)
 
-    assert [(each["engine"], published.miou) for each, published in drawn] == [
+    assert [(entry["engine"], published.miou) for entry, published in drawn] == [
         ("torch", 43.6),
         ("openvino", 43.6),
         ("torch", 43.6),
@@ -53,7 +53,7 @@ def test_a_benchmark_without_any_says_what_to_measure(report):
         drawable(report)
 
 
-def test_each_contender_stands_at_its_median(report):
+def test_each_entry_stands_at_its_median(report):
     figures = pytest.importorskip("matplotlib.figure", reason="needs the extra [plot]")
     axes = figures.Figure().subplots()
 
@@ -71,7 +71,7 @@ def test_each_contender_stands_at_its_median(report):
 
 
 def test_an_engine_without_a_name_for_people_keeps_its_own():
-    assert way_of(contender("cgrseg-t", "CGRSeg-T", 1.0, engine="new")) == ("new", "o")
+    assert runtime_of(row("cgrseg-t", "CGRSeg-T", 1.0, engine="new")) == ("new", "o")
 
 
 def test_the_conditions_are_under_the_figure(report):
@@ -97,7 +97,7 @@ def test_the_figure_is_written_in_the_format_of_its_name(report, tmp_path, suffi
 def test_a_format_that_does_not_exist_is_a_mistake(report, tmp_path):
     pytest.importorskip("matplotlib", reason="needs the extra [plot]")
 
-    with pytest.raises(CGRSegError, match=r"no figure is written as '\.docx'; use \.png"):
+    with pytest.raises(CGRSegError, match=r"matplotlib cannot write '\.docx' files; use \.png"):
         plot_report(report, tmp_path / "figure.docx")
     assert not list(tmp_path.iterdir())
 

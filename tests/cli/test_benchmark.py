@@ -65,8 +65,8 @@ def test_networks_without_weights_have_as_many_classes_as_wanted(run, images, qu
 
     result = run("benchmark", "cgrseg-s0", "--engine", "torch", "--classes", "7", *small)
 
-    contender = json.loads((tmp_path / "here.json").read_text())["contenders"][0]
-    assert (contender["classes"], contender["is_trained"]) == (7, False)
+    entry = json.loads((tmp_path / "here.json").read_text())["contenders"][0]
+    assert (entry["classes"], entry["is_trained"]) == (7, False)
     assert "Some weights are random" in result.out
 
 
@@ -153,5 +153,5 @@ def test_a_figure_is_asked_for_before_anything_is_measured(run, monkeypatch):
     assert "pip install 'cgrseg[plot]'" in result.err
 
 
-def test_the_peers_offered_are_those_there_are():
+def test_the_baselines_offered_are_those_of_the_library():
     assert BASELINES == KNOWN_BASELINES

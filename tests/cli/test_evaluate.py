@@ -1,8 +1,13 @@
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from cgrseg.config import DataConfig, HoldOut, Recipe
+from cgrseg.weights import load_weights, save_weights
 
 
 def test_scores_are_printed_in_percent_and_written_as_shares(run, weights, labelled, tmp_path):
@@ -21,6 +26,47 @@ def test_another_split_is_scored_by_name(run, weights, labelled, tmp_path):
     run("evaluate", weights, "--data", f"folder={labelled}", "--split", "train", "--json", tmp_path / "scores.json")
 
     assert json.loads((tmp_path / "scores.json").read_text())["pictures"] == 4
+
+
+@pytest.fixture
+def trained_with(weights, tmp_path) -> Callable[[HoldOut], Path]:
+    """Writes the weights with a recipe that holds these images out of its data set."""
+
+    def write(hold_out: HoldOut) -> Path:
+        model, info = load_weights(weights)
+        recipe = Recipe(model=info.model, data=DataConfig(kind="folder", hold_out=hold_out))
+        path = tmp_path / "trained.safetensors"
+        save_weights(path, model, replace(info, recipe=recipe))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("hold_out", [("0", "2"), ("1",), "1"])
+def test_held_out_images_leave_train_of_the_data_set_that_names_them(run, labelled, tmp_path, trained_with, hold_out):
+    arguments = ("--data", f"folder={labelled}", "--split", "train", "--json", tmp_path / "scores.json")
+    result = run("evaluate", trained_with(hold_out), *arguments)
+
+    assert result.code == 0, result.err
+    assert json.loads((tmp_path / "scores.json").read_text())["pictures"] == 4 - len(hold_out)
+    assert "is scored whole" not in result.err
+
+
+@pytest.mark.parametrize("hold_out", [("elsewhere",), ("0", "elsewhere"), "0001TP"])
+def test_train_of_another_data_set_is_scored_whole_with_a_sentence(run, labelled, tmp_path, trained_with, hold_out):
+    arguments = ("--data", f"folder={labelled}", "--split", "train", "--json", tmp_path / "scores.json")
+    result = run("evaluate", trained_with(hold_out), *arguments)
+
+    assert result.code == 0, result.err
+    assert json.loads((tmp_path / "scores.json").read_text())["pictures"] == 4
+    assert f"{labelled} is scored whole: the images that the weights' recipe holds out are not in it" in result.err
+
+
+def test_the_split_holdout_of_another_data_set_is_a_mistake(run, labelled, trained_with):
+    result = run("evaluate", trained_with(("elsewhere",)), "--data", f"folder={labelled}", "--split", "holdout")
+
+    assert result.code == 1
+    assert "elsewhere" in result.err
 
 
 def test_a_split_that_is_not_there_is_a_mistake_that_lists_the_others(run, weights, labelled):
@@ -65,7 +111,7 @@ def test_a_merge_file_that_is_not_there_is_a_mistake(run, weights, labelled):
     [
         ("camvd=.", "did you mean 'camvid'?"),
         ("satellite=.", "the kinds are camvid, ade20k, cocostuff10k, "),
-        ("pictures", "write KIND=PATH, for example camvid=images"),
+        ("pictures", "write KIND=PATH, for example camvid=pictures"),
         ("camvid=nowhere", "nowhere: no such folder"),
     ],
 )
@@ -144,10 +190,10 @@ def test_weights_are_calibrated_into_a_file(run, weights, labelled, tmp_path):
     result = run("evaluate", weights, "--data", f"folder={labelled}", *arguments)
 
     report = json.loads((tmp_path / "scores.json").read_text())["calibrated"]
-    told = run("info", target).out
+    description = run("info", target).out
     assert result.code == 0
     assert f"temperature {report['temperature']:.3f}, written to {target}" in result.out.replace("\n", "")
-    assert f"temperature: {report['temperature']}" in told
+    assert f"temperature: {report['temperature']}" in description
     assert report["file"] == str(target)
     assert len(report["halves"]) == 2
 

@@ -1,4 +1,4 @@
-"""A temperature makes confidence honest, is judged on images it has not seen, and travels with the weights."""
+"""A temperature calibrates confidence, is scored on images it was not fitted on, and is stored with the weights."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,28 +24,28 @@ def colour_segmenter(temperature: float = 1.0, weights: str = "") -> Segmenter:
 
 
 def test_the_error_falls_also_on_the_half_that_the_temperature_was_not_fitted_on(drawn):
-    done = []
+    progress = []
 
-    found = calibrate(colour_segmenter(), drawn(10), done.append)
+    result = calibrate(colour_segmenter(), drawn(10), lambda *counts: progress.append(counts))
 
-    assert found.temperature > 2  # the engine is always sure, and wrong in a fifth
-    assert found.after < found.before / 2
-    assert all(half.after < half.before / 2 for half in found.halves)
-    assert done == list(range(1, 21))
+    assert result.temperature > 2  # the engine is always sure, and wrong in a fifth
+    assert result.after < result.before / 2
+    assert all(half.after < half.before / 2 for half in result.halves)
+    assert progress == [(done, 20) for done in range(1, 21)]
 
 
 def test_errors_are_those_that_an_evaluation_finds(drawn):
     dataset, parts = drawn(10), (slice(0, 5), slice(5, 10))
 
-    found = calibrate(colour_segmenter(1.5), dataset)
+    result = calibrate(colour_segmenter(1.5), dataset)
 
     def error(temperature: float, images: LabelledImages) -> float:
         evaluation = evaluate(colour_segmenter(temperature), images, calibration=True)
         return evaluation.reliability.expected_error
 
-    assert found.before == pytest.approx(error(1.5, dataset))
-    assert found.after == pytest.approx(error(found.temperature, dataset))
-    for half, own, other in zip(found.halves, parts, parts[::-1], strict=True):
+    assert result.before == pytest.approx(error(1.5, dataset))
+    assert result.after == pytest.approx(error(result.temperature, dataset))
+    for half, own, other in zip(result.halves, parts, parts[::-1], strict=True):
         alone = calibrate_half(dataset, own)
         assert half.temperature == pytest.approx(alone)
         assert half.after == pytest.approx(judged(dataset, other, half.temperature))
@@ -134,7 +134,7 @@ def test_weights_are_written_with_their_temperature_and_the_same_tensors(weights
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
-        ("some.onnx", "a.safetensors", r"some.onnx is an export; calibrate the .safetensors it was made of"),
+        ("some.onnx", "a.safetensors", r"some.onnx is an export; calibrate the .safetensors it was made from"),
         ("some.xml", "a.safetensors", "is an export"),
         ("cgrseg-t-camvid", "cgrseg-t-camvid", "go to a file whose name ends in .safetensors"),
         ("cgrseg-t-camvid", "BUNDLED", "belongs to the package; give another file"),
@@ -154,7 +154,7 @@ def test_another_protocol_is_refused_with_the_way_out(drawn, tmp_path):
         lambda: calibrate(segmenter, drawn(4)),
         lambda: require_target(segmenter, tmp_path / "a.safetensors"),
     ):
-        with pytest.raises(CheckpointError, match="fitted on whole images; leave out --protocol"):
+        with pytest.raises(CheckpointError, match="fitted on whole images; leave the protocol at `whole`"):
             refuse()
 
 

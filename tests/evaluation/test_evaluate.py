@@ -47,12 +47,12 @@ def images(tmp_path):
 
 
 def test_scores_count_labelled_pixels_at_the_size_of_the_annotation(segmenter, images):
-    done = []
+    progress = []
 
-    evaluation = evaluate(segmenter, open_dataset("folder", images, "val"), done.append)
+    evaluation = evaluate(segmenter, open_dataset("folder", images, "val"), lambda *counts: progress.append(counts))
 
     tree = evaluation.as_tree()
-    assert done == [1]
+    assert progress == [(1, 1)]
     assert evaluation.scores.pixels == 32 * 56
     assert tree["pictures"] == 1
     assert tree["iou"] == {"dark": 24 / 32, "bright": 24 / 32, "never": None}
@@ -121,7 +121,7 @@ def test_a_better_model_gains_on_each_image(segmenter, inverse, images):
 
     assert gain.miou == right.scores.miou - wrong.scores.miou
     assert gain.miou_interval[0] > 0
-    assert gain.picture_miou == pytest.approx(((0.75 - 8 / 56 / 2) + (1 - 0)) / 2)
+    assert gain.image_miou == pytest.approx(((0.75 - 8 / 56 / 2) + (1 - 0)) / 2)
     assert (gain.better, gain.worse, gain.equal) == (2, 0, 0)
     assert compare(wrong, right).miou_interval == pytest.approx(tuple(-end for end in gain.miou_interval[::-1]))
 

@@ -64,13 +64,13 @@ def test_images_of_one_size_share_a_call_and_keep_their_places(drawn):
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_an_image_that_cannot_be_read_stops_the_evaluation_by_its_name(drawn, workers):
-    done, before = [], threading.enumerate()
+    progress, before = [], threading.enumerate()
     segmenter = Segmenter(ColourEngine(), colour_info())
 
     with pytest.raises(ImageError, match=r"images/5\.png is damaged"):
-        evaluate(segmenter, drawn(9, broken=5), done.append, workers=workers)
+        evaluate(segmenter, drawn(9, broken=5), lambda done, total: progress.append((done, total)), workers=workers)
 
-    assert done == [1, 2, 3, 4, 5]
+    assert progress == [(done, 9) for done in range(1, 6)]
     assert not [thread for thread in threading.enumerate() if thread not in before]
 
 

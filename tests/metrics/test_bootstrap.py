@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cgrseg.metrics import bootstrap as resampling
+from cgrseg.metrics import bootstrap
 from cgrseg.metrics.bootstrap import Areas, interval, resample
 
 
@@ -13,20 +13,20 @@ def some_areas(images, classes, seed=0):
 
 def test_each_draw_scores_the_images_drawn(monkeypatch):
     areas = some_areas(4, 3)
-    monkeypatch.setattr(resampling, "DRAWS", 25)
-    monkeypatch.setattr(resampling, "AT_A_TIME", 10)
-    drawn = np.concatenate(list(resampling._draws(4))).astype(int)
+    monkeypatch.setattr(bootstrap, "DRAWS", 25)
+    monkeypatch.setattr(bootstrap, "AT_A_TIME", 10)
+    drawn = np.concatenate(list(bootstrap._draws(4))).astype(int)
 
-    found = resample(areas)
+    resampled = resample(areas)
 
     assert drawn.shape == (25, 4)
     assert (drawn.sum(axis=1) == 4).all()
-    own = areas.picture_miou()
+    mious = areas.image_miou()
     for row, times in enumerate(drawn):
         picked = np.repeat(np.arange(4), times)
         hits, unions = areas.hits[picked].sum(axis=0), areas.unions[picked].sum(axis=0)
-        assert found.miou[row] == pytest.approx(np.mean(hits[unions > 0] / unions[unions > 0]))
-        assert found.picture_miou[row] == pytest.approx(np.nanmean(own[picked]))
+        assert resampled.miou[row] == pytest.approx(np.mean(hits[unions > 0] / unions[unions > 0]))
+        assert resampled.image_miou[row] == pytest.approx(np.nanmean(mious[picked]))
 
 
 def test_the_same_images_are_drawn_each_time():
@@ -41,7 +41,7 @@ def test_the_interval_of_a_mean_is_about_that_of_its_standard_error():
     hits = rng.integers(0, 1001, (400, 1))
     areas = Areas(hits, np.full((400, 1), 1000))
 
-    low, high = interval(resample(areas).picture_miou)
+    low, high = interval(resample(areas).image_miou)
 
     error = (hits / 1000).std() / 20
     assert low == pytest.approx((hits / 1000).mean() - 1.96 * error, abs=0.2 * error)
@@ -51,13 +51,13 @@ def test_the_interval_of_a_mean_is_about_that_of_its_standard_error():
 def test_one_image_has_an_interval_without_width():
     areas = some_areas(1, 5)
 
-    assert interval(resample(areas).miou) == pytest.approx((areas.picture_miou()[0],) * 2)
+    assert interval(resample(areas).miou) == pytest.approx((areas.image_miou()[0],) * 2)
 
 
 def test_nothing_labelled_has_no_interval():
     nothing = Areas(np.zeros((3, 2), np.int64), np.zeros((3, 2), np.int64))
 
-    found = resample(nothing)
+    resampled = resample(nothing)
 
-    assert interval(found.miou) is None
-    assert interval(found.picture_miou) is None
+    assert interval(resampled.miou) is None
+    assert interval(resampled.image_miou) is None

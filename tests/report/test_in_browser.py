@@ -7,8 +7,7 @@ import pytest
 from support.reported import NAMES, STRANGE, content_of
 
 from cgrseg.evaluation import calibrate, evaluate
-from cgrseg.report import write_report
-from cgrseg.report.page import fill_page
+from cgrseg.report import fill_page, write_report
 
 READY = "html[data-ready]"
 
@@ -160,7 +159,7 @@ def test_the_slider_and_a_class_change_the_layer(page):
 
 
 @pytest.mark.slow
-def test_a_cell_of_the_confusion_matrix_is_told_in_words(page):
+def test_a_cell_of_the_confusion_matrix_is_described_in_words(page):
     canvas = page.locator(".matrix canvas")
     canvas.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowRight"):
@@ -245,16 +244,16 @@ def test_a_split_without_labels_still_gives_a_page(visit, scene, tmp_path):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_what_calibrating_gave_is_shown_before_and_after(width, write, scene, visit, tmp_path):
     halved = replace(scene.dataset, pairs=scene.dataset.pairs[:-1] * 2)
-    found = calibrate(scene.segmenter, halved).as_tree() | {"file": "new/<b>.safetensors"}
-    page = visit(write(tmp_path / "calibrated.html", calibrated=found).as_uri(), width=width)
+    result = calibrate(scene.segmenter, halved).as_tree() | {"file": "new/<b>.safetensors"}
+    page = visit(write(tmp_path / "calibrated.html", calibrated=result).as_uri(), width=width)
     page.wait_for_selector(READY)
 
-    told = page.locator("#confidence .calibrated").inner_text()
+    text = page.locator("#confidence .calibrated").inner_text()
 
-    assert f"temperature of {found['temperature']:.3f} instead of 1.000" in told
-    assert "new/<b>.safetensors" in told
-    for errors in (found, *found["halves"]):
-        assert f"{100 * errors['before']:.2f} \u2192 {100 * errors['after']:.2f} %" in told
+    assert f"temperature of {result['temperature']:.3f} instead of 1.000" in text
+    assert "new/<b>.safetensors" in text
+    for errors in (result, *result["halves"]):
+        assert f"{100 * errors['before']:.2f} \u2192 {100 * errors['after']:.2f} %" in text
     assert page.locator("#confidence path.after").count() == 1
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -1,12 +1,17 @@
 import csv
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-from support.reported import NAMES, STRANGE, content_of
+from support.reported import NAMES, STRANGE, content_of, draw
 
+from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.errors import CGRSegError
+from cgrseg.evaluation import evaluate, results
+from cgrseg.metrics.bootstrap import Areas, Resampled, resample
 from cgrseg.report import report_tree, require_page, write_report
 
 
@@ -59,7 +64,7 @@ def test_names_from_the_data_cannot_end_the_script_they_stand_in(report):
     assert "<title>&lt;b&gt;odd on your data val</title>" in text
 
 
-def test_conditions_are_told(report):
+def test_conditions_are_listed(report):
     conditions = content_of(report)["conditions"]
 
     assert conditions["command"] == "cgrseg evaluate '<&>'"
@@ -97,8 +102,6 @@ def test_a_rival_adds_the_comparison_and_what_each_class_gains(write, scene, tmp
 
 
 def test_what_was_not_measured_is_left_out(scene, tmp_path):
-    from cgrseg.evaluation import evaluate
-
     plain = evaluate(scene.segmenter, scene.dataset)
 
     content = content_of(write_report(tmp_path / "plain.html", plain, scene.segmenter, scene.dataset))
@@ -107,13 +110,58 @@ def test_what_was_not_measured_is_left_out(scene, tmp_path):
     assert content["history"] is None
 
 
+@pytest.fixture
+def many(tmp_path) -> LabelledImages:
+    """A data set of fourteen images."""
+    for part in ("images", "annotations"):
+        (tmp_path / "many" / part / "val").mkdir(parents=True)
+    for index in range(14):
+        draw(tmp_path / "many", f"{index:02}", index / 16)
+    (tmp_path / "many" / "classes.txt").write_text("\n".join(STRANGE.names), encoding="utf-8")
+    return open_dataset("folder", tmp_path / "many", "val")
+
+
+def test_label_maps_are_decoded_once_but_for_the_images_shown(scene, many, tmp_path, monkeypatch):
+    decoded, read = Counter(), LabelledImages.labels
+
+    def count(dataset: LabelledImages, index: int) -> np.ndarray:
+        decoded[many.pairs[index].name] += 1
+        return read(dataset, index)
+
+    monkeypatch.setattr(LabelledImages, "labels", count)
+
+    page = write_report(tmp_path / "many.html", evaluate(scene.segmenter, many), scene.segmenter, many)
+
+    content = content_of(page)
+    shown = {image["name"] for image in content["pictures"]}
+    assert decoded == {pair.name: 1 + (pair.name in shown) for pair in many.pairs}
+    assert len(shown) == 12
+    assert [row["pictures"] for row in content["classes"]] == [14, 0, 0]
+
+
+def test_the_bootstrap_is_drawn_once_for_each_model(scene, many, tmp_path, monkeypatch):
+    drawn = []
+
+    def count(areas: Areas) -> Resampled:
+        drawn.append(areas)
+        return resample(areas)
+
+    monkeypatch.setattr(results, "resample", count)
+    ours, theirs = (evaluate(scene.segmenter, many) for _ in range(2))
+
+    report_tree("ours", ours, ("theirs", theirs))
+    write_report(tmp_path / "many.html", ours, scene.segmenter, many, against=("theirs", theirs))
+
+    assert drawn == [ours.areas, theirs.areas]
+
+
 @pytest.mark.parametrize("name", ["report", "report.htm l", "report.json", "report.pdf"])
 def test_a_page_that_is_not_called_one_is_refused(tmp_path, name):
     with pytest.raises(CGRSegError, match=r"a report is a web page; give it a name that ends in \.html"):
         require_page(tmp_path / name)
 
 
-def test_a_place_that_cannot_be_written_is_refused_and_a_folder_is_made(tmp_path):
+def test_a_path_that_cannot_be_written_is_refused_and_a_folder_is_made(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.html").mkdir()
     (tmp_path / "table.csv").mkdir()

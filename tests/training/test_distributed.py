@@ -144,6 +144,7 @@ def test_a_distributed_evaluation_counts_every_image_once(size, images):
     for evaluation in results:
         assert evaluation.as_tree() == whole.as_tree()
         assert np.array_equal(evaluation.matrix, whole.matrix)
+        assert np.array_equal(evaluation.images_of_class, whole.images_of_class)
 
 
 @pytest.fixture

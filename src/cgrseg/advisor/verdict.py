@@ -24,7 +24,7 @@ from cgrseg.data.similarity import Bits, image_bits
 from cgrseg.errors import CGRSegError
 from cgrseg.evaluation import Evaluation, evaluate
 from cgrseg.files import replacing
-from cgrseg.metrics.bootstrap import Interval, interval, resample
+from cgrseg.metrics.bootstrap import Interval, interval
 from cgrseg.predictor import Segmenter, load
 from cgrseg.recipes import read_recipe
 from cgrseg.training.events import read_events
@@ -136,8 +136,7 @@ def judge(
     recipe, weights = read_recipe(run / "recipe.yaml"), run / "best.safetensors"
     images, held_out = open_splits(recipe, data)
     segmenter = load(weights, engine="torch", device=device)
-    on_evaluated = (lambda done: on_progress(done, len(held_out))) if on_progress else None
-    evaluation = evaluate(segmenter, held_out, on_evaluated)
+    evaluation = evaluate(segmenter, held_out, on_progress)
     if unlabelled is None and isinstance(data, Path) and recipe.data.kind == "folder":
         unlabelled = unlabelled_folder(data)
     ranking = _rank(segmenter, unlabelled, (images, held_out), on_progress) if unlabelled else None
@@ -150,7 +149,7 @@ def judge(
         leaked=_leaked(run, held_out),
         looks=len(scored_steps),
         miou=evaluation.scores.miou,
-        miou_interval=interval(resample(evaluation.areas).miou),
+        miou_interval=interval(evaluation.resampled.miou),
         classes=_classes(evaluation, images),
         course=course,
         best_step=read_info(weights).step,
@@ -243,6 +242,6 @@ def _course(run: Path, steps: int) -> tuple[Course, dict[int, float]]:
 
 
 def _worst(evaluation: Evaluation) -> tuple[tuple[str, float], ...]:
-    own = evaluation.areas.picture_miou()
+    own = evaluation.areas.image_miou()
     order = [int(index) for index in np.argsort(own, kind="stable") if not np.isnan(own[index])]
     return tuple((evaluation.names[index], float(own[index])) for index in order[:WORST])

@@ -1,11 +1,11 @@
-"""Measuring: what a label map costs here, of some weights on some engines, and of peers beside them.
+"""Benchmark: time, memory and arithmetic of a label map, for weights on several engines and for baselines.
 
-    contenders -- each in a fresh process --------------------- peak memory
-               +- rounds: one pass of each, turn by turn ------ milliseconds of each stage
-               +- shapes only --------------------------------- parameters, multiply-adds
+    entries --+-- each in a fresh process ----------------> peak memory
+              +-- rounds: one pass of each entry ---------> milliseconds of each stage
+              +-- shapes only ----------------------------> parameters, multiply-adds
 
-A round gives every contender one pass, and every second round goes backwards, so whatever else the machine does falls
-on all alike. Ratios are taken within rounds.
+A round runs every entry once, and every second round runs them in reverse order, so that other load on the machine
+affects all of them alike. Ratios are taken within rounds.
 """
 
 import statistics
@@ -19,45 +19,43 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from cgrseg.benchmarking.entries import STAGES, Contender, Entry, Memory, memory_of, timed_pass
+from cgrseg.benchmarking.complexity import Complexity, complexity
+from cgrseg.benchmarking.entries import STAGES, Entry, Memory, Runner, memory_of, timed_pass
 from cgrseg.data.images import read_image, resize_image, write_image
 from cgrseg.errors import CGRSegError
-from cgrseg.machine import Complexity, Machine, complexity, machine, matrix_rate
+from cgrseg.machine import Machine, machine, matrix_rate
 from cgrseg.runtime import EngineName
 from cgrseg.types import Image, LabelMap, Size
 
 WARM_UP = 3
-"""Rounds that are not counted."""
+"""Rounds before the counted ones."""
 PRODUCTS = 3
-"""Matrix products in each round, of which the fastest gives the machine's rate."""
-
-Watch = Callable[[str, int, int], None]
-"""Called with what is measured next, how much is done and how much there is."""
+"""Matrix products per round; the fastest of all gives the machine's rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
-    """What is measured, and how."""
+    """Settings of a benchmark."""
 
     engines: tuple[EngineName, ...] = ("auto",)
-    """Each of the weights runs on each of these."""
+    """Engines; all weights run on each of them."""
     against: tuple[str, ...] = ()
-    """Peers: `plain`, `segformer-b0`, `segformer-b1`, `segformer-b2`."""
+    """Baselines: `plain`, `segformer-b0`, `segformer-b1`, `segformer-b2`."""
     image: Path | None = None
-    """The image's file; the bundled street photo unless given."""
+    """Image file; the bundled street photo by default."""
     size: Size | None = None
-    """To which the image is brought first, as a JPEG; its own unless given."""
+    """Size that the image is resized to first, and saved as JPEG; its own size by default."""
     threads: int = 1
-    """Of every contender; several spin while they wait, so their times depend on whatever else runs."""
+    """CPU threads of each entry. Several threads spin while they wait, so their times depend on other load."""
     classes: int = 150
-    """Of networks without weights."""
+    """Number of classes of networks without weights."""
     repeats: int = 20
-    """Rounds that are counted."""
+    """Rounds that count."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long some passes took."""
+    """Times of a number of passes, in milliseconds."""
 
     median_ms: float
     low_ms: float
@@ -68,53 +66,53 @@ class Timing:
 
 
 def timing(milliseconds: Sequence[float]) -> Timing:
-    """The median of some passes, and how they spread."""
+    """Median, quartiles and minimum of the times of some passes, in milliseconds."""
     low, median, high = statistics.quantiles(milliseconds, n=4, method="inclusive")
     return Timing(*(round(value, 3) for value in (median, low, high, min(milliseconds))))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What one contender cost."""
+    """Results for one entry."""
 
     name: str
-    """What was given: weights or a peer."""
+    """The weights or baseline as given."""
     design: str
-    """The network as papers call it, such as CGRSeg-T."""
+    """Name of the network in its paper, such as CGRSeg-T."""
     classes: int
     engine: str
     precision: str
     is_trained: bool
-    """Whether its weights are real; the time of the network does not depend on it, that of the label map does."""
+    """Whether its weights are trained; this affects the time of the label map, not that of the network."""
     input: Size
-    """What its network saw."""
+    """Height and width of the network's input in pixels."""
     complexity: Complexity
     stages: dict[str, Timing]
     total: Timing
     ratio: float
-    """Its time by that of the first contender, the median over rounds."""
+    """Median over rounds of its time divided by that of the first entry."""
     same_labels: float | None
-    """Share of pixels, 0..1, labelled as on the first engine that these weights ran on."""
+    """Share of pixels, 0..1, with the same label as on the first engine these weights ran on; none on that one."""
     memory: Memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """What all contenders cost, and under which conditions."""
+    """Results for all entries, and the conditions they were measured under."""
 
     measurements: tuple[Measurement, ...]
     config: BenchmarkConfig
     machine: Machine
     image: str
-    """Name of the image's file."""
+    """File name of the image."""
     size: Size
-    """Of the image."""
+    """Height and width of the image."""
     rate: float
-    """Multiply-adds per second of the fastest fp32 matrix product seen meanwhile."""
+    """Multiply-adds per second of the fastest fp32 matrix product between the passes."""
     date: str
 
     def floor_ms(self, measurement: Measurement) -> float:
-        """What the network would take if all of it were one fp32 matrix product."""
+        """Milliseconds the network would take if it were one fp32 matrix product of as many multiply-adds."""
         return 1000 * measurement.complexity.macs / self.rate
 
     def as_tree(self) -> dict:
@@ -126,50 +124,57 @@ class Benchmark:
             "picture": {"name": self.image, "height": self.size[0], "width": self.size[1]},
             "settings": settings | {"batch": 1, "device": "cpu"},
             "fp32_macs_per_s": round(self.rate),
-            "contenders": [asdict(each) | {"floor_ms": round(self.floor_ms(each), 3)} for each in self.measurements],
+            "contenders": [asdict(row) | {"floor_ms": round(self.floor_ms(row), 3)} for row in self.measurements],
         }
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """What was measured turn by turn."""
+    """Measurements of the counted rounds."""
 
-    ms: Float64[np.ndarray, "rounds contenders stages"]
+    ms: Float64[np.ndarray, "rounds entries stages"]
     labels: list[LabelMap]
-    """The label map of each contender."""
+    """Label map of each entry."""
     rate: float
     """Multiply-adds per second of the fastest fp32 matrix product."""
 
 
 def benchmark(
-    weights: str | Path | Sequence[str | Path], config: BenchmarkConfig | None = None, on_progress: Watch | None = None
+    weights: str | Path | Sequence[str | Path],
+    config: BenchmarkConfig | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_stage: Callable[[str], None] | None = None,
 ) -> Benchmark:
     """Measure weights: parameters, multiply-adds, time of each stage, memory.
 
     Args:
-        weights: one or several of what `load` takes, or `cgrseg-t`, `-b`, `-l` or `-lite`: networks of random weights.
-        config: what else is measured, and how.
-        on_progress: called before each step with what it is, how many are done and how many there are.
+        weights: one or several of what `load` accepts, or `cgrseg-t`, `-b`, `-l` or `-lite` for random weights.
+        config: engines, baselines, image and number of rounds.
+        on_progress: called as `on_progress(done, total)` before each step: one memory measurement or one round.
+        on_stage: called with a description of the steps that follow.
 
     Raises:
-        CGRSegError: weights, an engine, a peer or the image cannot be opened, or a setting is out of range.
+        CGRSegError: weights, an engine, a baseline or the image cannot be opened, or a setting is out of range.
     """
-    config, watch = config or BenchmarkConfig(), on_progress or (lambda _what, _done, _total: None)
+    config, on_progress = config or BenchmarkConfig(), on_progress or (lambda _done, _total: None)
+    on_stage = on_stage or (lambda _text: None)
     names = [str(name) for name in ([weights] if isinstance(weights, str | Path) else weights)]
     check(config, names)
     with tempfile.TemporaryDirectory() as folder:
         photo = sized_photo(config, Path(folder))
         image = read_image(photo)
-        entries = enter(names, config)
-        contenders = [entry.open() for entry in entries]
-        memories = []
+        entries = list_entries(names, config)
+        runners = [entry.open() for entry in entries]
+        memories, count, total = [], len(entries), len(entries) + WARM_UP + config.repeats
+        on_stage("peak memory")
         for entry in entries:
-            watch("peak memory", len(memories), len(entries))
+            on_progress(len(memories), total)
             memories.append(memory_of(entry, photo))
-        rounds = take_rounds(contenders, photo, config.repeats, watch)
+        on_stage("rounds, each with one pass of every entry")
+        rounds = take_rounds(runners, photo, config.repeats, lambda done: on_progress(count + done, total))
     return Benchmark(
         measurements=tuple(
-            summary(entries, contenders, place, image, memory, rounds) for place, memory in enumerate(memories)
+            summary(entries, runners, index, image, memory, rounds) for index, memory in enumerate(memories)
         ),
         config=config,
         machine=machine(),
@@ -181,17 +186,16 @@ def benchmark(
 
 
 def check(config: BenchmarkConfig, names: Sequence[str]) -> None:
-    """Refuse settings that nothing can be measured with."""
+    """Raise `CGRSegError` for settings out of range, or if nothing is left to measure."""
     if not names or not config.engines:
-        raise CGRSegError("nothing to measure: name weights, such as cgrseg-t-camvid, and an engine, such as auto")
+        raise CGRSegError(
+            "nothing to measure", advice="name weights, such as cgrseg-t-camvid, and an engine, such as auto"
+        )
     least = {"threads": 1, "repeats": 2, "classes": 1}
     given = {"threads": config.threads, "repeats": config.repeats, "classes": config.classes}
     for key, lowest in least.items():
         if given[key] < lowest:
-            raise CGRSegError(
-                f"{key} is {given[key]}",
-                advice=f"it is at least {lowest}",
-            )
+            raise CGRSegError(f"{key} is {given[key]}", advice=f"it is at least {lowest}")
     if config.size is not None and min(config.size) < 1:
         raise CGRSegError(
             f"an image of {config.size[0]} x {config.size[1]} has no pixels",
@@ -200,7 +204,7 @@ def check(config: BenchmarkConfig, names: Sequence[str]) -> None:
 
 
 def sized_photo(config: BenchmarkConfig, folder: Path) -> Path:
-    """The image's file; where a size is asked for, one of that size written into the folder."""
+    """The image file to measure on; if the config sets a size, a JPEG of that size written into `folder`."""
     photo = config.image or Path(str(resources.files("cgrseg") / "assets/street.jpg"))
     if config.size is None:
         return photo
@@ -209,8 +213,8 @@ def sized_photo(config: BenchmarkConfig, folder: Path) -> Path:
     return sized
 
 
-def enter(names: Sequence[str], config: BenchmarkConfig) -> list[Entry]:
-    """Every weights on every engine, then the peers, which get the classes and the fitting of the first weights."""
+def list_entries(names: Sequence[str], config: BenchmarkConfig) -> list[Entry]:
+    """All weights on all engines, then the baselines, with the classes and the image size of the first weights."""
     own = [
         Entry(name=name, engine=engine, threads=config.threads, classes=config.classes)
         for name in names
@@ -219,9 +223,9 @@ def enter(names: Sequence[str], config: BenchmarkConfig) -> list[Entry]:
     if not config.against:
         return own
     info = own[0].open().info
-    peers = [
+    baselines = [
         Entry(
-            name=peer,
+            name=name,
             engine=None,
             threads=config.threads,
             size=info.model.size,
@@ -229,20 +233,20 @@ def enter(names: Sequence[str], config: BenchmarkConfig) -> list[Entry]:
             short_px=info.inference.short_px,
             long_px=info.inference.long_px,
         )
-        for peer in config.against
+        for name in config.against
     ]
-    return own + peers
+    return own + baselines
 
 
-def take_rounds(contenders: Sequence[Contender], photo: Path, repeats: int, watch: Watch) -> Rounds:
-    """Passes of all contenders, turn by turn, and matrix products in between."""
-    places = range(len(contenders))
-    labels, rows, rates = [np.empty((0, 0), np.uint8) for _ in places], [], []
-    for index in range(WARM_UP + repeats):
-        watch("rounds, each with one pass of every contender", index, WARM_UP + repeats)
-        row = [[0.0] * len(STAGES) for _ in places]
-        for place in places if index % 2 == 0 else reversed(places):
-            labels[place], row[place] = timed_pass(contenders[place], photo)
+def take_rounds(runners: Sequence[Runner], photo: Path, repeats: int, on_round: Callable[[int], None]) -> Rounds:
+    """Run all entries in turn, with matrix products after each round; `on_round` gets the number of rounds done."""
+    indices = range(len(runners))
+    labels, rows, rates = [np.empty((0, 0), np.uint8) for _ in indices], [], []
+    for number in range(WARM_UP + repeats):
+        on_round(number)
+        row = [[0.0] * len(STAGES) for _ in indices]
+        for index in indices if number % 2 == 0 else reversed(indices):
+            labels[index], row[index] = timed_pass(runners[index], photo)
         rows.append(row)
         rates.append(matrix_rate(PRODUCTS))
     return Rounds(np.array(rows[WARM_UP:]), labels, max(rates))
@@ -250,29 +254,29 @@ def take_rounds(contenders: Sequence[Contender], photo: Path, repeats: int, watc
 
 def summary(
     entries: Sequence[Entry],
-    contenders: Sequence[Contender],
-    place: int,
+    runners: Sequence[Runner],
+    index: int,
     image: Image,
     memory: Memory,
     rounds: Rounds,
 ) -> Measurement:
-    """What the contender at this place cost."""
-    entry, contender = entries[place], contenders[place]
+    """Results for the entry at `index`."""
+    entry, runner = entries[index], runners[index]
     totals = rounds.ms.sum(2)
-    seen = contender.prepare(image).shape[1:]
-    twin = next((i for i in range(place) if entry.engine and entries[i].name == entry.name), None)
+    height, width = runner.prepare(image).shape[1:]
+    twin = next((i for i in range(index) if entry.engine and entries[i].name == entry.name), None)
     return Measurement(
         name=entry.name,
-        design=contender.design,
-        classes=contender.info.model.classes,
-        engine=contender.engine,
-        precision=contender.precision,
+        design=runner.design,
+        classes=runner.info.model.classes,
+        engine=runner.engine,
+        precision=runner.precision,
         is_trained=entry.is_trained,
-        input=(seen[0], seen[1]),
-        complexity=complexity(contender.build, (seen[0], seen[1])),
-        stages={stage: timing(rounds.ms[:, place, index].tolist()) for index, stage in enumerate(STAGES)},
-        total=timing(totals[:, place].tolist()),
-        ratio=round(statistics.median((totals[:, place] / totals[:, 0]).tolist()), 3),
-        same_labels=None if twin is None else float((rounds.labels[twin] == rounds.labels[place]).mean()),
+        input=(height, width),
+        complexity=complexity(runner.build, (height, width)),
+        stages={stage: timing(rounds.ms[:, index, i].tolist()) for i, stage in enumerate(STAGES)},
+        total=timing(totals[:, index].tolist()),
+        ratio=round(statistics.median((totals[:, index] / totals[:, 0]).tolist()), 3),
+        same_labels=None if twin is None else float((rounds.labels[twin] == rounds.labels[index]).mean()),
         memory=memory,
     )

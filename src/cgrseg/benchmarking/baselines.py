@@ -1,15 +1,13 @@
-"""What this project's label maps are compared with: other ways from an image to one, with random weights.
+"""Baselines with random weights: the same network in a plain PyTorch pipeline, and SegFormer.
 
-    plain        the network in PyTorch as it is ---- logits to its input, then to the image -- softmax -- argmax
+    plain        CGRSeg in PyTorch, nothing folded -- logits to its input, then to the image -- softmax -- argmax
     segformer    Hugging Face's module in PyTorch --- logits to the image ----------------------------- argmax
 
-Both take the image as the weights beside them do, so that every network sees the same pixels.
+Both resize the image like the weights they are compared with, so that every network sees the same pixels.
 
 Axes: k classes, h w logit rows and columns, _H _W prepared rows and columns, H_ W_ others.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +20,8 @@ from cgrseg.classes import named
 from cgrseg.config import WITHOUT_ATTENTION, InferenceConfig, ModelConfig
 from cgrseg.data.transforms import fit_size
 from cgrseg.errors import CGRSegError, MissingExtra
-from cgrseg.model import attention, build_model
+from cgrseg.model import build_model
+from cgrseg.model.efficientformer import set_query_block
 from cgrseg.predictor.views import prepare
 from cgrseg.types import Image, LabelMap, Size
 from cgrseg.weights import WeightsInfo
@@ -33,7 +32,7 @@ Logits = Float32[np.ndarray, "k h w"]
 
 @dataclass(frozen=True)
 class SegFormerPlan:
-    """What tells one SegFormer from another."""
+    """Widths and depths of a SegFormer."""
 
     design: str
     widths: tuple[int, int, int, int]
@@ -46,27 +45,23 @@ SEGFORMERS = {
     "segformer-b1": SegFormerPlan("SegFormer-B1", (64, 128, 320, 512), (2, 2, 2, 2), 256),
     "segformer-b2": SegFormerPlan("SegFormer-B2", (64, 128, 320, 512), (3, 4, 6, 3), 768),
 }
-PEERS = ("plain", *SEGFORMERS)
-"""What weights can be compared with."""
-
-
-@contextmanager
-def at_once() -> Iterator[None]:
-    """Attention of all queries together, as everybody has it."""
-    block, attention.BLOCK = attention.BLOCK, 1 << 31
-    try:
-        yield
-    finally:
-        attention.BLOCK = block
+BASELINES = ("plain", *SEGFORMERS)
+"""Names of all baselines."""
+ALL_QUERIES = 1 << 31
+"""A block of queries that no image fills: attention then computes the full queries x keys matrix, as usual."""
 
 
 class Plain:
-    """The network, its attention bias (if it has one) as the authors', and the label map as everybody computes it."""
+    """CGRSeg in a plain pipeline: attention of all queries at once, full-size logits, softmax, argmax.
+
+    The attention bias, if the network has one, is that of the authors' code.
+    """
 
     engine, precision = "torch", "fp32"
 
     def __init__(self, info: WeightsInfo) -> None:
         self.info, self.model = info, seeded(info.model)
+        set_query_block(self.model, ALL_QUERIES)
         self.design = f"CGRSeg-{info.model.size.capitalize()}"
 
     def build(self) -> nn.Module:
@@ -78,7 +73,7 @@ class Plain:
         return np.pad(prepared, ((0, 0), (0, -height % 32), (0, -width % 32)))
 
     def network(self, prepared: Prepared) -> Logits:
-        with torch.inference_mode(), at_once():
+        with torch.inference_mode():
             return self.model(torch.from_numpy(prepared)[None])[0].numpy()
 
     def label(self, logits: Logits, size: Size) -> LabelMap:
@@ -90,7 +85,7 @@ class Plain:
 
 
 class SegFormer:
-    """Hugging Face's SegFormer, and the label map as its image processor makes it."""
+    """Hugging Face's SegFormer, with the label map computed as in its image processor."""
 
     engine, precision = "torch", "fp32"
 
@@ -126,35 +121,38 @@ class SegFormer:
             return resized(torch.from_numpy(logits)[None], size).argmax(1)[0].to(torch.uint8).numpy()
 
 
-def open_peer(name: str, model: ModelConfig, inference: InferenceConfig) -> Plain | SegFormer:
-    """The peer of that name, of as many classes as the model, which sees images at the size that `inference` says.
+def open_baseline(name: str, model: ModelConfig, inference: InferenceConfig) -> Plain | SegFormer:
+    """Build a baseline by name, with random weights.
+
+    Args:
+        name: one of `BASELINES`.
+        model: gives the number of classes and, for `plain`, the size of the network.
+        inference: the size that images are brought to.
 
     Raises:
-        CGRSegError: there is no such peer, or its package is not installed.
+        CGRSegError: no baseline has this name.
+        MissingExtra: its package is not installed.
     """
-    if name not in PEERS:
-        raise CGRSegError(
-            f"no peer {name!r} to compare with",
-            advice=f"the peers are {', '.join(PEERS)}",
-        )
+    if name not in BASELINES:
+        raise CGRSegError(f"no baseline is called {name!r}", advice=f"choose from {', '.join(BASELINES)}")
     position = "offsets" if model.size in WITHOUT_ATTENTION else "official"
     info = random_info(ModelConfig(size=model.size, classes=model.classes, position=position), inference)
     return Plain(info) if name == "plain" else SegFormer(info, SEGFORMERS[name])
 
 
 def seeded(config: ModelConfig) -> nn.Module:
-    """A network of random weights that are always the same."""
+    """A network with random weights from a fixed seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return build_model(config).eval()
 
 
 def random_info(config: ModelConfig, inference: InferenceConfig) -> WeightsInfo:
-    """What there is to say about random weights."""
+    """Metadata for a network with random weights; its classes are numbered."""
     classes = named(tuple(f"class {label}" for label in range(config.classes)))
     return WeightsInfo(model=config, classes=classes, inference=inference)
 
 
 def resized(logits: Float32[Tensor, "1 k h w"], size: Size) -> Float32[Tensor, "1 k H_ W_"]:
-    """Logits at another size, bilinear."""
+    """Logits resized bilinearly."""
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

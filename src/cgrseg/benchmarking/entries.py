@@ -1,7 +1,7 @@
-"""What takes part in a benchmark, and one pass of it: its time in this process, its memory in a fresh one.
+"""Entries of a benchmark: each is timed stage by stage in this process, and its memory measured in a fresh one.
 
-    Entry (plain values) -- open -- Contender:  file -- decode -- prepare -- network -- label map
-         +-- as JSON to another process, which opens the same
+    Entry (plain values) -- open --> Runner:  file -- decode -- prepare -- network -- label map
+         +-- as JSON --> another process, which opens the same entry and reports its peak memory
 
 Axes: k classes, h w logit rows and columns, _H _W prepared rows and columns.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cgrseg.benchmarking.baselines import Logits, Prepared, open_peer, random_info, seeded
+from cgrseg.benchmarking.baselines import Logits, Prepared, open_baseline, random_info, seeded
 from cgrseg.config import InferenceConfig, ModelConfig, ModelSize
 from cgrseg.data.images import read_image
 from cgrseg.data.transforms import fit_size
@@ -35,15 +35,15 @@ from cgrseg.types import Image, LabelMap, Size
 from cgrseg.weights import WeightsInfo
 
 STAGES = ("decode", "prepare", "network", "label map")
-"""From the bytes of an image's file to the class of each of its pixels."""
+"""From an image file to its label map."""
 
 UNTRAINED: dict[str, ModelSize] = {f"cgrseg-{size}": size for size in get_args(ModelSize)}
-"""Names of networks without weights; the time of a network does not depend on them."""
+"""Networks with random weights, by name; the time of a network does not depend on its weights."""
 
 
 @runtime_checkable
-class Contender(Protocol):
-    """The stages of one way from an image to its label map."""
+class Runner(Protocol):
+    """Runs one entry stage by stage."""
 
     design: str
     engine: str
@@ -51,24 +51,24 @@ class Contender(Protocol):
     info: WeightsInfo
 
     def build(self) -> nn.Module:
-        """The network anew, for counting."""
+        """Build the network again, to count its parameters and multiply-adds."""
         ...
 
     def prepare(self, image: Image) -> Prepared:
-        """What the network takes."""
+        """Resize and normalise an image for the network."""
         ...
 
     def network(self, prepared: Prepared) -> Logits:
-        """What the network gives."""
+        """Run the network on a prepared image."""
         ...
 
     def label(self, logits: Logits, size: Size) -> LabelMap:
-        """The class of each pixel of an image of this size."""
+        """Compute the label map of an image of this size."""
         ...
 
 
-class Own:
-    """Weights on an engine, stage by stage as `Segmenter` takes an image."""
+class SegmenterRunner:
+    """Runs the stages of a `Segmenter` one at a time."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         self.segmenter, self.info, self.engine = segmenter, segmenter.info, segmenter.engine.name
@@ -91,42 +91,42 @@ class Own:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A contender in plain values, so that another process can make the same."""
+    """One row of a benchmark, in plain values that can be sent to another process."""
 
     name: str
-    """Weights, an untrained network or a peer."""
+    """Weights, a network with random weights (`UNTRAINED`), or a baseline."""
     engine: EngineName | None
-    """None is a peer."""
+    """None for a baseline."""
     threads: int
     size: ModelSize = "t"
-    """Of the peer `plain`."""
+    """Size of the network of the baseline `plain`."""
     classes: int = 150
-    """Of what has no weights."""
+    """Number of classes, where no weights define it."""
     short_px: int = 512
-    """Short side at which a peer sees the image."""
+    """Short side of the image in a baseline."""
     long_px: int = 2048
-    """Longest long side at which a peer sees the image."""
+    """Longest long side of the image in a baseline."""
 
     @property
     def is_trained(self) -> bool:
-        """Whether its weights are real."""
+        """Whether its weights are trained."""
         return self.engine is not None and self.name not in UNTRAINED
 
-    def open(self) -> Contender:
-        """The contender itself.
+    def open(self) -> Runner:
+        """Load the weights or build the baseline.
 
         Raises:
-            CGRSegError: no such peer, weights or engine, or its package is not installed.
+            CGRSegError: the baseline, weights or engine is unknown, or its package is not installed.
         """
         torch.set_num_threads(self.threads)
         if self.engine is not None:
-            return Own(open_segmenter(self.name, self.engine, self.threads, self.classes))
+            return SegmenterRunner(open_segmenter(self.name, self.engine, self.threads, self.classes))
         model = ModelConfig(size=self.size, classes=self.classes)
-        return open_peer(self.name, model, InferenceConfig(short_px=self.short_px, long_px=self.long_px))
+        return open_baseline(self.name, model, InferenceConfig(short_px=self.short_px, long_px=self.long_px))
 
 
 def open_segmenter(name: str, engine: EngineName, threads: int, classes: int) -> Segmenter:
-    """Weights, or a network of random ones, on an engine."""
+    """Open weights, or a network with random weights, on an engine."""
     if name not in UNTRAINED:
         return load(name, engine=engine, threads=threads)
     config = ModelConfig(size=UNTRAINED[name], classes=classes)
@@ -134,38 +134,38 @@ def open_segmenter(name: str, engine: EngineName, threads: int, classes: int) ->
     return Segmenter(opened, random_info(config, InferenceConfig()), name, threads)
 
 
-def timed_pass(contender: Contender, photo: Path) -> tuple[LabelMap, list[float]]:
-    """The label map of an image's file, and the milliseconds of each stage."""
+def timed_pass(runner: Runner, photo: Path) -> tuple[LabelMap, list[float]]:
+    """Label map of an image file, and the milliseconds of each of `STAGES`."""
     marks = [time.perf_counter()]
     image = read_image(photo)
     marks.append(time.perf_counter())
-    prepared = contender.prepare(image)
+    prepared = runner.prepare(image)
     marks.append(time.perf_counter())
-    logits = contender.network(prepared)
+    logits = runner.network(prepared)
     marks.append(time.perf_counter())
-    labels = contender.label(logits, (image.shape[0], image.shape[1]))
+    labels = runner.label(logits, (image.shape[0], image.shape[1]))
     marks.append(time.perf_counter())
     return labels, [1000 * (end - start) for start, end in pairwise(marks)]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a fresh process needs that makes one label map."""
+    """Memory of a fresh process that computes one label map."""
 
     peak_bytes: int
-    """The most it held, PyTorch and all."""
+    """Peak of the whole process, PyTorch included."""
     above_model_bytes: int
-    """What of it the image took: above the process with its weights loaded and its kernels compiled."""
+    """The part of the peak that came after the weights were loaded and the kernels compiled."""
 
 
 def memory_of(entry: Entry, photo: Path) -> Memory:
-    """What a fresh process needs for one pass.
+    """Measure the memory of one pass in a fresh process.
 
     Raises:
-        CGRSegError: that process failed.
+        CGRSegError: the process failed.
     """
     request = json.dumps({"entry": asdict(entry), "photo": str(photo)})
-    code = "import sys; from cgrseg.benchmarking.entries import tell_memory; tell_memory(sys.argv[1])"
+    code = "import sys; from cgrseg.benchmarking.entries import print_memory; print_memory(sys.argv[1])"
     command = [sys.executable, "-c", code, request]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own code
     if done.returncode != 0:
@@ -174,14 +174,14 @@ def memory_of(entry: Entry, photo: Path) -> Memory:
     return Memory(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def tell_memory(request: str) -> None:
-    """Make one pass of an entry and write the memory it took to stdout; run by `memory_of` in a process of its own."""
-    told = json.loads(request)
-    entry = Entry(**told["entry"])
-    contender = entry.open()
+def print_memory(request: str) -> None:
+    """Run one pass of an entry and write its memory to stdout as JSON; `memory_of` calls this in a fresh process."""
+    values = json.loads(request)
+    entry = Entry(**values["entry"])
+    runner = entry.open()
     if entry.engine is not None:
-        label_map(np.zeros((2, 4, 4), np.float32), (32, 32))  # compiles the kernels, or loads what was compiled
+        label_map(np.zeros((2, 4, 4), np.float32), (32, 32))  # compiles the kernels or loads them from the cache
     loaded = forget_peak()
-    timed_pass(contender, Path(told["photo"]))
+    timed_pass(runner, Path(values["photo"]))
     peak = peak_memory()
     sys.stdout.write(json.dumps({"peak_bytes": peak, "above_model_bytes": max(0, peak - loaded)}) + "\n")

@@ -1,6 +1,6 @@
-"""A figure of a benchmark: accuracy against arithmetic, as published, and against time, as measured here.
+"""Plot of a benchmark: published accuracy against published arithmetic, and against the time measured here.
 
-In the manner of Fig. 1 of the paper. All accuracies are the authors' own, on ADE20K's 150 classes at a single scale.
+Similar to Fig. 1 of the paper. All accuracies are those the authors published for ADE20K's 150 classes, single scale.
 """
 
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CLASSES = 150
-"""Of ADE20K: times of networks of other sizes cannot be held against its accuracies."""
+"""Classes of ADE20K; networks with another number of classes cannot be compared with its accuracies."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """One network in its authors' words."""
+    """Published results of one network."""
 
     design: str
     family: str
     gmacs: float
-    """G multiply-adds at 512 x 512, by the count of its paper."""
+    """Multiply-adds at 512 x 512, in G, as counted in its paper."""
     miou: float
-    """Percent."""
+    """mIoU in percent."""
     side: str = "right"
-    """Where its name stands without covering a neighbour."""
+    """Side of the point where its name covers no other one."""
 
 
 PUBLISHED = (
@@ -64,26 +64,26 @@ SIDES = {
     "above left": (-2, 6, "right", "bottom"),
     "below right": (3, -13, "left", "top"),
 }
-"""Offset of a name in points, and which edges of it that is to."""
+"""Offset of a name in points, and its horizontal and vertical alignment."""
 MOST_GMACS = 17.5
-"""Where the axis of arithmetic ends; what costs more is only drawn where its time was measured."""
-WAYS = {
+"""End of the axis of arithmetic; networks beyond it appear only in the plot of times."""
+RUNTIMES = {
     "torch": ("PyTorch", "o"),
     "onnx": ("ONNX Runtime", "s"),
     "openvino": ("OpenVINO", "D"),
     "plain": ("PyTorch, plain pipeline", "X"),
 }
-"""What a marker stands for."""
+"""Legend text and marker, by engine; `plain` is the baseline."""
 
 
 def require_matplotlib() -> None:
-    """Fail now and not after minutes of measuring.
+    """Check that matplotlib is installed, before minutes of measuring.
 
     Raises:
         MissingExtra: matplotlib is not installed.
     """
     try:
-        import matplotlib  # noqa: F401, ICN001  only asked for
+        import matplotlib  # noqa: F401, ICN001  only checked for
     except ImportError:
         raise MissingExtra(
             "matplotlib is not installed",
@@ -92,11 +92,15 @@ def require_matplotlib() -> None:
 
 
 def plot_report(report: dict, path: Path) -> None:
-    """Draw a benchmark from what its `as_tree` gives, or what its JSON file holds.
+    """Plot a benchmark from its `as_tree()` or its JSON file.
+
+    Args:
+        report: the benchmark.
+        path: image file to write; its suffix gives the format.
 
     Raises:
         MissingExtra: matplotlib is not installed.
-        CGRSegError: nothing in it has a published accuracy, or the image cannot be written in that format.
+        CGRSegError: no entry has a published accuracy, or matplotlib cannot write this format.
     """
     require_matplotlib()
     from matplotlib.figure import Figure
@@ -111,7 +115,7 @@ def plot_report(report: dict, path: Path) -> None:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in figure.canvas.get_supported_filetypes():
         raise CGRSegError(
-            f"{path}: no figure is written as {path.suffix!r}",
+            f"{path}: matplotlib cannot write {path.suffix!r} files",
             advice="use .png, .svg or .pdf",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,31 +124,31 @@ def plot_report(report: dict, path: Path) -> None:
 
 
 def drawable(report: dict) -> list[tuple[dict, Published]]:
-    """The contenders whose accuracy is published, with it.
+    """Entries with a published accuracy, each with what was published.
 
     Raises:
-        CGRSegError: there is none.
+        CGRSegError: there are none.
     """
-    known = {each.design: each for each in PUBLISHED}
-    found = [each for each in report["contenders"] if each["classes"] == CLASSES and each["design"] in known]
-    if not found:
-        names = ", ".join(each["name"] for each in report["contenders"])
+    known = {published.design: published for published in PUBLISHED}
+    rows = [row for row in report["contenders"] if row["classes"] == CLASSES and row["design"] in known]
+    if not rows:
+        names = ", ".join(row["name"] for row in report["contenders"])
         raise CGRSegError(
             f"nothing to plot: the published accuracies are for {CLASSES} classes, which none of {names} has",
             advice="measure cgrseg-t, cgrseg-b or cgrseg-l",
         )
-    return [(each, known[each["design"]]) for each in found]
+    return [(row, known[row["design"]]) for row in rows]
 
 
 def draw_arithmetic(axes: "Axes") -> None:
-    """All published networks, those of one paper joined."""
+    """Plot all published networks; those of one family are joined by a line."""
     for family, colour in COLOURS.items():
-        members = [each for each in PUBLISHED if each.family == family and each.gmacs < MOST_GMACS]
+        members = [network for network in PUBLISHED if network.family == family and network.gmacs < MOST_GMACS]
         is_own = family == "CGRSeg"
         style = {"color": colour, "markersize": 8 if is_own else 6, "linewidth": 2 if is_own else 1.2, "zorder": 2}
-        axes.plot([each.gmacs for each in members], [each.miou for each in members], "o-", **style)
-        for each in members:
-            name(axes, each, each.gmacs, each.side)
+        axes.plot([network.gmacs for network in members], [network.miou for network in members], "o-", **style)
+        for network in members:
+            write_name(axes, network, network.gmacs, network.side)
     axes.set_title("published accuracy against published arithmetic", fontsize=11)
     axes.set_xlabel("G multiply-adds at 512 x 512, each by its own paper's count")
     axes.set_xlim(1.5, MOST_GMACS)
@@ -152,17 +156,17 @@ def draw_arithmetic(axes: "Axes") -> None:
 
 
 def draw_time(axes: "Axes", drawn: list[tuple[dict, Published]]) -> None:
-    """What was measured here: the median, its quartiles as a bar, one marker for each engine."""
-    for contender, published in drawn:
-        total, colour = contender["total"], COLOURS[published.family]
+    """Plot the measured times: median, quartiles as a bar, one marker for each engine."""
+    for row, published in drawn:
+        total, colour = row["total"], COLOURS[published.family]
         spread = [[total["median_ms"] - total["low_ms"]], [total["high_ms"] - total["median_ms"]]]
-        mark = {"fmt": way_of(contender)[1], "color": colour, "markersize": 8, "capsize": 3, "elinewidth": 1.2}
+        mark = {"fmt": runtime_of(row)[1], "color": colour, "markersize": 8, "capsize": 3, "elinewidth": 1.2}
         axes.errorbar(total["median_ms"], published.miou, xerr=spread, **mark)
-    for design in {published.design: published for _, published in drawn}.values():
-        times = [contender["total"]["median_ms"] for contender, each in drawn if each == design]
-        axes.plot([min(times), max(times)], [design.miou] * 2, color=COLOURS[design.family], linewidth=0.8, alpha=0.5)
-        name(axes, design, min(times), "above")
-    for label, marker in dict.fromkeys(way_of(contender) for contender, _ in drawn):
+    for network in {published.design: published for _, published in drawn}.values():
+        times = [row["total"]["median_ms"] for row, published in drawn if published == network]
+        axes.plot([min(times), max(times)], [network.miou] * 2, color=COLOURS[network.family], linewidth=0.8, alpha=0.5)
+        write_name(axes, network, min(times), "above")
+    for label, marker in dict.fromkeys(runtime_of(row) for row, _ in drawn):
         axes.plot([], [], marker, color="#333333", label=label)
     axes.legend(frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1, 0.27))
     axes.set_title("published accuracy against time measured here", fontsize=11)
@@ -172,13 +176,13 @@ def draw_time(axes: "Axes", drawn: list[tuple[dict, Published]]) -> None:
     finish(axes)
 
 
-def way_of(contender: dict) -> tuple[str, str]:
-    """The name of the way a contender runs, and its marker."""
-    key = "plain" if contender["name"] == "plain" else contender["engine"]
-    return WAYS.get(key, (key, "o"))
+def runtime_of(row: dict) -> tuple[str, str]:
+    """Legend text and marker of an entry."""
+    key = "plain" if row["name"] == "plain" else row["engine"]
+    return RUNTIMES.get(key, (key, "o"))
 
 
-def name(axes: "Axes", published: Published, x: float, side: str) -> None:
+def write_name(axes: "Axes", published: Published, x: float, side: str) -> None:
     """Write a network's name beside its point."""
     right, up, horizontal, vertical = SIDES[side]
     weight = "bold" if published.family == "CGRSeg" else "normal"
@@ -187,7 +191,7 @@ def name(axes: "Axes", published: Published, x: float, side: str) -> None:
 
 
 def finish(axes: "Axes") -> None:
-    """A quiet grid and no frame."""
+    """Add a light grid, remove the frame, fix the accuracy axis."""
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelleft=True)
@@ -195,7 +199,7 @@ def finish(axes: "Axes") -> None:
 
 
 def conditions(report: dict) -> str:
-    """Under which the times were measured, in a line."""
+    """Conditions of the measurement, in one line."""
     machine, image, settings = report["machine"], report["picture"], report["settings"]
     threads = "1 thread" if settings["threads"] == 1 else f"{settings['threads']} threads"
     return (

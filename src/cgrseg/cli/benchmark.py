@@ -99,7 +99,8 @@ def benchmark(
         result = cgrseg.benchmark(
             weights,
             config,
-            lambda stage, done, total: progress.update(task, description=stage, completed=done, total=total),
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            on_stage=lambda text: progress.update(task, description=text),
         )
     report = result.as_tree() | {"command": shlex.join(["cgrseg", *sys.argv[1:]])}
     Console(width=None if sys.stdout.isatty() else WIDTH).print(*tables(report), sep="\n")

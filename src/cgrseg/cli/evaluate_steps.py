@@ -1,4 +1,4 @@
-"""What `cgrseg evaluate` does, one after the other: open the images, score them, fit a temperature to them."""
+"""Steps of `cgrseg evaluate`: open the images, score them, fit a temperature to them."""
 
 import time
 from itertools import count
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgrseg.cli import options
-from cgrseg.cli.progress import bar
+from cgrseg.cli.progress import bar, bar_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +46,21 @@ def _of_sources(
 
 
 def _of_one(data: options.DataPath, split: str, segmenter: "Segmenter") -> "LabelledImages":
+    """One data set; the recipe's hold-out leaves the split `train` if this is the data set it was made for."""
     import cgrseg
+    from cgrseg.data.datasets import without_held_out
 
     recipe = segmenter.info.recipe
     hold_out = recipe.data.hold_out if recipe else ""
     merge = data.merge or (recipe.data.merge if recipe and recipe.data.kind == data.kind else {})
-    return cgrseg.open_dataset(data.kind, data.path, split, hold_out, segmenter.classes, merge)
+    if split != "train" or not hold_out:
+        return cgrseg.open_dataset(data.kind, data.path, split, hold_out, segmenter.classes, merge)
+    train = cgrseg.open_dataset(data.kind, data.path, split, classes=segmenter.classes, merge=merge)
+    trained_on = without_held_out(train, hold_out)
+    if trained_on is not None:
+        return trained_on
+    click.echo(f"{data.path} is scored whole: the images that the weights' recipe holds out are not in it", err=True)
+    return train
 
 
 def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", settings: dict) -> "list[Evaluation]":
@@ -62,7 +71,7 @@ def scored(segmenters: "list[Segmenter]", dataset: "LabelledImages", settings: d
     how = settings["measures"] | settings["pace"]
     with bar("images", len(segmenters) * images) as show:
         results = [
-            cgrseg.evaluate(segmenter, dataset, lambda done, before=before: show(before + done), **how)
+            cgrseg.evaluate(segmenter, dataset, lambda done, _, before=before: show(before + done), **how)
             for before, segmenter in zip(count(0, images), segmenters, strict=False)
         ]
     click.echo(f"{len(results) * images} images in {time.perf_counter() - started:.1f} s", err=True)
@@ -73,7 +82,7 @@ def calibrated(segmenter: "Segmenter", dataset: "LabelledImages", file: Path, pa
     """Fit the temperature and write the weights with it; what that changes."""
     from cgrseg.evaluation import calibrate, write_temperature
 
-    with bar("calibrating", 2 * len(dataset)) as show:
-        found = calibrate(segmenter, dataset, show, **pace)
-    write_temperature(segmenter.weights, file, found.temperature)
-    return {"file": str(file)} | found.as_tree()
+    with bar_of("calibrating") as show:
+        result = calibrate(segmenter, dataset, show, **pace)
+    write_temperature(segmenter.weights, file, result.temperature)
+    return {"file": str(file)} | result.as_tree()

@@ -45,7 +45,7 @@ def export(
     scored = cgrseg.open_dataset(data.kind, data.path, "val", classes=classes) if data else None
     seen = cgrseg.open_dataset(calibrate.kind, calibrate.path, "train", classes=classes) if calibrate else None
     with redirect_stdout(sys.stderr), Console(stderr=True).status("reading the weights") as status:
-        path, parity = cgrseg.export(weights, to, output, data=scored, calibrate=seen, say=status.update)
+        path, parity = cgrseg.export(weights, to, output, data=scored, calibrate=seen, on_stage=status.update)
     Console().print(table(parity))
     click.echo(path)
 

@@ -1,9 +1,9 @@
-"""Label maps as images: flat colours, an overlay on the photo, and the overlay with its legend.
+"""Drawings of label maps: flat colours, an overlay on the image, and the overlay with a legend.
 
-    photo, labels -- blend, outline --> overlay --+
-    areas -- sort, cut, set in columns --> legend --+--> one image
+    image, labels -- blend, outline ---------> overlay --+
+    areas -- sort, cut, arrange in columns --> legend ---+--> one drawing
 
-Axes: H W rows and columns of the image, _h _w of a drawing around it.
+Axes: H W rows and columns of the image, _h _w of a drawing.
 """
 
 from dataclasses import dataclass
@@ -26,26 +26,33 @@ FAINT_INK: Colour = (120, 122, 126)
 OUTLINE: Colour = (255, 255, 255)
 OUTLINE_OPACITY = 0.6
 LIFT = 0.6
-"""Published colours are dark: the photo is brightened under them, the more the less of it is left."""
+"""Published colours are dark, so the image under them is brightened in proportion to the opacity."""
 
 VIEW_PX = 420
-"""A much smaller image is enlarged to about this longer side before a legend is put beside it."""
+"""A much smaller image is enlarged to about this longer side before the legend is added."""
 SMALLEST_TEXT_PX = 14
 LETTERS = 24
-"""Widest class name, in widths of an n; longer ones are cut."""
+"""Width of the longest class name, in widths of an n; longer names are cut."""
 FEWEST_ROWS, MOST_COLUMNS = 6, 3
 MOST_ROWS_BELOW = 12
 
 
 def colour_labels(labels: LabelMap, colours: tuple[Colour, ...]) -> Image:
-    """The label map in the classes' colours, 255 = ignore (and whatever is no class) in black."""
+    """The label map in the colours of its classes; 255 = ignore and other labels without a class are black."""
     table = np.zeros((len(colours) + 1, 3), np.uint8)
     table[:-1] = np.array(colours, np.uint8).reshape(-1, 3)
     return table[np.minimum(labels.astype(np.uint16), len(colours))]
 
 
 def overlay(image: Image, labels: LabelMap, classes: ClassTable, opacity: float = 0.55) -> Image:
-    """The image under its classes' colours, with a thin line between regions; ignored pixels stay as they are."""
+    """Blend the colours of the classes over an image and outline the regions; ignored pixels keep their colour.
+
+    Args:
+        image: RGB, 0..255.
+        labels: label map of the same size.
+        classes: gives the colours.
+        opacity: of the colours, 0..1.
+    """
     colours = colour_labels(labels, classes.colours)
     lift = 1 + LIFT * opacity
     blended = cv2.addWeighted(image, (1 - opacity) * lift, colours, opacity, 0)
@@ -58,7 +65,7 @@ def overlay(image: Image, labels: LabelMap, classes: ClassTable, opacity: float 
 
 
 def outline(labels: LabelMap, thickness: int = 1) -> Bool[np.ndarray, "H W"]:
-    """The pixels along which labels change, so many of them wide."""
+    """Pixels along the borders between labels, `thickness` pixels wide."""
     edge = np.zeros(labels.shape, np.uint8)
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edge[:-1] |= labels[:-1] != labels[1:]
@@ -66,7 +73,7 @@ def outline(labels: LabelMap, thickness: int = 1) -> Bool[np.ndarray, "H W"]:
 
 
 def overlay_with_legend(image: Image, labels: LabelMap, classes: ClassTable, areas: dict[str, float]) -> Drawing:
-    """The overlay, enlarged if it is tiny, and a legend of the classes in `areas` beside or below it."""
+    """The overlay, enlarged if it is tiny, with a legend of the classes in `areas` on its right or below it."""
     factor = max(1, round(VIEW_PX / max(labels.shape)))
     view = overlay(_enlarge(image, factor), _enlarge(labels, factor), classes)
     height, width = view.shape[:2]
@@ -85,7 +92,7 @@ def _enlarge(pixels: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _join(view: Drawing, panel: Drawing, gap: int, axis: int) -> Drawing:
-    """Both on one sheet, side by side (axis 1) or one below the other (axis 0), with margins."""
+    """Put both on one sheet with margins, side by side (axis 1) or one below the other (axis 0)."""
     across = 1 - axis
     size = [0, 0]
     size[axis] = view.shape[axis] + panel.shape[axis] + 3 * gap
@@ -109,19 +116,19 @@ class Entry:
 
 
 def entries_of(classes: ClassTable, areas: dict[str, float]) -> list[Entry]:
-    """The lines of a legend, the largest area first."""
+    """Lines of a legend, largest area first; `areas` are shares of the image, 0..1."""
     colours = dict(zip(classes.names, classes.colours, strict=True))
     ordered = sorted(areas.items(), key=lambda item: -item[1])
     return [Entry(name, percent(area), colours[name]) for name, area in ordered]
 
 
 def percent(share: float) -> str:
-    """A share as a legend writes it."""
+    """Format a share, 0..1, as a percentage."""
     return f"{share:.1%}" if share >= 0.0005 else "<0.1%"
 
 
 def legend(entries: list[Entry], text_px: int, rows: int, columns: int) -> Drawing:
-    """Swatch, name and share of each entry, in at most so many rows and columns; the rest is counted."""
+    """Draw swatch, name and share of each entry, in at most so many rows and columns; the last line counts the rest."""
     room = rows * columns
     shown = entries if len(entries) <= room else entries[: room - 1]
     count = len(shown) + (len(shown) < len(entries))
@@ -130,8 +137,8 @@ def legend(entries: list[Entry], text_px: int, rows: int, columns: int) -> Drawi
     whole_px = max(1, ceil(count / rows)) * width - _gap_px(text_px)
     sheet = Pillow.new("RGB", (whole_px, rows * line), PAPER)
     pen = ImageDraw.Draw(sheet)
-    for place, entry in enumerate(shown):
-        _write_entry(pen, entry, (place // rows * width, place % rows * line), text_px, width)
+    for index, entry in enumerate(shown):
+        _write_entry(pen, entry, (index // rows * width, index % rows * line), text_px, width)
     if count > len(shown):
         left, top = (count - 1) // rows * width, (count - 1) % rows * line
         more = f"and {len(entries) - len(shown)} more"
@@ -148,7 +155,7 @@ def _write_entry(pen: ImageDraw.ImageDraw, entry: Entry, corner: tuple[int, int]
 
 
 def _cut(name: str, text_px: int) -> str:
-    """The name, its end replaced by dots where it is too long."""
+    """Shorten a name that is too long: an ellipsis replaces its end."""
     letters = font(text_px)
     widest = LETTERS * letters.getlength("n")
     if letters.getlength(name) <= widest:
@@ -158,22 +165,22 @@ def _cut(name: str, text_px: int) -> str:
 
 
 def _column_px(entries: list[Entry], text_px: int) -> int:
-    """Width of a column: swatch, the longest name, the share and the space behind it."""
+    """Width of a column: swatch, longest name, share and the gap after it."""
     letters = font(text_px)
     longest = max((letters.getlength(_cut(entry.name, text_px)) for entry in entries), default=0)
     return ceil(2 * text_px + longest + text_px + letters.getlength("100.0%")) + _gap_px(text_px)
 
 
 def _gap_px(text_px: int) -> int:
-    """The space between two columns."""
+    """Gap between two columns."""
     return 2 * text_px
 
 
 def line_px(text_px: int) -> int:
-    """The height of a line of text with the space around it."""
+    """Height of a line of text, including spacing."""
     return round(1.7 * text_px)
 
 
 def font(text_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font of every drawing."""
+    """Font of all drawings."""
     return ImageFont.load_default(text_px)

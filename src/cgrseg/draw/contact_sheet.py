@@ -1,4 +1,4 @@
-"""A contact sheet: rows of images with captions, and one legend beside all of them.
+"""A contact sheet: rows of images with captions, and one legend for all of them.
 
     title
     head        head        head        head       legend
@@ -22,21 +22,21 @@ from cgrseg.draw import FAINT_INK, INK, PAPER, Drawing, Entry, entries_of, font,
 from cgrseg.types import IGNORE, Colour, Image, LabelMap, Size
 
 CELL_PX: Size = (240, 320)
-"""Room of an image, which is scaled to fit."""
+"""Height and width of a cell; images are scaled to fit."""
 MARGIN_PX, GAP_PX = 32, 16
 TITLE_PX, HEAD_PX, TEXT_PX = 24, 17, 15
 MOST_ENTRIES = 24
-"""Classes that a legend lists; the others are counted."""
+"""Most classes listed in a legend; the last line counts the others."""
 DIM = 0.25
-"""What is left of an image where it has no label."""
+"""Opacity of an image where it has no label, 0..1."""
 UNLABELLED: Colour = (48, 48, 48)
 MAT: Colour = (238, 238, 235)
-"""What lies behind an image that does not fill its cell."""
+"""Background of an image that does not fill its cell."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """An image on the sheet; with labels, they are laid over it."""
+    """An image on the sheet, with its labels as an overlay if it has any."""
 
     image: Image
     labels: LabelMap | None = None
@@ -46,14 +46,14 @@ class Cell:
 def contact_sheet(
     title: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], classes: ClassTable, areas: dict[str, float]
 ) -> Drawing:
-    """Rows of cells below their heads, and beside them the legend of the classes in `areas`.
+    """Draw rows of cells below the heads of their columns, and a legend of the classes in `areas` on the right.
 
     Args:
-        title: the line on top.
-        heads: what the cells of each column are.
-        rows: as many cells in each as there are heads.
+        title: text above everything else.
+        heads: text above each column.
+        rows: cells, one for each head in every row.
         classes: names and colours.
-        areas: share of each class that occurs, 0..1; what is left of 1 has no label.
+        areas: share of each class that occurs, 0..1; the rest up to 1 is listed as having no label.
     """
     step, head = CELL_PX[0] + line_px(TEXT_PX) + GAP_PX, line_px(HEAD_PX)
     widths = [max(_fitted(row[column].image)[1] for row in rows) for column in range(len(heads))]
@@ -66,16 +66,16 @@ def contact_sheet(
     pen.text((MARGIN_PX, MARGIN_PX), title, INK, font(TITLE_PX), anchor="lt")
     for column, name in enumerate(heads):
         pen.text((lefts[column], top - head), name, INK, font(HEAD_PX))
-        for place, row in enumerate(rows):
-            room = lefts[column], top + place * step, lefts[column] + widths[column], top + place * step + CELL_PX[0]
-            _place(sheet, row[column], classes, room)
+        for index, row in enumerate(rows):
+            room = lefts[column], top + index * step, lefts[column] + widths[column], top + index * step + CELL_PX[0]
+            _draw_cell(sheet, row[column], classes, room)
     pen.text((right, top - head), "Share of the pixels", INK, font(HEAD_PX))
     sheet.paste(Pillow.fromarray(panel), (right, top))
     return np.array(sheet)
 
 
 def _legend(classes: ClassTable, areas: dict[str, float], high: int) -> Drawing:
-    """The legend in as many columns as its height makes it need; the share without label comes last."""
+    """A legend at most `high` pixels high, in as many columns as it needs; the share without label comes last."""
     ordered = dict(sorted(areas.items(), key=lambda item: -item[1]))
     present, blank = entries_of(classes, ordered), 1 - sum(areas.values(), 0.0)
     others = list(ordered.values())[MOST_ENTRIES:]
@@ -87,14 +87,14 @@ def _legend(classes: ClassTable, areas: dict[str, float], high: int) -> Drawing:
 
 
 def _fitted(image: Image) -> Size:
-    """The size of an image that fills a cell."""
+    """Size of an image scaled to fit a cell."""
     height, width = image.shape[:2]
     scale = min(CELL_PX[0] / height, CELL_PX[1] / width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _place(sheet: Pillow.Image, cell: Cell, classes: ClassTable, room: tuple[int, int, int, int]) -> None:
-    """Draw a cell (left, top, right, bottom) with its image in the middle and its caption below."""
+def _draw_cell(sheet: Pillow.Image, cell: Cell, classes: ClassTable, room: tuple[int, int, int, int]) -> None:
+    """Draw a cell at `room` (left, top, right, bottom), its image centred and its caption below."""
     left, top, right, bottom = room
     pen, (height, width) = ImageDraw.Draw(sheet), _fitted(cell.image)
     pen.rectangle((left, top, right - 1, bottom - 1), MAT)
@@ -105,7 +105,7 @@ def _place(sheet: Pillow.Image, cell: Cell, classes: ClassTable, room: tuple[int
 
 
 def _painted(cell: Cell, classes: ClassTable, size: Size) -> Drawing:
-    """The image of a cell at its size on the sheet, under its labels if it has them, and dim where it has none."""
+    """Image of a cell at its size on the sheet; labels are an overlay, and unlabelled pixels are dimmed."""
     shrinks = size[0] < cell.image.shape[0]
     image = cv2.resize(cell.image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     if cell.labels is None:
@@ -118,7 +118,7 @@ def _painted(cell: Cell, classes: ClassTable, size: Size) -> Drawing:
 
 
 def _shortened(text: str, room_px: int) -> str:
-    """The caption, its beginning replaced by dots where it is too wide: names differ at their ends."""
+    """Shorten a caption that is too wide: an ellipsis replaces its beginning, because names differ at their ends."""
     letters = font(TEXT_PX)
     if letters.getlength(text) <= room_px:
         return text

@@ -1,4 +1,4 @@
-"""Scoring: how good the label maps of a segmenter are, and how well its confidence is earned."""
+"""Evaluation of a segmenter on labelled images: scores, comparison with another one, temperature calibration."""
 
 from cgrseg.evaluation.calibrate import Calibration, calibrate, require_target, write_temperature
 from cgrseg.evaluation.evaluate import evaluate, require_same_classes

@@ -1,12 +1,10 @@
-"""One pass over a data set: each image segmented and measured, in order, few of them in memory.
+"""Scoring: the label maps of a segmenter against a data set's annotations, at the annotations' own sizes.
 
-chunk of images -- read, prepare --> network --> label, measure --> one result for each image
-                     (N threads)      (1 thread)   (N threads)
+    image, annotation -- read, prepare --> network --> label, count -- Count of one image --+
+    image, annotation -- read, prepare --> network --> label, count -- Count of one image --+-- sum --> Evaluation
+                          (N threads)    (1 thread)     (N threads)
 
-Scoring: the label maps of a segmenter against a data set's annotations, at the annotations' own sizes.
-
-    image, annotation -- passing -- label map -- Count of one image --+
-    image, annotation -- passing -- label map -- Count of one image --+-- added up in order -- Evaluation
+Images pass through in order, in chunks of `batch`, and only a few of them are in memory at a time.
 
 Axes: k classes, s sources of a mixture (1 without one).
 """
@@ -35,18 +33,18 @@ from cgrseg.types import LabelMap
 T = TypeVar("T")
 
 
-class _Asked(NamedTuple):
-    """An annotation, and its image as the network takes it."""
+class _Input(NamedTuple):
+    """An annotation and its image, prepared for the network."""
 
     truth: LabelMap
     image: Prepared
 
 
-class _Answered(NamedTuple):
-    """An annotation, and what the network says of its image."""
+class _Output(NamedTuple):
+    """An annotation and the network's output for its image."""
 
     truth: LabelMap
-    answer: Inferred
+    inferred: Inferred
 
 
 def pass_over(
@@ -57,34 +55,34 @@ def pass_over(
     workers: int = 1,
     batch: int = 1,
 ) -> Iterator[T]:
-    """What `measure` says of the annotation and the answer of each image, in order.
+    """Yield `measure(annotation, segmentation)` for each image, in order.
 
     Args:
-        segmenter: what is measured.
-        dataset: its images.
-        measure: called by several threads where there are several workers.
-        workers: threads for each of the first and the last stage; 0 does everything in the caller's.
-        batch: images in a chunk; those of one size share a call of the engine.
+        segmenter: segments the images.
+        dataset: the labelled images.
+        measure: called from several threads if there are several workers.
+        workers: threads that read, and as many that label and measure; 0 runs everything in the caller's thread.
+        batch: images in a chunk; those of the same size share a call of the engine.
     """
 
-    def read(chunk: range) -> list[_Asked]:
-        return [_Asked(dataset.labels(index), segmenter.prepare(_named(dataset, index))) for index in chunk]
+    def read(chunk: range) -> list[_Input]:
+        return [_Input(dataset.labels(index), segmenter.prepare(_named(dataset, index))) for index in chunk]
 
-    def infer(asked: list[_Asked]) -> list[_Answered]:
-        inferred = segmenter.infer([each.image for each in asked], batch)
-        return [_Answered(each.truth, answer) for each, answer in zip(asked, inferred, strict=True)]
+    def infer(inputs: list[_Input]) -> list[_Output]:
+        results = segmenter.infer([item.image for item in inputs], batch)
+        return [_Output(item.truth, inferred) for item, inferred in zip(inputs, results, strict=True)]
 
-    def finish(answered: list[_Answered]) -> list[T]:
-        return [measure(each.truth, segmenter.label(each.answer)) for each in answered]
+    def finish(outputs: list[_Output]) -> list[T]:
+        return [measure(item.truth, segmenter.label(item.inferred)) for item in outputs]
 
     chunks = [range(start, min(start + batch, len(dataset))) for start in range(0, len(dataset), batch)]
     if workers == 0:
         for chunk in chunks:
             yield from finish(infer(read(chunk)))
         return
-    with closing(overlap(chunks, read, infer, finish, workers)) as answers:
-        for answer in answers:
-            yield from answer.result()
+    with closing(overlap(chunks, read, infer, finish, workers)) as results:
+        for result in results:
+            yield from result.result()
 
 
 def _named(dataset: LabelledImages, index: int) -> Named:
@@ -93,7 +91,7 @@ def _named(dataset: LabelledImages, index: int) -> Named:
 
 
 def require_same_classes(classes: ClassTable, dataset: LabelledImages) -> None:
-    """Refuse to score a model on a data set of other classes."""
+    """Raise `DatasetError` if a data set has other classes than a model."""
     if classes.names == dataset.classes.names:
         return
     if len(classes) != len(dataset.classes):
@@ -111,7 +109,7 @@ def require_same_classes(classes: ClassTable, dataset: LabelledImages) -> None:
 def evaluate(
     segmenter: Segmenter,
     dataset: LabelledImages,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
     *,
     boundary: bool = False,
     calibration: bool = False,
@@ -121,14 +119,14 @@ def evaluate(
     """Score a segmenter on every image of a data set.
 
     Args:
-        segmenter: what `cgrseg.load` gives, on any engine, with any protocol.
-        dataset: what `open_dataset` gives; its classes must be the model's.
-        on_progress: called after each image with the number done.
-        boundary: score the edges of the classes, too.
-        calibration: compare confidence with accuracy, too; it costs more than the labels.
-        workers: threads that read images, and as many that count, while the network works on others; 0 does one thing
-            after the other. The counts are the same.
-        batch: images that may share a call of the engine; those of one size do.
+        segmenter: from `cgrseg.load`, on any engine, with any protocol.
+        dataset: from `open_dataset`; its classes must be those of the model.
+        on_progress: called as `on_progress(done, total)` after each image.
+        boundary: also score the edges of the classes (Boundary IoU).
+        calibration: also compare confidence with accuracy; this takes longer than the labels.
+        workers: threads that read images, and as many that count, while the network runs on others; 0 runs one step
+            after the other. The counts do not depend on it.
+        batch: images that may share a call of the engine; those of the same size do.
 
     Raises:
         DatasetError: the data set has other classes than the model.
@@ -136,10 +134,10 @@ def evaluate(
     require_same_classes(segmenter.classes, dataset)
     count = _counting(dataset, boundary=boundary, calibration=calibration)
     tally = _Tally(dataset)
-    for index, counted in enumerate(pass_over(segmenter, dataset, count, workers=workers, batch=batch)):
-        tally.add(index, counted)
+    for index, counts in enumerate(pass_over(segmenter, dataset, count, workers=workers, batch=batch)):
+        tally.add(index, counts)
         if on_progress is not None:
-            on_progress(index + 1)
+            on_progress(index + 1, len(dataset))
     return Evaluation(
         scores=scores(tally.matrices.sum(axis=0), tally.allowed.sum(axis=0)),
         classes=dataset.classes,
@@ -149,6 +147,7 @@ def evaluate(
         protocol=segmenter.protocol.describe(segmenter.info.inference),
         matrix=tally.matrices.sum(axis=0),
         areas=tally.areas,
+        images_of_class=tally.images_of_class,
         boundary=boundary_scores(tally.edges) if boundary else None,
         reliability=tally.reliability if calibration else None,
         temperature=segmenter.info.temperature,
@@ -158,7 +157,7 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class Count:
-    """What one image adds."""
+    """Counts of one image."""
 
     allowed: Int64[np.ndarray, "2"]
     matrix: Int64[np.ndarray, "k k"]
@@ -169,7 +168,7 @@ class Count:
 def _counting(
     dataset: LabelledImages, *, boundary: bool, calibration: bool
 ) -> Callable[[LabelMap, Segmentation], Count]:
-    """What counts one image of a data set; labels that allow several classes count for pixel accuracy alone."""
+    """A function that counts one image; labels that allow several classes only count for pixel accuracy."""
     classes, sets = len(dataset.classes), dataset.sets
 
     def count(truth: LabelMap, answer: Segmentation) -> Count:
@@ -186,7 +185,7 @@ def _counting(
 
 
 class _Tally:
-    """What has been counted so far."""
+    """Running totals."""
 
     def __init__(self, dataset: LabelledImages) -> None:
         images, classes, names = len(dataset), len(dataset.classes), list(dataset.shares or ("",))
@@ -194,15 +193,17 @@ class _Tally:
         self.matrices = np.zeros((len(names), classes, classes), np.int64)
         self.allowed = np.zeros((len(names), 2), np.int64)
         self.areas = Areas(np.zeros((images, classes), np.int64), np.zeros((images, classes), np.int64))
+        self.images_of_class = np.zeros(classes, np.int64)
         self.edges = np.zeros((2, classes), np.int64)
         self.reliability = NOTHING
 
-    def add(self, index: int, counted: Count) -> None:
-        """Add the pixels of one image; always in the order of the images, so that floats add up to the same."""
-        matrix, source = counted.matrix, self.sources[index]
+    def add(self, index: int, counts: Count) -> None:
+        """Add the counts of one image; called in the order of the images, so that sums of floats are reproducible."""
+        matrix, source = counts.matrix, self.sources[index]
         self.matrices[source] += matrix
-        self.allowed[source] += counted.allowed
+        self.allowed[source] += counts.allowed
         self.areas.hits[index] = matrix.diagonal()
         self.areas.unions[index] = matrix.sum(axis=0) + matrix.sum(axis=1) - matrix.diagonal()
-        self.edges += counted.edges
-        self.reliability += counted.reliability
+        self.images_of_class += matrix.any(axis=1)
+        self.edges += counts.edges
+        self.reliability += counts.reliability

@@ -1,32 +1,33 @@
-"""What an evaluation finds, and how two of them differ.
+"""Results of an evaluation, and the comparison of two of them.
 
-    Evaluation -- scores, protocol, areas of each image --+-- as_tree --> JSON
-    Evaluation ---------------------------------------------+-- compare --> Comparison
+    Evaluation (scores, protocol, areas of each image) --+-- as_tree --> JSON
+    Evaluation of another model -------------------------+-- compare --> Comparison
 
-Axes: k classes.
+Axes: k classes, s sources of a mixture.
 """
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Int64
 
 from cgrseg.classes import ClassTable
 from cgrseg.metrics import Scores, scores
-from cgrseg.metrics.bootstrap import DRAWS, LEVEL, SEED, Areas, Interval, interval, resample
+from cgrseg.metrics.bootstrap import DRAWS, LEVEL, SEED, Areas, Interval, Resampled, interval, resample
 from cgrseg.metrics.boundaries import BoundaryScores
 from cgrseg.metrics.calibration import Reliability
 
 
 @dataclass(frozen=True, eq=False)
 class BySource:
-    """The counts of each source of a mixture; those of several processes add up."""
+    """Counts of each source of a mixture; the counts of several processes can be added."""
 
     names: tuple[str, ...]
-    """Empty without a mixture, where there is one row of counts."""
+    """Names of the sources; empty for a single data set, which has one row of counts."""
     matrices: Int64[np.ndarray, "s k k"] = field(repr=False)
     allowed: Int64[np.ndarray, "s 2"] = field(repr=False)
-    """Pixels that may be one of several classes: those that are right, and all."""
+    """Pixels that may be any of several classes: how many are labelled as one of them, and how many there are."""
 
     def scores(self) -> dict[str, Scores]:
         """The scores of each source."""
@@ -36,62 +37,69 @@ class BySource:
 
 @dataclass(frozen=True)
 class SourceMeans:
-    """Means over the sources of a mixture, large and small alike."""
+    """Means over the sources of a mixture, each with the same weight."""
 
     miou: float
-    """Of the mIoU over the classes in the truth of the source; over the sources that have any."""
+    """Mean, over the sources with labels, of the mIoU over the classes in the source's truth."""
     pixel_accuracy: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """The scores of one model on one split, and what they were measured on."""
+    """Scores of one model on one split of a data set."""
 
     scores: Scores
     classes: ClassTable
     kind: str
     split: str
     names: tuple[str, ...]
-    """Of the images."""
+    """Names of the images."""
     protocol: str
-    """How images were shown to the network, in a line."""
+    """How images were fed to the network, in one line."""
     matrix: Int64[np.ndarray, "k k"] = field(repr=False)
     """Pixels of each true class (row) that were labelled as each class (column)."""
     areas: Areas = field(repr=False)
-    """Of each image, in the order of the names."""
+    """Areas of each image, in the order of `names`."""
+    images_of_class: Int64[np.ndarray, "k"] = field(repr=False)
+    """Number of images in whose truth each class occurs."""
     boundary: BoundaryScores | None = None
-    """Where it was asked for."""
+    """Scores of the edges, if they were measured."""
     reliability: Reliability | None = None
-    """Where it was asked for."""
+    """Confidence against accuracy, if it was measured."""
     temperature: float = 1.0
-    """Of the weights; it divides the logits that confidence comes from."""
+    """Temperature of the weights: logits are divided by it before confidence is computed."""
     sources: BySource | None = None
-    """What was counted in each source of a mixture."""
+    """Counts of each source of a mixture."""
 
     def by_source(self) -> dict[str, Scores]:
-        """The scores of each source of a mixture; empty without one."""
+        """Scores of each source of a mixture; empty for a single data set."""
         return self.sources.scores() if self.sources else {}
 
     def source_means(self) -> SourceMeans | None:
-        """The means over the sources of a mixture."""
-        found = list(self.by_source().values())
-        mious = [each.miou_of_true for each in found if each.pixels]
-        accuracies = [each.pixel_accuracy for each in found]
-        return SourceMeans(_average(mious), _average(accuracies)) if found else None
+        """Means over the sources of a mixture; none for a single data set."""
+        by_source = list(self.by_source().values())
+        mious = [source.miou_of_true for source in by_source if source.pixels]
+        accuracies = [source.pixel_accuracy for source in by_source]
+        return SourceMeans(_average(mious), _average(accuracies)) if by_source else None
+
+    @cached_property
+    def resampled(self) -> Resampled:
+        """Scores of the bootstrap draws, computed once."""
+        return resample(self.areas)
 
     @property
     def headline(self) -> float:
-        """The score that the best weights are chosen by: mIoU; of a mixture, its mean over the sources."""
+        """The score that selects the best weights: mIoU, or for a mixture its mean over the sources."""
         means = self.source_means()
         return self.scores.miou if means is None else means.miou
 
     @property
     def images(self) -> int:
-        """How many were scored."""
+        """Number of images that were scored."""
         return len(self.names)
 
     def as_tree(self) -> dict:
-        """Plain values for JSON; scores are 0..1, the IoU of a class in neither truth nor prediction is null."""
+        """Plain values for JSON; scores are 0..1, the IoU of a class absent from truth and prediction is null."""
         tree = {
             "data": self.kind,
             "split": self.split,
@@ -114,7 +122,7 @@ class Evaluation:
         if self.reliability is not None:
             tree["calibration"] = self.reliability.as_tree()
         if means := self.source_means():
-            by_source = {name: _of_source(found) for name, found in self.by_source().items()}
+            by_source = {name: _of_source(scores) for name, scores in self.by_source().items()}
             tree |= {"source_means": asdict(means), "by_source": by_source}
         return tree | self._by_image()
 
@@ -122,13 +130,13 @@ class Evaluation:
         return dict(zip(self.classes.names, values, strict=True))
 
     def _by_image(self) -> dict:
-        """What is known only image by image."""
-        own, resampled = self.areas.picture_miou(), resample(self.areas)
-        values = [None if np.isnan(value) else float(value) for value in own]
+        """Scores of single images, and the intervals that follow from them."""
+        mious = self.areas.image_miou()
+        values = [None if np.isnan(value) else float(value) for value in mious]
         return {
-            "miou_interval": interval(resampled.miou),
-            "picture_miou": _mean(own),
-            "picture_miou_interval": interval(resampled.picture_miou),
+            "miou_interval": interval(self.resampled.miou),
+            "picture_miou": _mean(mious),
+            "picture_miou_interval": interval(self.resampled.image_miou),
             "bootstrap": {"level": LEVEL, "draws": DRAWS, "seed": SEED},
             "picture_mious": dict(zip(self.names, values, strict=True)),
         }
@@ -136,41 +144,49 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """How much better one model is than another on the same images; below 0 where it is worse."""
+    """Differences in score of two models on the same images; negative where the first is worse."""
 
     miou: float
     miou_interval: Interval | None
-    picture_miou: float | None
-    """Mean over the images of the difference of their own mIoU; none where nothing is labelled."""
-    picture_miou_interval: Interval | None
+    image_miou: float | None
+    """Mean difference of the images' own mIoU; none if nothing is labelled."""
+    image_miou_interval: Interval | None
     better: int
-    """Images whose own mIoU is higher."""
+    """Number of images whose own mIoU is higher."""
     worse: int
     equal: int
 
     def as_tree(self) -> dict:
         """Plain values for JSON."""
-        return asdict(self)
+        return {
+            "miou": self.miou,
+            "miou_interval": self.miou_interval,
+            "picture_miou": self.image_miou,
+            "picture_miou_interval": self.image_miou_interval,
+            "better": self.better,
+            "worse": self.worse,
+            "equal": self.equal,
+        }
 
 
 def compare(ours: Evaluation, theirs: Evaluation) -> Comparison:
-    """Our scores minus theirs, with the interval over samples of images in which both are scored."""
-    assert ours.names == theirs.names, "two models are compared on the same images"
-    first, second = resample(ours.areas), resample(theirs.areas)
-    gain = ours.areas.picture_miou() - theirs.areas.picture_miou()
+    """Scores of `ours` minus those of `theirs`; both are resampled with the same draws of images."""
+    assert ours.names == theirs.names, "the two models were scored on different images"
+    first, second = ours.resampled, theirs.resampled
+    gain = ours.areas.image_miou() - theirs.areas.image_miou()
     return Comparison(
         miou=ours.scores.miou - theirs.scores.miou,
         miou_interval=interval(first.miou - second.miou),
-        picture_miou=_mean(gain),
-        picture_miou_interval=interval(first.picture_miou - second.picture_miou),
+        image_miou=_mean(gain),
+        image_miou_interval=interval(first.image_miou - second.image_miou),
         better=int((gain > 0).sum()),
         worse=int((gain < 0).sum()),
         equal=int((gain == 0).sum()),
     )
 
 
-def _of_source(found: Scores) -> dict[str, float]:
-    return {"miou": found.miou_of_true, "pixel_accuracy": found.pixel_accuracy}
+def _of_source(scores: Scores) -> dict[str, float]:
+    return {"miou": scores.miou_of_true, "pixel_accuracy": scores.pixel_accuracy}
 
 
 def _average(values: list[float]) -> float:
@@ -178,6 +194,6 @@ def _average(values: list[float]) -> float:
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """The mean of those that are known."""
+    """Mean of the values that are not nan; none if all are."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None

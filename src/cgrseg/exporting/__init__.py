@@ -1,8 +1,6 @@
-"""From weights to a file for other runtimes, kept only if it gives what the network gives.
+"""Export of weights for other runtimes; a file is kept only if its labels agree with PyTorch's.
 
-    weights -- graph -- (INT8) -- unfinished file -- compared with PyTorch on real images -- file + parity report
-
-Axes: H W image rows and columns.
+weights -- graph -- (INT8) -- temporary file -- compared with PyTorch on real images -- file + parity report
 """
 
 import json
@@ -38,10 +36,10 @@ if TYPE_CHECKING:
     import openvino
 
 SUFFIXES: dict[ExportTarget, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
-CALIBRATION, JUDGES = 64, 24
-"""Images that INT8 is calibrated on, by turns at the sizes that it is judged at, and images it is judged by."""
+CALIBRATION, COMPARED = 64, 24
+"""Images to calibrate INT8 on, alternating between the sizes of the comparison, and images to compare on."""
 
-Say = Callable[[str], None]
+OnStage = Callable[[str], None]
 
 
 def export(
@@ -51,23 +49,23 @@ def export(
     *,
     data: LabelledImages | None = None,
     calibrate: LabelledImages | None = None,
-    say: Say = lambda _: None,
+    on_stage: OnStage = lambda _: None,
 ) -> tuple[Path, Parity]:
-    """Write weights as a file for ONNX Runtime, OpenVINO or PyTorch's own loader, once it is shown to agree.
+    """Export weights to ONNX, OpenVINO or a PyTorch program, and compare the file with PyTorch before keeping it.
 
     Args:
-        weights: whatever `cgrseg.load` takes that PyTorch runs.
-        to: what the file is for; ONNX and OpenVINO files load through `cgrseg.load`.
-        path: of the file; `<weights>.onnx` and so on in the current folder unless given.
-        data: labelled images that the file is scored on, too; the bundled photo is compared in any case.
-        calibrate: images like those it will see, for INT8 convolutions (OpenVINO only).
-        say: told what is being done.
+        weights: anything `cgrseg.load` accepts that runs on PyTorch.
+        to: the runtime; ONNX and OpenVINO files can be opened by `cgrseg.load`.
+        path: the file; by default `<weights>.onnx`, `.xml` or `.pt2` in the current folder.
+        data: labelled images to score the file on; without them labels are compared on the bundled photo only.
+        calibrate: images like those in use, to calibrate INT8 convolutions on (OpenVINO only).
+        on_stage: called with a description of each stage.
 
     Returns:
-        The file, and how it compares; the same is written beside it as `<file>.parity.json`.
+        The file and its parity report, which is also written next to it as `<file>.parity.json`.
 
     Raises:
-        ExportError: what was made gives other labels than the network; nothing is kept.
+        ExportError: the labels of the file differ from PyTorch's, and nothing is kept; or the arguments do not fit.
         MissingExtra: a package that writes or runs such files is not installed.
     """
     if calibrate is not None and to != "openvino":
@@ -84,12 +82,12 @@ def export(
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         if calibrate is not None:
-            parity = _quantize(original, graph_of(model), made, calibrate, data, say)
+            parity = _quantize(original, graph_of(model), made, calibrate, data, on_stage)
         else:
-            say("writing the graph")
+            on_stage("writing the graph")
             WRITERS[to](model, info, made)
-            say("comparing it with PyTorch")
-            images = [_photo(), *(spread(data, JUDGES // 4) if data else [])]
+            on_stage("comparing it with PyTorch")
+            images = [_photo(), *(spread(data, COMPARED // 4) if data else [])]
             parity = compare(original, _open(made, info), made, images, data)
             parity.require_agreement()
         _deliver(made, path, parity)
@@ -136,7 +134,7 @@ WRITERS: dict[ExportTarget, Callable[[torch.nn.Module, WeightsInfo, Path], None]
 
 
 def _open(path: Path, info: WeightsInfo) -> Segmenter:
-    """The file as its users will run it."""
+    """Open an exported file in the runtime it is for."""
     if path.suffix == ".pt2":
         return Segmenter(ProgramEngine(path), info, path.name)
     engine = "onnx" if path.suffix == ".onnx" else "openvino"
@@ -144,26 +142,31 @@ def _open(path: Path, info: WeightsInfo) -> Segmenter:
 
 
 def _quantize(
-    original: Segmenter, graph: Path, made: Path, calibrate: LabelledImages, data: LabelledImages | None, say: Say
+    original: Segmenter,
+    graph: Path,
+    made: Path,
+    calibrate: LabelledImages,
+    data: LabelledImages | None,
+    on_stage: OnStage,
 ) -> Parity:
-    """Write INT8; where it does not agree, with the parts that hurt most left in floats, one after the other."""
+    """Write an INT8 file; while its labels differ too much, leave one more part in floats, the most harmful first."""
     info = original.info
     sizes = cycle(at_judged_sizes(info))
-    seen = [prepare(image, size)[None] for image, size in zip(spread(calibrate, CALIBRATION), sizes, strict=False)]
-    judges = spread(data, JUDGES) if data is not None else spread(calibrate, JUDGES, shift=0.5)
+    inputs = [prepare(image, size)[None] for image, size in zip(spread(calibrate, CALIBRATION), sizes, strict=False)]
+    compared = spread(data, COMPARED) if data is not None else spread(calibrate, COMPARED, shift=0.5)
 
     def attempt(in_floats: tuple[str, ...]) -> Parity:
-        say(f"calibrating on {len(seen)} images" + (f", {', '.join(in_floats)} in floats" if in_floats else ""))
-        quantized = quantize(graph, seen, in_floats)
+        on_stage(f"calibrating on {len(inputs)} images" + (f", {', '.join(in_floats)} in floats" if in_floats else ""))
+        quantized = quantize(graph, inputs, in_floats)
         _save(quantized, as_metadata(info) | {INT8: json.dumps({"in_floats": in_floats})}, made)
-        say("comparing it with PyTorch")
-        return replace(compare(original, _open(made, info), made, judges, data), in_floats=in_floats)
+        on_stage("comparing it with PyTorch")
+        return replace(compare(original, _open(made, info), made, compared, data), in_floats=in_floats)
 
     parity = attempt(())
     if not parity.agrees:
-        hurting = sorted(PARTS, key=lambda part: attempt((part,)).equal, reverse=True)
-        for count in range(1, len(hurting) + 1):
-            parity = attempt(tuple(hurting[:count]))
+        parts = sorted(PARTS, key=lambda part: attempt((part,)).equal, reverse=True)
+        for count in range(1, len(parts) + 1):
+            parity = attempt(tuple(parts[:count]))
             if parity.agrees:
                 break
     parity.require_agreement()
@@ -171,17 +174,17 @@ def _quantize(
 
 
 def spread(dataset: LabelledImages, most: int, shift: float = 0.0) -> list[np.ndarray]:
-    """So many images of a data set at most, evenly spread over it; `shift` gives others, between them."""
+    """At most `most` images, evenly spread over a data set; a `shift` of 0..1 selects others between them."""
     count = min(most, len(dataset))
-    return [dataset.image(int((place + shift) * len(dataset) / count)) for place in range(count)]
+    return [dataset.image(int((index + shift) * len(dataset) / count)) for index in range(count)]
 
 
 def _deliver(made: Path, path: Path, parity: Parity) -> None:
-    """Move the file, what belongs to it and the report to where they were asked for."""
+    """Copy the file, the files that belong to it and the report to their destination."""
     path.parent.mkdir(parents=True, exist_ok=True)
     report = json.dumps({"file": path.name} | parity.as_tree(), indent=2) + "\n"
     made.with_name(f"{path.name}.parity.json").write_text(report, encoding="utf-8")
     others = [file for file in made.parent.iterdir() if file != made]
-    for file in (*others, made):  # the file that is opened comes last
+    for file in (*others, made):  # the file that users open is copied last
         with replacing(path.with_name(file.name)) as unfinished:
             shutil.copyfile(file, unfinished)

@@ -1,4 +1,4 @@
-"""Whether an exported file gives what the network gives: labels, logits, score, and what it costs.
+"""Parity of an exported file with the network in PyTorch: labels, logits, mIoU and time.
 
 Axes: _H _W rows and columns of a prepared image, k classes, h w logit rows and columns.
 """
@@ -23,70 +23,81 @@ from cgrseg.types import Size
 from cgrseg.weights import WeightsInfo
 
 FACTORS = (1.0, 0.5, 0.75, 1.4)
-"""Sizes that images are compared at, times the short side that the weights are for."""
+"""Sizes to compare at, relative to the short side of the weights."""
 EXACT, QUANTIZED = 0.9999, 0.99
-"""The share of labels that must be equal, in floats and in INT8."""
+"""Share of labels, 0..1, that must be equal in floats and in INT8."""
 MOST_LOST = 0.005
-"""How much mIoU, 0..1, may be lost where it is measured."""
+"""Largest loss of mIoU, 0..1, that is accepted."""
 ROUNDS = 5
+"""Timed passes of each network."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeParity:
-    """All images at one size."""
+    """Comparison of all images at one size."""
 
     short_px: int
     images: int
     equal: float
-    """The share of pixels with the same label, 0..1."""
+    """Share of pixels with the same label, 0..1."""
     difference: float
-    """The largest difference of two logits."""
+    """Largest difference between two logits."""
     largest: float
-    """The largest logit, to compare that with."""
+    """Largest logit, for scale."""
+
+    def as_tree(self) -> dict:
+        """Plain values for JSON."""
+        return {
+            "short_px": self.short_px,
+            "pictures": self.images,
+            "equal": self.equal,
+            "difference": self.difference,
+            "largest": self.largest,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How a file compares with the network it was made of."""
+    """Comparison of an exported file with the network it was made from."""
 
     engine: str
     is_int8: bool
     sizes: tuple[SizeParity, ...]
     megabytes: float
     latency_ms: float
-    """Median of the network alone, one image at the weights' own size, on as many threads as the engine likes."""
+    """Median time of the network for one image at the size of the weights, with the engine's default threads."""
     torch_ms: float
-    """The same in PyTorch (folded), timed in turn with it."""
+    """The same in PyTorch (folded), timed alternately."""
     miou: tuple[float, float] | None = None
-    """mIoU of the network and of the file, 0..1, where there was data."""
+    """mIoU of the network and of the file, 0..1; none without labelled images."""
     in_floats: tuple[str, ...] = ()
-    """What an INT8 file leaves in floats."""
+    """Parts of the network that an INT8 file leaves in floats."""
 
     @property
     def bound(self) -> float:
-        """The share of equal labels that is asked for."""
+        """Share of equal labels that is required."""
         return QUANTIZED if self.is_int8 else EXACT
 
     @property
     def equal(self) -> float:
-        """The share of equal labels at the worst size."""
+        """Share of equal labels at the worst size."""
         return min(size.equal for size in self.sizes)
 
     @property
     def lost(self) -> float:
-        """The mIoU that is lost, 0..1; 0 where it was not measured."""
+        """Loss of mIoU, 0..1; 0 if it was not measured."""
         return 0.0 if self.miou is None else self.miou[0] - self.miou[1]
 
     @property
     def agrees(self) -> bool:
-        """Whether the file may be kept."""
+        """Whether the file is close enough to be kept."""
         return self.equal >= self.bound and self.lost <= MOST_LOST
 
     def require_agreement(self) -> None:
-        """Refuse a file that gives something else.
+        """Raise an error unless the file agrees with the network.
 
         Raises:
-            ExportError: it does; the message says how far off it is.
+            ExportError: too many labels differ, or too much mIoU is lost; the message says how much.
         """
         if self.equal < self.bound:
             worst = min(self.sizes, key=lambda size: size.equal)
@@ -109,7 +120,7 @@ class Parity:
             "in_floats": list(self.in_floats),
             "labels_equal": self.equal,
             "labels_equal_needed": self.bound,
-            "sizes": [vars(size) for size in self.sizes],
+            "sizes": [size.as_tree() for size in self.sizes],
             "miou_torch": None if self.miou is None else self.miou[0],
             "miou": None if self.miou is None else self.miou[1],
             "megabytes": self.megabytes,
@@ -122,7 +133,7 @@ class Parity:
 def compare(
     original: Segmenter, exported: Segmenter, path: Path, images: Sequence[np.ndarray], data: LabelledImages | None
 ) -> Parity:
-    """Run both on the same images at several sizes, score both where there are labels, and time both."""
+    """Run both on the same images at several sizes, time both, and score both if there are labelled images."""
     sizes = tuple(_at(info, original, exported, images) for info in at_judged_sizes(original.info))
     torch_ms, latency_ms = _times(original, exported, prepare(images[0], original.info)[None])
     scores = None
@@ -140,7 +151,7 @@ def compare(
 
 
 def at_judged_sizes(info: WeightsInfo) -> list[WeightsInfo]:
-    """The same for each size that images are compared at."""
+    """The metadata with the short side of each size to compare at."""
     shorts = [_multiple(factor * info.inference.short_px) for factor in FACTORS]
     return [replace(info, inference=replace(info.inference, short_px=short)) for short in shorts]
 
@@ -169,18 +180,18 @@ def _at(info: WeightsInfo, original: Segmenter, exported: Segmenter, images: Seq
 
 
 def _equal(ours: Float32[np.ndarray, "k h w"], theirs: Float32[np.ndarray, "k h w"], size: Size, extent: Size) -> int:
-    """Pixels of the label maps that are the same."""
+    """Number of pixels with the same label."""
     return int((label_map(ours, size, extent) == label_map(theirs, size, extent)).sum())
 
 
 def _times(original: Segmenter, exported: Segmenter, prepared: Float32[np.ndarray, "1 3 _H _W"]) -> tuple[float, float]:
-    """Medians in milliseconds of the two networks, run in turn."""
+    """Median milliseconds of the two networks, run alternately."""
     times: tuple[list[float], list[float]] = ([], [])
-    for each in (original, exported):
-        each.engine(prepared)
+    for segmenter in (original, exported):
+        segmenter.engine(prepared)
     for _ in range(ROUNDS):
-        for each, spent in zip((original, exported), times, strict=True):
-            started = time.perf_counter()
-            each.engine(prepared)
-            spent.append(1000 * (time.perf_counter() - started))
+        for segmenter, spent in zip((original, exported), times, strict=True):
+            start = time.perf_counter()
+            segmenter.engine(prepared)
+            spent.append(1000 * (time.perf_counter() - start))
     return statistics.median(times[0]), statistics.median(times[1])

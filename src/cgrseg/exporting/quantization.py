@@ -1,12 +1,12 @@
-"""INT8: convolutions in 8-bit integers, scaled by what real images make of each layer.
+"""INT8 quantization: convolutions in 8-bit integers, with scales calibrated on real images.
 
-    graph -- constants multiplied out -- NNCF, calibrated on prepared images -- graph with 8-bit convolutions
+    graph -- constants folded -- NNCF, calibrated on prepared images -- graph with 8-bit convolutions
 
-The constants come first, for the exporter leaves the kernels of depthwise convolutions behind a reshape, where NNCF
-takes the wrong axis for their channels and OpenVINO then computes them in floats. Attention stays in floats: it is a
-loop of the graph, and softmax does not bear eight bits.
+Constants are folded first because the exporter leaves the kernels of depthwise convolutions behind a reshape, where
+NNCF takes the wrong axis for their channels and OpenVINO then computes them in floats. Attention stays in floats: it
+is a loop in the graph, and eight bits are too few for its softmax.
 
-Axes: H W image rows and columns.
+Axes: _H _W rows and columns of a prepared image.
 """
 
 import logging
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     import openvino
 
 PARTS = ("head", "reconstruct", "pyramid", "backbone.stem", "backbone.stages.0", "backbone.stages.1")
-"""Parts of the network that can be left in floats, by the beginning of their tensors' names."""
+"""Parts of the network that can be left in floats, as prefixes of the names of their tensors."""
 
 
 def quantize(
     graph: Path, images: Sequence[Float32[np.ndarray, "1 3 _H _W"]], in_floats: Sequence[str] = ()
 ) -> "openvino.Model":
-    """The network with its convolutions in INT8, but for the parts that stay in floats.
+    """Quantize the convolutions of a network to INT8.
 
     Args:
-        graph: an ONNX file of the network.
-        images: prepared ones, like those that it will see.
-        in_floats: some of `PARTS`.
+        graph: ONNX file of the network.
+        images: prepared images like those in use, for calibration.
+        in_floats: those of `PARTS` that stay in floats.
 
     Raises:
         MissingExtra: OpenVINO or NNCF is not installed.
@@ -46,7 +46,7 @@ def quantize(
     logging.getLogger("nncf").setLevel(logging.ERROR)
     names = [name for part in in_floats for name in _convolutions(graph, part)]
     return nncf.quantize(
-        _plain(graph),
+        _folded(graph),
         nncf.Dataset(images),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(images),
@@ -54,8 +54,8 @@ def quantize(
     )
 
 
-def _plain(graph: Path) -> "openvino.Model":
-    """The graph with its constants multiplied out, and without what nothing reads any more."""
+def _folded(graph: Path) -> "openvino.Model":
+    """The graph with its constants folded and unused nodes removed."""
     import openvino
     from openvino.passes import ConstantFolding, Manager
 
@@ -63,15 +63,14 @@ def _plain(graph: Path) -> "openvino.Model":
     manager = Manager()
     manager.register_pass(ConstantFolding())
     manager.run_passes(model)
-    with tempfile.TemporaryDirectory() as folder:  # what is dead is not written
-        path = Path(folder) / "plain.xml"
+    with tempfile.TemporaryDirectory() as folder:  # unused nodes are not written
+        path = Path(folder) / "folded.xml"
         openvino.save_model(model, path, compress_to_fp16=False)
-        plain = openvino.Core().read_model(path)
-        return plain.clone()
+        return openvino.Core().read_model(path).clone()
 
 
 def _convolutions(graph: Path, part: str) -> list[str]:
-    """The names of the convolutions whose kernels belong to a part of the network."""
+    """Names of the convolutions whose kernels belong to a part of the network."""
     import openvino
 
     return [
@@ -82,7 +81,7 @@ def _convolutions(graph: Path, part: str) -> list[str]:
 
 
 def _kernel(convolution: "openvino.Node") -> str:
-    """The name of a convolution's kernel; that of a depthwise one is behind a reshape."""
+    """Name of a convolution's kernel; that of a depthwise convolution is behind a reshape."""
     source = convolution.input_value(1).get_node()
     while source.get_type_name() == "Reshape":
         source = source.input_value(0).get_node()

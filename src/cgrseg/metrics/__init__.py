@@ -1,14 +1,14 @@
-"""Counting: label maps -> confusion matrix -> scores.
+"""Metrics: label maps -> confusion matrix -> scores.
 
     truth ------+
-                +-- confusion (k, k) -- + -- + -- ... -- scores -- mIoU, IoU, accuracies
+                +-- confusion (k, k) -- summed over images -- scores -- mIoU, IoU, accuracies
     prediction -+
                 +-- `boundaries`:  the same along the edges of the classes
-                +-- `calibration`: whether confidence is earned
-                +-- `resampling`:  how far another sample of images would move mIoU
+                +-- `calibration`: confidence against accuracy
+                +-- `bootstrap`:   intervals of mIoU over samples of the images
 
-Row = true class, column = predicted class. Matrices of 64-bit counts add up over any number of images
-without rounding, in the memory of one matrix.
+Row = true class, column = predicted class. Matrices of 64-bit counts can be added over any number of images without
+rounding, in the memory of one matrix.
 
 Axes: H W image rows and columns, k classes.
 """
@@ -21,15 +21,15 @@ from jaxtyping import Int64, Shaped
 from cgrseg.types import IGNORE, LabelMap
 
 BLOCK = 1 << 20
-"""Pixels counted at a time, so that a huge image needs no huge temporary."""
+"""Pixels counted at a time, so that a huge image needs no huge temporary array."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How well predictions meet the truth; every share is 0..1."""
+    """Segmentation scores; shares are 0..1."""
 
     miou: float
-    """Mean IoU of the classes present in truth or prediction; 0 when there is none."""
+    """Mean IoU of the classes present in truth or prediction; 0 if there are none."""
     miou_of_true: float
     """Mean IoU of the classes present in the truth."""
     miou_of_all: float
@@ -37,17 +37,17 @@ class Scores:
     frequency_weighted_iou: float
     """IoU weighted with each class's share of the labelled pixels."""
     iou: tuple[float | None, ...]
-    """Intersection over union of each class; none where it is absent from truth and prediction."""
+    """Intersection over union of each class; none if it is absent from truth and prediction."""
     pixel_accuracy: float
-    """Share of the labelled pixels that are right; where a set of classes is allowed, each of them is."""
+    """Share of the labelled pixels that are right; where several classes are allowed, any of them is right."""
     mean_accuracy: float
-    """Share of its pixels that are right, mean over the classes present in the truth."""
+    """Mean, over the classes present in the truth, of the share of the class's pixels that are right."""
     pixels: int
     """Pixels counted in all other scores: those whose truth is one class."""
 
 
 def confusion(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64[np.ndarray, "k k"]:
-    """How many pixels of each true class (row) are predicted as each class (column).
+    """Count the pixels of each true class (row) that are predicted as each class (column).
 
     Pixels whose truth is ignored (255 in 8 bits, 65535 in 16) are not counted.
     """
@@ -62,7 +62,7 @@ def confusion(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64[np.n
 def _count(
     truth: Shaped[np.ndarray, " pixels"], prediction: Shaped[np.ndarray, " pixels"], classes: int
 ) -> Int64[np.ndarray, "k k"]:
-    """The matrix of one block; ignored pixels fall into an extra row, which is cut off."""
+    """Confusion matrix of one block; ignored pixels go to an extra row that is dropped."""
     ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
     assert prediction.max() < classes, f"a prediction of {prediction.max()} among {classes} classes"
     row = np.minimum(truth.astype(np.int64), classes)
@@ -75,19 +75,22 @@ def _count(
 def allowed_counts(
     truth: LabelMap, prediction: LabelMap, classes: int, sets: tuple[tuple[int, ...], ...]
 ) -> Int64[np.ndarray, "2"]:
-    """Pixels that may be several classes (`sets[i]` where the truth is k + i): those predicted as one, and all."""
+    """Count the pixels whose truth allows several classes: those predicted as one of them, and all.
+
+    A truth of k + i allows the classes `sets[i]`.
+    """
     if not sets:
         return np.zeros(2, np.int64)
     is_allowed = np.zeros((len(sets), classes), bool)
-    for place, members in enumerate(sets):
-        is_allowed[place, list(members)] = True
+    for index, members in enumerate(sets):
+        is_allowed[index, list(members)] = True
     open_ones = (truth >= classes) & (truth < classes + len(sets))
     right = is_allowed[truth[open_ones] - classes, prediction[open_ones]]
     return np.array([right.sum(), right.size], np.int64)
 
 
 def scores(matrix: Int64[np.ndarray, "k k"], allowed: Int64[np.ndarray, "2"] | None = None) -> Scores:
-    """The scores that a confusion matrix holds, and what `allowed_counts` adds to the pixel accuracy."""
+    """Scores of a confusion matrix; the sum of `allowed_counts`, if given, also counts for pixel accuracy."""
     hits, open_ones = (0, 0) if allowed is None else allowed.tolist()
     right, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     union = true + predicted - right

@@ -1,7 +1,7 @@
-"""How far another sample of images would move a score: the bootstrap over images.
+"""Bootstrap over images: how much a score would vary with another sample of images.
 
     areas of each image (p, k) -- draw p images with replacement -- sums (k) -- mIoU
-                                      1000 times, the same draws for every model
+                                  1000 times, the same draws for every model
 
 Images are drawn, not pixels: the pixels of one image are not independent.
 
@@ -15,11 +15,12 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 DRAWS = 1000
+"""Samples of the images."""
 SEED = 0
 LEVEL = 0.95
-"""The share of draws inside an interval."""
+"""Share of the draws inside an interval, 0..1."""
 AT_A_TIME = 100
-"""Draws made together, which bounds the memory."""
+"""Draws computed together, which limits memory."""
 
 Interval = tuple[float, float]
 """Lower and upper end."""
@@ -27,43 +28,43 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Areas:
-    """What each image holds of each class, in pixels."""
+    """Intersection and union of each class in each image, in pixels."""
 
     hits: Int64[np.ndarray, "p k"]
-    """Pixels of the class in truth and prediction."""
+    """Pixels of the class in both truth and prediction."""
     unions: Int64[np.ndarray, "p k"]
     """Pixels of the class in truth or prediction."""
 
-    def picture_miou(self) -> Float64[np.ndarray, "p"]:
-        """The mIoU of each image over the classes in its truth or prediction; nan where nothing is labelled."""
+    def image_miou(self) -> Float64[np.ndarray, "p"]:
+        """MIoU of each image over the classes in its truth or prediction; nan if nothing is labelled."""
         return _miou(self.hits.astype(np.float64), self.unions.astype(np.float64))
 
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Scores of each draw."""
+    """Scores of all draws."""
 
     miou: Float64[np.ndarray, "r"]
-    """mIoU of all pixels drawn."""
-    picture_miou: Float64[np.ndarray, "r"]
-    """Mean over the images drawn of their own mIoU."""
+    """mIoU over the pixels of all images drawn."""
+    image_miou: Float64[np.ndarray, "r"]
+    """Mean of the own mIoU of the images drawn."""
 
 
 def resample(areas: Areas) -> Resampled:
-    """The scores of `DRAWS` samples of the images; the same samples for the same number of images."""
+    """Score `DRAWS` samples of the images; the samples depend only on the number of images."""
     # Sums stay exact in 64-bit floats: no data set has 2**53 pixels.
     hits, unions = areas.hits.astype(np.float64), areas.unions.astype(np.float64)
-    own = areas.picture_miou()
-    labelled = ~np.isnan(own)
-    miou, images = [], []
+    image_miou = areas.image_miou()
+    labelled = ~np.isnan(image_miou)
+    miou, means = [], []
     for times in _draws(len(hits)):
         miou.append(_miou(times @ hits, times @ unions))
-        images.append(_quotient(times[:, labelled] @ own[labelled], times[:, labelled].sum(axis=1)))
-    return Resampled(np.concatenate(miou), np.concatenate(images))
+        means.append(_quotient(times[:, labelled] @ image_miou[labelled], times[:, labelled].sum(axis=1)))
+    return Resampled(np.concatenate(miou), np.concatenate(means))
 
 
 def interval(values: Float64[np.ndarray, "r"]) -> Interval | None:
-    """The middle `LEVEL` of the draws; none where no draw has a value."""
+    """Interval that holds the middle `LEVEL` of the draws; none if all are nan."""
     known = values[~np.isnan(values)]
     if known.size == 0:
         return None
@@ -72,7 +73,7 @@ def interval(values: Float64[np.ndarray, "r"]) -> Interval | None:
 
 
 def _draws(images: int) -> Iterator[Float64[np.ndarray, "_ p"]]:
-    """How often each image is in each sample."""
+    """Yield how often each image occurs in each sample, `AT_A_TIME` samples at a time."""
     rng = np.random.default_rng(SEED)
     for start in range(0, DRAWS, AT_A_TIME):
         rows = min(AT_A_TIME, DRAWS - start)
@@ -80,7 +81,7 @@ def _draws(images: int) -> Iterator[Float64[np.ndarray, "_ p"]]:
 
 
 def _miou(hits: Float64[np.ndarray, "n k"], unions: Float64[np.ndarray, "n k"]) -> Float64[np.ndarray, "n"]:
-    """The mean IoU of each row over its classes; nan where there is none."""
+    """Mean IoU of each row over the classes present in it; nan if none is."""
     present = unions > 0
     iou = hits / np.where(present, unions, 1)
     return _quotient(iou.sum(axis=1), present.sum(axis=1).astype(np.float64))

@@ -1,12 +1,12 @@
-"""Boundary IoU (Cheng et al. 2021, arXiv 2103.16562): the IoU of what lies along the edges of the classes.
+"""Boundary IoU (Cheng et al. 2021, arXiv 2103.16562): the IoU of strips along the edges of the classes.
 
     truth ------ strip along every edge -+
                                          +-- same class in both strips / in either, class by class
     prediction - strip along every edge -+
 
-The paper erodes one mask per class d times with a 3 x 3 kernel and keeps what goes; outside the image is no class. A
-pixel goes exactly where a square of 2 d + 1 pixels around it holds another class or the outside, so one erosion and one
-dilation of the label map find the strips of all classes at once.
+The paper erodes the mask of each class d times with a 3 x 3 kernel and keeps the pixels this removes; pixels outside
+the image belong to none of the classes. A pixel is removed exactly if the square of 2 d + 1 pixels around it contains
+another class or reaches outside the image, so one erosion and one dilation of the label map find all strips at once.
 
 Axes: H W image rows and columns, k classes.
 """
@@ -21,23 +21,24 @@ from jaxtyping import Bool, Int64
 from cgrseg.types import IGNORE, LabelMap, Size
 
 RATIO = 0.02
-"""Width of the strip over the diagonal of the image; the paper's own."""
+"""Width of the strip as a share of the image diagonal, as in the paper."""
 
 
 @dataclass(frozen=True)
 class BoundaryScores:
-    """How well predictions meet the truth along the edges; every share is 0..1."""
+    """Scores along the edges; shares are 0..1."""
 
     miou: float
-    """Mean over the classes with a strip in truth or prediction; 0 when there is none."""
+    """Mean over the classes with a strip in truth or prediction; 0 if there are none."""
     iou: tuple[float | None, ...]
-    """Of each class; none where it has no strip."""
+    """IoU of each class; none if it has no strip."""
 
 
 def boundary_areas(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64[np.ndarray, "2 k"]:
-    """Pixels of each class in both strips, and in either.
+    """Pixels of each class in the strips of both truth and prediction, and in the strip of either.
 
-    Ignored pixels are taken out of truth and prediction alike: they are not counted, and border on what is beside them.
+    Ignored pixels are removed from truth and prediction alike: they are not counted, and classes next to them have an
+    edge there.
     """
     ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
     prediction = np.where(truth == ignore, truth, prediction.astype(truth.dtype))
@@ -52,19 +53,19 @@ def boundary_areas(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64
 
 
 def boundary_scores(areas: Int64[np.ndarray, "2 k"]) -> BoundaryScores:
-    """The scores that the areas of any number of images, added up, hold."""
+    """Scores from the areas of one image, or from their sum over many."""
     iou = tuple(int(hits) / int(either) if either else None for hits, either in areas.T)
     present = [value for value in iou if value is not None]
     return BoundaryScores(miou=sum(present) / len(present) if present else 0.0, iou=iou)
 
 
 def strip_px(size: Size) -> int:
-    """How wide the strip is in an image of this size."""
+    """Width of the strip in pixels for an image of this size."""
     return max(1, round(RATIO * math.hypot(*size)))
 
 
 def _strip(labels: LabelMap) -> Bool[np.ndarray, "H W"]:
-    """Where another label, or the outside of the image, is at most the strip's width away."""
+    """Pixels that have another label, or the outside of the image, within the width of the strip."""
     height, width = labels.shape
     outside = np.iinfo(labels.dtype).max
     padded = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=int(outside))

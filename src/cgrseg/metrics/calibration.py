@@ -1,15 +1,14 @@
-"""Whether confidence is earned: of the pixels labelled with 80 % confidence, are 80 % right?
+"""Calibration: are 80 % of the pixels labelled with 80 % confidence right, and which temperature makes them so?
 
-Axes: H W image rows and columns, n bins of confidence.
+`reliability` sorts labelled pixels into bins by confidence and compares the accuracy of each bin with its mean
+confidence. The best temperature (Guo et al. 2017, arXiv 1706.04599) has the least negative log likelihood:
 
-The temperature that makes confidence honest (Guo et al. 2017, arXiv 1706.04599): the least negative log likelihood.
+    logits of sampled labelled pixels -- divided by each of GRID --> losses of the true classes --+
+    ... of the next image ------------------------------------------------------------------------+-- sum -- lowest
 
-    logits of some labelled pixels -- over each of GRID --> loss of the true class --+
-    ... of the next image                                                          +-- sum -- lowest --> temperature
+Both can be summed over any number of images in the memory of one.
 
-Losses of images add up, so any number of them takes the memory of one.
-
-Axes: k classes, n pixels, t temperatures.
+Axes: k classes, n pixels (or bins of confidence), t temperatures.
 """
 
 from dataclasses import dataclass
@@ -20,18 +19,18 @@ from jaxtyping import Float32, Float64, Int64
 from cgrseg.types import IGNORE, Confidence, LabelMap
 
 BINS = 15
-"""Of equal width; the i-th holds confidences above i / 15 up to (i + 1) / 15."""
+"""Number of bins of equal width; bin i holds confidences above i / 15 and up to (i + 1) / 15."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Labelled pixels by confidence; those of several images add up."""
+    """Labelled pixels by bin of confidence; those of several images can be added."""
 
     pixels: Int64[np.ndarray, "n"]
     right: Int64[np.ndarray, "n"]
-    """Those whose label is the true one."""
+    """Pixels whose label is right."""
     confidence: Float64[np.ndarray, "n"]
-    """Sum over the pixels."""
+    """Sum of the confidence of the pixels."""
 
     def __add__(self, other: "Reliability") -> "Reliability":
         return Reliability(self.pixels + other.pixels, self.right + other.right, self.confidence + other.confidence)
@@ -61,32 +60,32 @@ class Reliability:
 
 
 NOTHING = Reliability(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.zeros(BINS))
-"""Of no pixels."""
+"""Reliability of no pixels: the start of a sum."""
 
 
 def reliability(truth: LabelMap, prediction: LabelMap, confidence: Confidence) -> Reliability:
-    """The labelled pixels of one image by confidence; ignored ones are not counted."""
+    """Sort the labelled pixels of one image by confidence; ignored pixels are not counted."""
     ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
     labelled = truth != ignore
     sure = confidence[labelled].astype(np.float64)
     is_right = truth[labelled] == prediction[labelled]
-    place = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
     return Reliability(
-        pixels=np.bincount(place, minlength=BINS).astype(np.int64),
-        right=np.bincount(place[is_right], minlength=BINS).astype(np.int64),
-        confidence=np.bincount(place, weights=sure, minlength=BINS).astype(np.float64),
+        pixels=np.bincount(bins, minlength=BINS).astype(np.int64),
+        right=np.bincount(bins[is_right], minlength=BINS).astype(np.int64),
+        confidence=np.bincount(bins, weights=sure, minlength=BINS).astype(np.float64),
     )
 
 
 GRID = np.geomspace(1 / 8, 8, 85)
-"""Temperatures that are tried, 5 % apart; between them the loss is a parabola over their logarithms."""
+"""Temperatures to try, 5 % apart; between them the loss is interpolated by a parabola over their logarithm."""
 PIXELS = 2048
-"""Labelled pixels that are looked at in each image."""
+"""Number of labelled pixels sampled from each image."""
 SEED = 0
 
 
 def some_labelled(truth: LabelMap) -> tuple[Int64[np.ndarray, "n"], int]:
-    """Some labelled pixels, drawn at random but always the same, numbered row after row; and how many there are."""
+    """Sample labelled pixels with a fixed seed; returns their indices in row-major order, and how many are labelled."""
     ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
     labelled = np.flatnonzero(truth != ignore)
     if len(labelled) <= PIXELS:
@@ -96,7 +95,7 @@ def some_labelled(truth: LabelMap) -> tuple[Int64[np.ndarray, "n"], int]:
 
 
 def losses(logits: Float32[np.ndarray, "k n"], truth: Int64[np.ndarray, "n"]) -> Float64[np.ndarray, "t"]:
-    """The mean negative log likelihood of the true classes at each temperature of `GRID`."""
+    """Mean negative log likelihood of the true classes at each temperature of `GRID`."""
     level = logits - logits.max(axis=0)
     own = level[truth, np.arange(len(truth))].astype(np.float64).mean()
     weights = (np.exp(level / np.float32(temperature)).sum(axis=0) for temperature in GRID)
@@ -104,11 +103,11 @@ def losses(logits: Float32[np.ndarray, "k n"], truth: Int64[np.ndarray, "n"]) ->
 
 
 def lowest(losses: Float64[np.ndarray, "t"]) -> float:
-    """The temperature of the least loss, between those that were tried where it is not the first or the last."""
-    place = int(losses.argmin())
-    if place in (0, len(GRID) - 1):
-        return float(GRID[place])
-    before, here, behind = losses[place - 1 : place + 2]
-    bend = before - 2 * here + behind
-    shift = 0.0 if bend <= 0 else (before - behind) / (2 * bend)
-    return float(GRID[place] * (GRID[1] / GRID[0]) ** shift)
+    """Temperature of the least loss, interpolated between those of `GRID` unless it is the first or the last."""
+    index = int(losses.argmin())
+    if index in (0, len(GRID) - 1):
+        return float(GRID[index])
+    before, least, after = losses[index - 1 : index + 2]
+    curvature = before - 2 * least + after
+    shift = 0.0 if curvature <= 0 else (before - after) / (2 * curvature)
+    return float(GRID[index] * (GRID[1] / GRID[0]) ** shift)

@@ -139,12 +139,16 @@ def attend(
     value: Float[Tensor, "b heads v n"],
     positions: Offsets | Resized,
     talk: Talk = (),
+    block: int = BLOCK,
 ) -> Float[Tensor, "q b heads v"]:
-    """For each query, the sum of the values, weighed by the softmax of its products with the keys plus their bias."""
+    """For each query, the sum of the values, weighed by the softmax of its products with the keys plus their bias.
+
+    `block` queries are computed at a time; an exported program always computes `BLOCK`.
+    """
     if torch.compiler.is_exporting():
         return attend_in_graph(query, key, value, positions, talk)
-    blocks = torch.arange(query.shape[2], device=query.device).split(BLOCK)
-    return torch.cat([attend_block(block, query, key, value, positions, talk) for block in blocks])
+    blocks = torch.arange(query.shape[2], device=query.device).split(block)
+    return torch.cat([attend_block(picked, query, key, value, positions, talk) for picked in blocks])
 
 
 def attend_block(

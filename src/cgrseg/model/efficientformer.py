@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cgrseg.config import TalkBias
-from cgrseg.model.attention import AttentionBias, Position, attend
+from cgrseg.model.attention import BLOCK, AttentionBias, Position, attend
 from cgrseg.model.layers import ConvNorm, DropPath, Scale, upsample
 
 HEADS = 8
@@ -70,7 +70,7 @@ class Attention(nn.Module):
         value: int = 128,
     ) -> None:
         super().__init__()
-        self.bias, self.talk_bias = bias, talk_bias
+        self.bias, self.talk_bias, self.query_block = bias, talk_bias, BLOCK
         self.reduce = ConvNorm(channels, channels, 3, stride=2, groups=channels) if reduce else nn.Identity()
         self.query = ConvNorm(channels, HEADS * key)
         self.key = ConvNorm(channels, HEADS * key)
@@ -86,7 +86,7 @@ class Attention(nn.Module):
         values = heads(value)
         positions = self.bias(*small.shape[-2:], self.talk_before)
         talk = (self.talk_before.weight.flatten(1), self.talk_after.weight.flatten(1))
-        sums = attend(*query_and_key(self.query(small), self.key(small)), values, positions, talk)
+        sums = attend(*query_and_key(self.query(small), self.key(small)), values, positions, talk, self.query_block)
         sums = sums + self.talk_after.get_parameter("bias")[:, None] * self.total(values)  # what it adds to all weights
         return self.project(upsample(as_map(sums, like=small) + self.local(value), like=x))
 
@@ -103,7 +103,7 @@ class DownsamplingAttention(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bias: AttentionBias, *, key: int = 16, value: int = 64) -> None:
         super().__init__()
-        self.bias = bias
+        self.bias, self.query_block = bias, BLOCK
         self.query_local = nn.Conv2d(inputs, inputs, 3, 2, 1, groups=inputs)
         self.query = ConvNorm(inputs, HEADS * key)
         self.key = ConvNorm(inputs, HEADS * key)
@@ -115,8 +115,15 @@ class DownsamplingAttention(nn.Module):
         value = self.value(x)
         query = self.query(x[..., ::2, ::2] + self.query_local(x))
         positions = self.bias(*x.shape[-2:])
-        sums = attend(*query_and_key(query, self.key(x)), heads(value), positions)
+        sums = attend(*query_and_key(query, self.key(x)), heads(value), positions, block=self.query_block)
         return self.project(as_map(sums, like=query) + self.local(value))
+
+
+def set_query_block(model: nn.Module, queries: int) -> None:
+    """Make every attention of a model compute `queries` queries at a time; results change by rounding only."""
+    for module in model.modules():
+        if isinstance(module, Attention | DownsamplingAttention):
+            module.query_block = queries
 
 
 def heads(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads d n"]:

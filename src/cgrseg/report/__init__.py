@@ -1,15 +1,19 @@
-"""An evaluation as one page that explains itself: scores, confusions, confidence, and the images behind them.
+"""Report of an evaluation as one web page: scores, confusions, confidence, and the images behind them.
 
-evaluation ---------- report_tree ------------------> out.json
-   +----------------- class_rows -------------------> out.csv
-a dozen images,
-segmented again ----- images ----+
-metrics.jsonl ----------- history -----+-- page --------> out.html: opens from disk, loads nothing
+evaluation ------+-- report_tree --------------------> out.json
++-- class_rows ---------------------> out.csv
+worst and best --+-- show_images --+
+images                             +-- fill_page ----> out.html: opens from disk and loads nothing
+metrics.jsonl ----- read_history --+        |
+assets/report: template, style, scripts
 """
 
+import html
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -21,37 +25,36 @@ from cgrseg.files import replacing
 from cgrseg.machine import machine
 from cgrseg.predictor import Segmenter
 from cgrseg.report.examples import show_images
-from cgrseg.report.page import fill_page
-from cgrseg.report.rows import class_rows, count_images, read_history, write_rows
+from cgrseg.report.rows import class_rows, read_history, write_rows
 
 __all__ = ["Rival", "report_tree", "require_page", "write_report"]
 
 SUFFIXES = (".html", ".htm")
 
+"""Suffixes of a web page."""
 WEIGHTS = (".safetensors", ".pth", ".pt", ".onnx", ".xml")
+"""Suffixes of weights, left out of titles."""
 OF_RUN = ("best", "last")
-"""Files that every run has; the name of its folder tells more."""
+"""Files that every run has; a title names the run's folder, too."""
+SCRIPTS = ("base", "charts", "headline", "classes", "confusion", "confidence", "pictures", "training", "start")
+"""Scripts of the page, in the order in which a browser reads them."""
 
 Rival = tuple[str, Evaluation]
-"""The name of the weights that are compared with, and their scores on the same images."""
+"""Name of the weights to compare with, and their evaluation on the same images."""
 
 
 def require_page(path: Path) -> Path:
-    """The path itself, if a report can be written there; its folder is made.
+    """Check that a report can be written to a path, create its folder, and return the path.
 
     Raises:
-        CGRSegError: it does not end in .html, or nothing can be written there.
+        CGRSegError: the path does not end in .html, or its files cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise CGRSegError(
-            f"{path}: a report is a web page",
-            advice="give it a name that ends in .html",
-        )
-    folder = next((file for file in (path, *_beside(path)) if file.is_dir()), None)
+        raise CGRSegError(f"{path}: a report is a web page", advice="give it a name that ends in .html")
+    folder = next((file for file in (path, *_data_files(path)) if file.is_dir()), None)
     if folder is not None:
         raise CGRSegError(
-            f"{folder} is a folder where a file of the report would go",
-            advice="give the report another name",
+            f"{folder} is a folder where a file of the report would go", advice="give the report another name"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,7 @@ def require_page(path: Path) -> Path:
 def report_tree(
     weights: str, evaluation: Evaluation, against: Rival | None = None, calibrated: Mapping[str, object] | None = None
 ) -> dict:
-    """Plain values for JSON: the scores of the weights, how they compare with a rival's, and what calibrating gave."""
+    """Plain values for JSON: the scores, the comparison with a rival, and the result of calibration."""
     tree = {"weights": weights} | evaluation.as_tree()
     if against is not None:
         name, theirs = against
@@ -84,24 +87,27 @@ def write_report(
     calibrated: Mapping[str, object] | None = None,
     run: Mapping[str, object] | None = None,
 ) -> Path:
-    """Write the page, and beside it the same numbers as JSON and, one row a class, as CSV.
+    """Write the page, and next to it the same numbers as JSON and as CSV with one row for each class.
 
     Args:
-        path: of the page; ends in .html.
-        evaluation: what `evaluate` gave; its edges and its calibration are shown where they were measured.
-        segmenter: what was scored; it segments the images that are shown once more.
-        dataset: what it was scored on.
-        against: weights that are compared with.
-        calibrated: what fitting a temperature gave, as `Calibration.as_tree` tells it.
-        run: the `command` that makes this report again, and the `threads` that were asked for.
+        path: file of the page; ends in .html.
+        evaluation: from `evaluate`; edges and calibration are shown if they were measured.
+        segmenter: the segmenter that was scored; it segments the images shown on the page again.
+        dataset: the data set it was scored on.
+        against: other weights to compare with.
+        calibrated: result of fitting a temperature, from `Calibration.as_tree`.
+        run: the `command` that writes this report, and the number of `threads` it asked for.
+
+    Returns:
+        The path of the page.
 
     Raises:
-        CGRSegError: the path does not end in .html, or nothing can be written there.
+        CGRSegError: the path does not end in .html, or its files cannot be written.
     """
     require_page(path)
-    numbers, table = _beside(path)
+    numbers, table = _data_files(path)
     tree = report_tree(segmenter.weights, evaluation, against, calibrated)
-    rows = class_rows(evaluation, count_images(dataset), against[1] if against else None)
+    rows = class_rows(evaluation, against[1] if against else None)
     images, seconds = show_images(evaluation, segmenter, dataset)
     content = {
         "report": tree,
@@ -122,8 +128,30 @@ def write_report(
     return path
 
 
-def _beside(path: Path) -> tuple[Path, Path]:
-    """The files of the same numbers: JSON and CSV."""
+def fill_page(content: dict) -> str:
+    """HTML of the page that shows this content: the template with its style, scripts and data filled in."""
+    title = content["title"]
+    parts = {
+        "title": html.escape(f"{title['weights']} on {title['data']} {title['split']}"),
+        "style": _asset("report.css"),
+        "script": "\n".join(_asset(f"{name}.js") for name in SCRIPTS),
+        "data": as_script_data(content),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("report.html"))
+
+
+def as_script_data(content: dict) -> str:
+    """JSON for a <script> element: no value in it can end the element or begin a comment."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _asset(name: str) -> str:
+    return (resources.files("cgrseg") / "assets" / "report" / name).read_text(encoding="utf-8")
+
+
+def _data_files(path: Path) -> tuple[Path, Path]:
+    """The JSON and the CSV file of a page."""
     return path.with_suffix(".json"), path.with_suffix(".csv")
 
 
@@ -133,7 +161,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _conditions(segmenter: Segmenter, seconds: float) -> dict:
-    """When and on what this was measured."""
+    """Engine, time for one image, date and machine."""
     return {
         "engine": segmenter.engine.name,
         "seconds_a_picture": seconds,
@@ -143,7 +171,7 @@ def _conditions(segmenter: Segmenter, seconds: float) -> dict:
 
 
 def _title(segmenter: Segmenter, dataset: LabelledImages) -> dict[str, str]:
-    """What was scored on what, in the words of a headline."""
+    """Weights, data and split, as a headline names them."""
     file = Path(segmenter.weights)
     name = file.stem if file.suffix in WEIGHTS else file.name
     if name in OF_RUN and file.parent.name:

@@ -1,12 +1,12 @@
-"""The images behind the scores: the worst and the best, each with all that a browser needs to show and question it.
+"""Images shown in a report: the worst and the best, each with its truth, labels and confidence.
 
-    mIoU of each image -- worst, best -- segmented once more --+-- image: JPEG
-                                                                 +-- truth, labels: class numbers
-                                                                 +-- confidence: percent
-                                                                 +-- what was taken for what
+    mIoU of each image -- worst, best -- segmented again --+-- image: JPEG
+                                                           +-- truth, labels: class numbers
+                                                           +-- confidence: percent
+                                                           +-- largest confusions
 
-Maps go as zlib streams of their bytes and not as images: browsers may change what is read back from an image, to
-colours of the screen or on purpose, and class numbers must arrive as they are.
+Maps are sent as zlib streams of their bytes, not as images: browsers may alter the pixels that are read back from an
+image, for colour management or against fingerprinting, and class numbers must not change.
 
 Axes: H W image rows and columns, k classes.
 """
@@ -29,39 +29,40 @@ from cgrseg.predictor import Segmenter
 from cgrseg.types import Image, LabelMap, Size
 
 SHOWN = 6
-"""Of the worst, and as many of the best."""
+"""Number of the worst images, and of the best."""
 LONG_PX = 640
-"""Longer side of what is shown."""
+"""Longer side of a shown image."""
 QUALITY = 82
+"""JPEG quality, of 100."""
 MISTAKES = 5
-"""The most that are named of an image."""
+"""Largest number of confusions listed for one image."""
 
 
 def show_images(evaluation: Evaluation, segmenter: Segmenter, dataset: LabelledImages) -> tuple[list[dict], float]:
-    """The chosen images as plain values, and the median of the seconds that the label map of one took."""
-    own, shown, seconds = evaluation.areas.picture_miou(), [], []
-    for group, index in choose_images(own.tolist()):
+    """The chosen images as plain values, and the median seconds that the label map of one took."""
+    mious, shown, seconds = evaluation.areas.image_miou(), [], []
+    for group, index in choose_images(mious.tolist()):
         image, truth = dataset.image(index), dataset.plain_labels(index)
         start = time.perf_counter()
         answer = segmenter(image)
         seconds.append(time.perf_counter() - start)
-        about = {"name": evaluation.names[index], "group": group, "miou": float(own[index])}
+        header = {"name": evaluation.names[index], "group": group, "miou": float(mious[index])}
         maps = show_maps(image, truth, answer.labels, answer.confidence)
-        shown.append(about | maps | examine(truth, answer.labels, len(evaluation.classes)))
+        shown.append(header | maps | examine(truth, answer.labels, len(evaluation.classes)))
     return shown, statistics.median(seconds) if seconds else 0.0
 
 
 def choose_images(mious: list[float]) -> list[tuple[str, int]]:
-    """The worst, the worst first, then the best, the best first; none twice, and none without labels."""
+    """Indices of the worst images, worst first, then of the best, best first; none twice, none without labels."""
     ranked = sorted((miou, index) for index, miou in enumerate(mious) if not np.isnan(miou))
-    places = [index for _, index in ranked]
-    worst = places[: min(SHOWN, -(-len(places) // 2))]
-    best = places[len(worst) :][::-1][:SHOWN]
+    indices = [index for _, index in ranked]
+    worst = indices[: min(SHOWN, -(-len(indices) // 2))]
+    best = indices[len(worst) :][::-1][:SHOWN]
     return [("worst", index) for index in worst] + [("best", index) for index in best]
 
 
 def show_maps(image: Image, truth: LabelMap, labels: LabelMap, confidence: np.ndarray) -> dict:
-    """The image and its maps at the size they are shown in."""
+    """The image and its maps, resized for the page."""
     height, width = size = shown_size((image.shape[0], image.shape[1]))
     percent = np.rint(100 * confidence).astype(np.uint8)
     maps = {"truth": truth.astype(np.uint8), "labels": labels.astype(np.uint8), "confidence": percent}
@@ -73,21 +74,21 @@ def show_maps(image: Image, truth: LabelMap, labels: LabelMap, confidence: np.nd
 
 
 def examine(truth: LabelMap, labels: LabelMap, classes: int) -> dict:
-    """What was taken for what in one image, at its full size, and how well each of its classes was met."""
+    """Largest confusions, labelled pixels, and IoU of each class of one image, at its full size."""
     matrix = confusion(truth, labels, classes)
     iou, labelled = scores(matrix).iou, max(1, int(matrix.sum()))
     return {
         "mistakes": largest_mistakes(matrix),
         "labelled": labelled,
-        "iou": [[place, value] for place, value in enumerate(iou) if value is not None],
+        "iou": [[label, value] for label, value in enumerate(iou) if value is not None],
     }
 
 
 def largest_mistakes(matrix: Int64[np.ndarray, "k k"]) -> list[dict]:
-    """The pairs of classes that most pixels were confused between."""
+    """Pairs of classes with the most confused pixels, largest first."""
     wrong = matrix - np.diag(matrix.diagonal())
-    places = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
-    pairs = [divmod(int(place), len(matrix)) for place in places]
+    cells = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
+    pairs = [divmod(int(cell), len(matrix)) for cell in cells]
     return [
         {"truth": truth, "label": label, "pixels": int(wrong[truth, label])}
         for truth, label in pairs
@@ -96,13 +97,13 @@ def largest_mistakes(matrix: Int64[np.ndarray, "k k"]) -> list[dict]:
 
 
 def shown_size(size: Size) -> Size:
-    """The size with the longer side bounded, aspect kept."""
+    """The size scaled down so that the longer side is at most `LONG_PX`."""
     scale = min(1.0, LONG_PX / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def jpeg(image: Image, size: Size) -> str:
-    """The image at this size as an address that holds all of it."""
+    """The image at this size, as a data URL."""
     file = io.BytesIO()
     opened = Pillow.fromarray(image)
     if size != image.shape[:2]:
@@ -112,6 +113,6 @@ def jpeg(image: Image, size: Size) -> str:
 
 
 def pack(values: UInt8[np.ndarray, "H W"]) -> str:
-    """The bytes of a map, each less its left neighbour (regions become zeros), compressed, as base64."""
+    """Compress a map to base64: zlib of each byte minus its left neighbour, which turns regions into zeros."""
     steps = np.diff(values, axis=1, prepend=np.uint8(0))
     return base64.b64encode(zlib.compress(np.ascontiguousarray(steps).tobytes(), 9)).decode()

@@ -49,7 +49,7 @@ def evaluate_distributed(
     """
     shard = processes.shard(len(dataset))
     part = replace(dataset, pairs=dataset.pairs[shard])
-    own = evaluate(segmenter, part, lambda done: on_progress(done, len(part)))
+    own = evaluate(segmenter, part, on_progress)
 
     def total(counts: np.ndarray) -> np.ndarray:
         return processes.all_reduce(torch.from_numpy(counts).to(processes.device)).cpu().numpy()
@@ -67,6 +67,7 @@ def evaluate_distributed(
         scores=scores(matrix, allowed.sum(axis=0)),
         matrix=matrix,
         areas=Areas(*areas),
+        images_of_class=total(own.images_of_class),
         names=tuple(pair.name for pair in dataset.pairs),
         sources=replace(own.sources, matrices=matrices, allowed=allowed),
     )

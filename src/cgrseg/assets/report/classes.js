@@ -12,7 +12,7 @@ function columns() {
     { key: "recall", title: "Recall", text: share("recall"), mean: report.mean_accuracy, help: "share of its true pixels that were found (accuracy)" },
     { key: "precision", title: "Precision", text: share("precision"), help: "share of the pixels labelled as it that are it" },
     { key: "share", title: "Of pixels", text: share("share", 2), help: "share of the labelled pixels" },
-    { key: "images", title: "Images", text: (row) => count(row.images), help: "images in whose truth it occurs" },
+    { key: "pictures", title: "Pictures", text: (row) => count(row.pictures), help: "pictures in whose truth it occurs" },
     { key: "against_iou", title: "Against", text: share("against_iou"), mean: report.against?.miou, skip: !report.against },
     { key: "gain", title: "Gain", text: (row) => points(row.gain), mean: report.comparison?.miou, skip: !report.against },
   ];
@@ -66,7 +66,7 @@ function classRow(row, shown) {
       return make("td", { class: "iou" }, make("div", {}, bar, make("span", {}, text(row))));
     }
     const sign = key === "gain" ? { "+": "gain", "\u2212": "loss" }[text(row)[0]] : null;
-    return make("td", { class: sign }, row.iou === null && key !== "images" ? DASH : text(row));
+    return make("td", { class: sign }, row.iou === null && key !== "pictures" ? DASH : text(row));
   }));
 }
 

@@ -5,6 +5,7 @@ JSON of class names and raw values in `assets`.
 """
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cgrseg.data.datasets.merging import merge_classes
 from cgrseg.errors import DatasetError
 from cgrseg.recipes import read_merge
 
-__all__ = ["LabelledImages", "Pair", "open_dataset"]
+__all__ = ["LabelledImages", "Pair", "open_dataset", "without_held_out"]
 
 READERS = {
     "camvid": camvid.find,
@@ -99,6 +100,18 @@ def _without_held_out(pairs: tuple[Pair, ...], split: str, hold_out: HoldOut) ->
             advice=f"the first is {pairs[0].name}",
         )
     return kept
+
+
+def without_held_out(train: LabelledImages, hold_out: HoldOut) -> LabelledImages | None:
+    """The split `train` without the held-out images; none if `hold_out` does not belong to this data set.
+
+    It belongs to a data set whose split `train` contains all its names, or some but not only images with its prefix.
+    """
+    names = {pair.name for pair in train.pairs}
+    held = hold_out if isinstance(hold_out, tuple) else {name for name in names if name.startswith(hold_out)}
+    if not held or not names.issuperset(held) or len(names.difference(held)) == 0:
+        return None
+    return replace(train, pairs=_without_held_out(train.pairs, "train", hold_out), expected=None)
 
 
 def _without_names(pairs: tuple[Pair, ...], split: str, names: tuple[str, ...]) -> tuple[Pair, ...]:
