@@ -2,15 +2,23 @@
 
 import shlex
 import sys
+import time
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
-from cgrseg.cli import evaluate_options as settings_of
 from cgrseg.cli import options
-from cgrseg.cli.evaluate_steps import calibrated, opened, scored
 from cgrseg.cli.evaluate_tables import tables
+from cgrseg.cli.progress import bar, bar_of
+from cgrseg.config import EngineName, ProtocolName
+
+if TYPE_CHECKING:
+    from cgrseg.data.datasets import LabelledImages
+    from cgrseg.evaluation import Evaluation
+    from cgrseg.predictor import Segmenter
 
 
 @click.command(epilog="\b\nExample:\n  cgrseg evaluate cgrseg-t-camvid --data camvid=path/to/CamVid")
@@ -18,19 +26,55 @@ from cgrseg.cli.evaluate_tables import tables
 @options.several_data
 @click.option("--split", default="val", show_default=True, help="Part of the data set: val, test, train or holdout.")
 @click.option("--against", metavar="WEIGHTS", help="Score these on the same images, too, and compare.")
-@settings_of.measures
-@settings_of.fitting
-@settings_of.running
-@settings_of.pace
+@click.option("--boundary", is_flag=True, help="Score the edges of the classes, too (Boundary IoU).")
+@click.option("--calibration", is_flag=True, help="Compare confidence with accuracy, too.")
+@click.option(
+    "--calibrate",
+    "calibrated",
+    type=options.FILE,
+    help="Fit confidence to the images, and write the weights with its temperature to this .safetensors file.",
+)
+@options.protocol
+@click.option("--paper-exact", is_flag=True, help="Go from logits to labels in the two steps of the authors' code.")
+@options.engine
+@options.device
+@options.threads
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Threads that read images, and as many that count; 0 does one thing at a time.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Images of one size that may share a call of the engine.",
+)
 @options.as_json
-@click.option("--report", "page", type=options.FILE, help=settings_of.REPORT)
-@click.pass_obj
+@click.option(
+    "--report",
+    "page",
+    type=options.FILE,
+    help="Write everything as a web page (.html), with .json and .csv; implies --boundary and --calibration.",
+)
 def evaluate(
-    settings: dict,
     weights: str,
     data: options.DataPaths,
     split: str,
     against: str | None,
+    boundary: bool,
+    calibration: bool,
+    calibrated: Path | None,
+    protocol: ProtocolName,
+    paper_exact: bool,
+    engine: EngineName,
+    device: str,
+    threads: int | None,
+    workers: int,
+    batch: int,
     json_file: Path | None,
     page: Path | None,
 ) -> None:
@@ -41,18 +85,83 @@ def evaluate(
 
     if page is not None:
         require_page(page)
-        settings["measures"] |= {"boundary": True, "calibration": True}
-    names, target = [weights] if against is None else [weights, against], settings["fitting"]["calibrate"]
-    segmenters = [cgrseg.load(name, **settings["running"]) for name in names]
-    if target is not None:
-        require_target(segmenters[0], target)
+    segmenters = [
+        cgrseg.load(name, engine=engine, device=device, threads=threads, protocol=protocol, paper_exact=paper_exact)
+        for name in ([weights] if against is None else [weights, against])
+    ]
+    if calibrated is not None:
+        require_target(segmenters[0], calibrated)
     dataset = opened(data, split, segmenters)
-    results = scored(segmenters, dataset, settings)
+    results = scored(
+        segmenters,
+        dataset,
+        boundary=boundary or page is not None,
+        calibration=calibration or page is not None,
+        workers=workers,
+        batch=batch,
+    )
     rival = None if against is None else (against, results[1])
-    fitted = None if target is None else calibrated(segmenters[0], dataset, target, settings["pace"])
+    fitted = None if calibrated is None else fit(segmenters[0], dataset, calibrated, workers=workers, batch=batch)
     report = report_tree(weights, results[0], rival, fitted)
     Console().print(*tables(report), sep="\n")
     options.write_json(json_file, report)
     if page is not None:
-        run = {"command": shlex.join(["cgrseg", *sys.argv[1:]]), "threads": settings["running"]["threads"]}
+        run = {"command": shlex.join(["cgrseg", *sys.argv[1:]]), "threads": threads}
         write_report(page, results[0], segmenters[0], dataset, against=rival, calibrated=fitted, run=run)
+
+
+def opened(data: options.DataPaths, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":
+    """The images as the first weights read them: by the sources of their recipe, or as one data set."""
+    from cgrseg.evaluation import require_same_classes
+    from cgrseg.evaluation.open_data import open_dataset_for, open_sources_for, sources_of
+
+    sources = sources_of(segmenters[0])
+    paths = data.by_source(sources) if sources else {}
+    if not paths.keys().isdisjoint(sources):
+        dataset = open_sources_for(segmenters[0], paths, split)
+    else:
+        one = data.single()
+        dataset = open_dataset_for(segmenters[0], one.kind, one.path, split, one.merge)
+    for segmenter in segmenters:
+        require_same_classes(segmenter.classes, dataset)
+    return dataset
+
+
+def scored(
+    segmenters: "list[Segmenter]",
+    dataset: "LabelledImages",
+    *,
+    boundary: bool,
+    calibration: bool,
+    workers: int,
+    batch: int,
+) -> "list[Evaluation]":
+    """The scores of each segmenter, one after the other, under one progress bar."""
+    import cgrseg
+
+    images, started = len(dataset), time.perf_counter()
+    with bar("images", len(segmenters) * images) as show:
+        results = [
+            cgrseg.evaluate(
+                segmenter,
+                dataset,
+                lambda done, _, before=before: show(before + done),
+                boundary=boundary,
+                calibration=calibration,
+                workers=workers,
+                batch=batch,
+            )
+            for before, segmenter in zip(count(0, images), segmenters, strict=False)
+        ]
+    click.echo(f"{len(results) * images} images in {time.perf_counter() - started:.1f} s", err=True)
+    return results
+
+
+def fit(segmenter: "Segmenter", dataset: "LabelledImages", file: Path, *, workers: int, batch: int) -> dict:
+    """Fit the temperature, write the weights with it, and report what it changes."""
+    from cgrseg.evaluation import calibrate, write_temperature
+
+    with bar_of("calibrating") as show:
+        result = calibrate(segmenter, dataset, show, workers=workers, batch=batch)
+    write_temperature(segmenter.weights, file, result.temperature)
+    return {"file": str(file)} | result.as_tree()
