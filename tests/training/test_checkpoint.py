@@ -16,8 +16,8 @@ import yaml
 from support.child import PHASES
 from support.tiny import RECIPE, assert_same, events, numbers, state_of
 
+from cgrseg.config.parsing import as_tree
 from cgrseg.errors import RunStopped, TrainingError
-from cgrseg.recipes import as_tree
 from cgrseg.training import checkpoint as state
 from cgrseg.training import train
 from cgrseg.training.loggers import Scoring, Stepped

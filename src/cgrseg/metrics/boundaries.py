@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from cgrseg.types import IGNORE, LabelMap, Size
+from cgrseg.types import LabelMap, Size, ignore_value
 
 RATIO = 0.02
 """Width of the strip over the diagonal of the image; the paper's own."""
@@ -39,7 +39,7 @@ def boundary_areas(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64
 
     Ignored pixels are taken out of truth and prediction alike: they are not counted, and border on what is beside them.
     """
-    ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
+    ignore = ignore_value(truth)
     prediction = np.where(truth == ignore, truth, prediction.astype(truth.dtype))
     in_truth, in_prediction = (_strip(labels) & (truth != ignore) for labels in (truth, prediction))
     hits = np.bincount(truth[in_truth & in_prediction & (truth == prediction)], minlength=classes)

@@ -33,8 +33,7 @@ def read_colours(file: Path, values: dict[Colour, int]) -> UInt16[np.ndarray, "H
     strange = pixels[colours[places] != pixels]
     if len(strange):
         raise DatasetError(
-            f"{file} holds {_described(strange)}",
-            advice="no class has such a colour, nor is it one to ignore",
+            f"{file} holds {_described(strange)}", advice="no class has such a colour, nor is it one to ignore"
         )
     return np.array([by_number[int(number)] for number in colours], np.uint16)[places]
 
