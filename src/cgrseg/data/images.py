@@ -84,15 +84,9 @@ def read_label_map(path: Path) -> LabelMap:
     with _opened(_read_bytes(path), str(path)) as image:
         kept = "save the class numbers as an 8-bit gray or palette PNG"
         if image.format in ("JPEG", "MPO"):
-            raise ImageError(
-                f"{path} is a JPEG, which changes the numbers of a label map",
-                advice=f"{kept}",
-            )
+            raise ImageError(f"{path} is a JPEG, which changes the numbers of a label map", advice=kept)
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I;16"):
-            raise ImageError(
-                f"{path} holds colours (mode {image.mode}) where class numbers are needed",
-                advice=f"{kept}",
-            )
+            raise ImageError(f"{path} holds colours (mode {image.mode}) where class numbers are needed", advice=kept)
         step = PACKED_GRAY.get(str(image.tile[0][3])) if image.tile else None
         values = np.array(image)
     if values.dtype.itemsize == 2:
@@ -115,10 +109,7 @@ def _opened(
 ) -> Iterator[ImageFile.ImageFile]:
     """An image whose header is read, with everything that goes wrong inside the block turned into one sentence."""
     if not data:
-        raise ImageError(
-            f"{name} is empty (0 bytes)",
-            advice="copy or download it again",
-        )
+        raise ImageError(f"{name} is empty (0 bytes)", advice="copy or download it again")
     try:
         # Set and left: putting the old filters back would put back what other threads have changed meanwhile.
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -128,30 +119,20 @@ def _opened(
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(
-            f"{name} {_what_instead(data)}",
-            advice="save the image again as JPEG or PNG",
-        ) from None
+        raise ImageError(f"{name} {_what_instead(data)}", advice="save the image again as JPEG or PNG") from None
     except Pillow.DecompressionBombError:
         _refuse_bomb(MAX_PIXELS + 1, name, min(MAX_PIXELS, most_pixels))
     except MemoryError:
-        raise ImageError(
-            f"{name} does not fit in memory",
-            advice="shrink it or cut it into tiles",
-        ) from None
+        raise ImageError(f"{name} does not fit in memory", advice="shrink it or cut it into tiles") from None
     except Exception as error:  # noqa: BLE001  decoders raise anything at all on malformed bytes
         raise ImageError(
-            f"{name} is damaged or cut short: {reason(error)}",
-            advice="copy or download it again",
+            f"{name} is damaged or cut short: {reason(error)}", advice="copy or download it again"
         ) from None
 
 
 def _refuse_bomb(pixels: int, name: str, most: int) -> None:
     if pixels > most:
-        raise ImageError(
-            f"{name} claims more than {most:,} pixels",
-            advice="shrink it or cut it into tiles",
-        )
+        raise ImageError(f"{name} claims more than {most:,} pixels", advice="shrink it or cut it into tiles")
 
 
 def _what_instead(data: bytes) -> str:
@@ -214,10 +195,7 @@ def write_image(path: Path, image: Image) -> None:
     """
     kind = Pillow.registered_extensions().get(path.suffix.lower())
     if kind not in Pillow.SAVE:
-        raise ImageError(
-            f"{path}: no image format is written as {path.suffix!r}",
-            advice="use .png or .jpg",
-        )
+        raise ImageError(f"{path}: no image format is written as {path.suffix!r}", advice="use .png or .jpg")
     quality = {"quality": 95} if kind in ("JPEG", "WEBP", "AVIF") else {}
     with replacing(path) as unfinished:
         Pillow.fromarray(image).save(unfinished, format=kind, **quality)
@@ -257,10 +235,7 @@ def find_images(source: str | Path) -> list[Path]:
         found = [Path(match) for match in matches if _is_image(Path(match))]
     if not found:
         what = "holds no images" if path.is_dir() else "no such file or folder, and no image fits it as a pattern"
-        raise ImageError(
-            f"{source}: {what}",
-            advice=f"images end in {' '.join(SUFFIXES[:10])} and the like",
-        )
+        raise ImageError(f"{source}: {what}", advice=f"images end in {' '.join(SUFFIXES[:10])} and the like")
     return sorted(found)
 
 
