@@ -40,13 +40,17 @@ PACKED_GRAY = {"1": 1, "L;2": 85, "L;4": 17}
 """Gray below 8 bits: Pillow spreads its values over 0..255, in these steps."""
 
 
-def read_image(path: Path) -> Image:
-    """The image in a file, upright, as RGB.
+def read_image(path: Path, name: str = "") -> Image:
+    """Read the image in a file as upright RGB, uint8 of shape (height, width, 3).
+
+    Args:
+        path: the file.
+        name: what errors call the image; its path unless given.
 
     Raises:
         ImageError: it cannot be read or decoded.
     """
-    return decode_image(_read_bytes(path), str(path))
+    return decode_image(_read_bytes(path, name), name or str(path))
 
 
 def decode_image(
@@ -68,9 +72,9 @@ def decode_image(
         return to_rgb(image)
 
 
-def read_size(path: Path) -> Size:
-    """The size of the upright image in a file, from its header only."""
-    with _opened(_read_bytes(path), str(path)) as image:
+def read_size(path: Path, name: str = "") -> Size:
+    """Read the size (height, width) of the upright image in a file from its header only; `name` as in `read_image`."""
+    with _opened(_read_bytes(path, name), name or str(path)) as image:
         is_turned = image.getexif().get(0x0112, 1) >= 5
         return (image.width, image.height) if is_turned else (image.height, image.width)
 
@@ -94,13 +98,13 @@ def read_label_map(path: Path) -> LabelMap:
     return values.astype(np.uint8) // np.uint8(step or 1)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, name: str = "") -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
+        raise ImageError(f"{name or path}: no such file") from None
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}") from None
+        raise ImageError(f"{name or path} cannot be read: {error.strerror}") from None
 
 
 @contextmanager
