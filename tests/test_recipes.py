@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
+from cgrseg.config.parsing import as_tree, checked
 from cgrseg.errors import RecipeError
-from cgrseg.recipes import as_option, as_tree, checked, parse_recipe, read_recipe
+from cgrseg.recipes import as_option, parse_recipe, read_recipe
 
 
 def recipe_of(text: str, *overrides: str) -> Recipe:

@@ -51,10 +51,7 @@ def read_published(name: str) -> Published:
     file = folder / f"{name}.json"
     if not file.is_file():
         known = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
-        raise DatasetError(
-            f"no class table {name!r}",
-            advice=f"the published ones are {', '.join(known)}",
-        )
+        raise DatasetError(f"no class table {name!r}", advice=f"the published ones are {', '.join(known)}")
     table = json.loads(file.read_text(encoding="utf-8"))
     rows = table["classes"]
     return Published(

@@ -23,3 +23,11 @@ Confidence = Float32[np.ndarray, "H W"]
 
 IGNORE = 255
 """The label of pixels that are neither learnt nor scored."""
+
+IGNORE_16 = 65_535
+"""The same in label maps of 16 bits."""
+
+
+def ignore_value(labels: Shaped[np.ndarray, "..."]) -> int:
+    """The label that means ignore in an array of this type: 255 in 8 bits, 65535 in 16."""
+    return IGNORE if labels.dtype.itemsize == 1 else IGNORE_16

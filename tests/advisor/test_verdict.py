@@ -11,9 +11,9 @@ from PIL import Image
 from cgrseg.advisor import judge
 from cgrseg.classes import named
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
+from cgrseg.config.parsing import as_tree
 from cgrseg.data.datasets import open_dataset
 from cgrseg.model import build_model
-from cgrseg.recipes import as_tree
 from cgrseg.weights import WeightsInfo, save_weights
 
 NAMES = ("sky", "road", "car")

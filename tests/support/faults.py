@@ -169,6 +169,12 @@ FAULTS = {
         "such as (1, 2, 3)",
         '"ignore": [[1, 2, 3]]',
     ),
+    "colour of two classes": (
+        lambda root: [in_colours(root), write_meta(root, palette=[[0, 128, 0], [0, 128, 0], [70, 130, 180]])],
+        "colour-unknown",
+        "the colour (0, 128, 0) of 'road' stands for something else, too",
+        "meta.json",
+    ),
     "colours mixed": (
         lambda root: [in_colours(root), repaint(labels(root), resized)],
         "colours-mixed",

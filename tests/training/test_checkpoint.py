@@ -16,8 +16,8 @@ import yaml
 from support.child import PHASES
 from support.tiny import RECIPE, assert_same, events, numbers, state_of
 
+from cgrseg.config.parsing import as_tree
 from cgrseg.errors import RunStopped, TrainingError
-from cgrseg.recipes import as_tree
 from cgrseg.training import checkpoint, train
 from cgrseg.training.events import Scoring, Stepped
 from cgrseg.weights import load_weights

@@ -14,12 +14,12 @@ import torch
 from support.tiny import RECIPE, events
 from torch import distributed, nn
 
+from cgrseg.config.parsing import as_tree
 from cgrseg.data.datasets import open_dataset
 from cgrseg.errors import RecipeError, TrainingError
 from cgrseg.evaluation import evaluate
 from cgrseg.model import build_model
 from cgrseg.predictor import Segmenter
-from cgrseg.recipes import as_tree
 from cgrseg.runtime import TorchEngine
 from cgrseg.training.distributed import Processes, convert_sync_batchnorm, join_processes
 from cgrseg.training.loop import evaluate_distributed

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cgrseg.config import PRESETS, WITHOUT_ATTENTION, HoldOut, ModelSize, Recipe, idle_settings
+from cgrseg.config.parsing import as_tree
 from cgrseg.data.split import Split
-from cgrseg.recipes import as_option, as_tree
+from cgrseg.recipes import as_option
 from cgrseg.weights import WeightsInfo
 
 RCM_SCALE = 0.1

@@ -7,7 +7,7 @@ import yaml
 
 from cgrseg.cli import options
 from cgrseg.config import ModelConfig, idle_settings
-from cgrseg.recipes import as_tree
+from cgrseg.config.parsing import as_tree
 
 
 @click.command(epilog="\b\nExample:\n  cgrseg info cgrseg-lite-everyday")

@@ -40,13 +40,17 @@ PACKED_GRAY = {"1": 1, "L;2": 85, "L;4": 17}
 """Gray below 8 bits: Pillow spreads its values over 0..255, in these steps."""
 
 
-def read_image(path: Path) -> Image:
-    """The image in a file, upright, as RGB.
+def read_image(path: Path, name: str = "") -> Image:
+    """Read the image in a file as upright RGB, uint8 of shape (height, width, 3).
+
+    Args:
+        path: the file.
+        name: what errors call the image; its path unless given.
 
     Raises:
         ImageError: it cannot be read or decoded.
     """
-    return decode_image(_read_bytes(path), str(path))
+    return decode_image(_read_bytes(path, name), name or str(path))
 
 
 def decode_image(
@@ -68,9 +72,9 @@ def decode_image(
         return to_rgb(image)
 
 
-def read_size(path: Path) -> Size:
-    """The size of the upright image in a file, from its header only."""
-    with _opened(_read_bytes(path), str(path)) as image:
+def read_size(path: Path, name: str = "") -> Size:
+    """Read the size (height, width) of the upright image in a file from its header only; `name` as in `read_image`."""
+    with _opened(_read_bytes(path, name), name or str(path)) as image:
         is_turned = image.getexif().get(0x0112, 1) >= 5
         return (image.width, image.height) if is_turned else (image.height, image.width)
 
@@ -84,15 +88,9 @@ def read_label_map(path: Path) -> LabelMap:
     with _opened(_read_bytes(path), str(path)) as image:
         kept = "save the class numbers as an 8-bit gray or palette PNG"
         if image.format in ("JPEG", "MPO"):
-            raise ImageError(
-                f"{path} is a JPEG, which changes the numbers of a label map",
-                advice=f"{kept}",
-            )
+            raise ImageError(f"{path} is a JPEG, which changes the numbers of a label map", advice=kept)
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I;16"):
-            raise ImageError(
-                f"{path} holds colours (mode {image.mode}) where class numbers are needed",
-                advice=f"{kept}",
-            )
+            raise ImageError(f"{path} holds colours (mode {image.mode}) where class numbers are needed", advice=kept)
         step = PACKED_GRAY.get(str(image.tile[0][3])) if image.tile else None
         values = np.array(image)
     if values.dtype.itemsize == 2:
@@ -100,13 +98,13 @@ def read_label_map(path: Path) -> LabelMap:
     return values.astype(np.uint8) // np.uint8(step or 1)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, name: str = "") -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
+        raise ImageError(f"{name or path}: no such file") from None
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}") from None
+        raise ImageError(f"{name or path} cannot be read: {error.strerror}") from None
 
 
 @contextmanager
@@ -115,10 +113,7 @@ def _opened(
 ) -> Iterator[ImageFile.ImageFile]:
     """An image whose header is read, with everything that goes wrong inside the block turned into one sentence."""
     if not data:
-        raise ImageError(
-            f"{name} is empty (0 bytes)",
-            advice="copy or download it again",
-        )
+        raise ImageError(f"{name} is empty (0 bytes)", advice="copy or download it again")
     try:
         # Set and left: putting the old filters back would put back what other threads have changed meanwhile.
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -128,30 +123,20 @@ def _opened(
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(
-            f"{name} {_what_instead(data)}",
-            advice="save the image again as JPEG or PNG",
-        ) from None
+        raise ImageError(f"{name} {_what_instead(data)}", advice="save the image again as JPEG or PNG") from None
     except Pillow.DecompressionBombError:
         _refuse_bomb(MAX_PIXELS + 1, name, min(MAX_PIXELS, most_pixels))
     except MemoryError:
-        raise ImageError(
-            f"{name} does not fit in memory",
-            advice="shrink it or cut it into tiles",
-        ) from None
+        raise ImageError(f"{name} does not fit in memory", advice="shrink it or cut it into tiles") from None
     except Exception as error:  # noqa: BLE001  decoders raise anything at all on malformed bytes
         raise ImageError(
-            f"{name} is damaged or cut short: {reason(error)}",
-            advice="copy or download it again",
+            f"{name} is damaged or cut short: {reason(error)}", advice="copy or download it again"
         ) from None
 
 
 def _refuse_bomb(pixels: int, name: str, most: int) -> None:
     if pixels > most:
-        raise ImageError(
-            f"{name} claims more than {most:,} pixels",
-            advice="shrink it or cut it into tiles",
-        )
+        raise ImageError(f"{name} claims more than {most:,} pixels", advice="shrink it or cut it into tiles")
 
 
 def _what_instead(data: bytes) -> str:
@@ -214,10 +199,7 @@ def write_image(path: Path, image: Image) -> None:
     """
     kind = Pillow.registered_extensions().get(path.suffix.lower())
     if kind not in Pillow.SAVE:
-        raise ImageError(
-            f"{path}: no image format is written as {path.suffix!r}",
-            advice="use .png or .jpg",
-        )
+        raise ImageError(f"{path}: no image format is written as {path.suffix!r}", advice="use .png or .jpg")
     quality = {"quality": 95} if kind in ("JPEG", "WEBP", "AVIF") else {}
     with replacing(path) as unfinished:
         Pillow.fromarray(image).save(unfinished, format=kind, **quality)
@@ -257,10 +239,7 @@ def find_images(source: str | Path) -> list[Path]:
         found = [Path(match) for match in matches if _is_image(Path(match))]
     if not found:
         what = "holds no images" if path.is_dir() else "no such file or folder, and no image fits it as a pattern"
-        raise ImageError(
-            f"{source}: {what}",
-            advice=f"images end in {' '.join(SUFFIXES[:10])} and the like",
-        )
+        raise ImageError(f"{source}: {what}", advice=f"images end in {' '.join(SUFFIXES[:10])} and the like")
     return sorted(found)
 
 

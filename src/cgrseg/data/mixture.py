@@ -118,25 +118,19 @@ def common_classes(config: DataConfig) -> ClassTable:
     names, colours = config.classes, config.colours
     if not names:
         raise RecipeError(
-            "data.classes is empty",
-            advice="list the common classes of the sources there, in order of label",
+            "data.classes is empty", advice="list the common classes of the sources there, in order of label"
         )
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None:
-        raise RecipeError(
-            f"data.classes lists {twice!r} twice",
-            advice="each class has one label",
-        )
+        raise RecipeError(f"data.classes lists {twice!r} twice", advice="each class has one label")
     taken = next((name for name in names if name in (REST, ANY, DROP, "")), None)
     if taken is not None:
         raise RecipeError(
-            f"data.classes: {taken!r} has a meaning of its own in `sources`",
-            advice="give the class another name",
+            f"data.classes: {taken!r} has a meaning of its own in `sources`", advice="give the class another name"
         )
     if colours and len(colours) != len(names):
         raise RecipeError(
-            f"data.colours has {len(colours)} colours for {len(names)} classes",
-            advice="give one for each",
+            f"data.colours has {len(colours)} colours for {len(names)} classes", advice="give one for each"
         )
     return ClassTable(names, colours) if colours else named(names)
 
@@ -152,18 +146,14 @@ def allowed_classes(
     where = f"sources: {name}: classes"
     for key in source.classes:
         if key != ANY and key not in own:
-            raise RecipeError(
-                f"{where}: the data set has no class {key!r}",
-                advice=f"{_nearest(key, own)}",
-            )
+            raise RecipeError(f"{where}: the data set has no class {key!r}", advice=f"{_nearest(key, own)}")
     entries = {each: _entries(each, source, common) for each in own}
     _require_entries(entries, common, where)
     alone = {wanted[0] for wanted in entries.values() if len(wanted) == 1}
     rest = tuple(each for each in common if each not in alone)
     if not rest and any(REST in wanted for wanted in entries.values()):
         raise RecipeError(
-            f"{where}: {REST!r} is nothing, since {name} has every common class",
-            advice=f"write {DROP!r}",
+            f"{where}: {REST!r} is nothing, since {name} has every common class", advice=f"write {DROP!r}"
         )
     return tuple(_labels(wanted, rest, common) for wanted in entries.values())
 
@@ -179,14 +169,10 @@ def _require_entries(entries: Mapping[str, tuple[str, ...]], common: tuple[str, 
     for own, wanted in entries.items():
         unknown = next((entry for entry in wanted if entry not in (*common, REST, DROP)), None)
         if unknown is not None:
-            raise RecipeError(
-                f"{where}: {own}: data.classes has no {unknown!r}",
-                advice=f"{_nearest(unknown, common)}",
-            )
+            raise RecipeError(f"{where}: {own}: data.classes has no {unknown!r}", advice=f"{_nearest(unknown, common)}")
         if DROP in wanted and len(wanted) > 1:
             raise RecipeError(
-                f"{where}: {own}: {DROP!r} stands alone",
-                advice="a class has no label or may be one of a list",
+                f"{where}: {own}: {DROP!r} stands alone", advice="a class has no label or may be one of a list"
             )
 
 
@@ -236,10 +222,7 @@ def require_sources(sources: Collection[str], names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in sources:
-            raise DatasetError(
-                f"the recipe has no source {name!r}",
-                advice=f"{_nearest(name, sources)}",
-            )
+            raise DatasetError(f"the recipe has no source {name!r}", advice=f"{_nearest(name, sources)}")
 
 
 def source_names(given: Sequence[tuple[str, Path]]) -> tuple[str, ...]:
@@ -282,8 +265,7 @@ def _require_paths(sources: Mapping[str, SourceConfig], paths: Mapping[str, Path
     missing = [name for name in sources if name not in paths]
     if missing:
         raise DatasetError(
-            f"nothing says where {', '.join(missing)} of the recipe's sources is",
-            advice="give its folder",
+            f"nothing says where {', '.join(missing)} of the recipe's sources is", advice="give its folder"
         )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from cgrseg.types import IGNORE, LabelMap
+from cgrseg.types import LabelMap, ignore_value
 
 BLOCK = 1 << 20
 """Pixels counted at a time, so that a huge image needs no huge temporary array."""
@@ -63,7 +63,7 @@ def _count(
     truth: Shaped[np.ndarray, " pixels"], prediction: Shaped[np.ndarray, " pixels"], classes: int
 ) -> Int64[np.ndarray, "k k"]:
     """Confusion matrix of one block; ignored pixels go to an extra row that is dropped."""
-    ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
+    ignore = ignore_value(truth)
     assert prediction.max() < classes, f"a prediction of {prediction.max()} among {classes} classes"
     row = np.minimum(truth.astype(np.int64), classes)
     known = (row < classes) | (truth == ignore)

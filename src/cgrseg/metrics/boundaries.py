@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from cgrseg.types import IGNORE, LabelMap, Size
+from cgrseg.types import LabelMap, Size, ignore_value
 
 RATIO = 0.02
 """Width of the strip as a share of the image diagonal, as in the paper."""
@@ -40,7 +40,7 @@ def boundary_areas(truth: LabelMap, prediction: LabelMap, classes: int) -> Int64
     Ignored pixels are removed from truth and prediction alike: they are not counted, and classes next to them have an
     edge there.
     """
-    ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
+    ignore = ignore_value(truth)
     prediction = np.where(truth == ignore, truth, prediction.astype(truth.dtype))
     in_truth, in_prediction = (_strip(labels) & (truth != ignore) for labels in (truth, prediction))
     hits = np.bincount(truth[in_truth & in_prediction & (truth == prediction)], minlength=classes)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from cgrseg.types import IGNORE, Confidence, LabelMap
+from cgrseg.types import Confidence, LabelMap, ignore_value
 
 BINS = 15
 """Number of bins of equal width; bin i holds confidences above i / 15 and up to (i + 1) / 15."""
@@ -65,7 +65,7 @@ NOTHING = Reliability(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.zer
 
 def reliability(truth: LabelMap, prediction: LabelMap, confidence: Confidence) -> Reliability:
     """Sort the labelled pixels of one image by confidence; ignored pixels are not counted."""
-    ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
+    ignore = ignore_value(truth)
     labelled = truth != ignore
     sure = confidence[labelled].astype(np.float64)
     is_right = truth[labelled] == prediction[labelled]
@@ -86,7 +86,7 @@ SEED = 0
 
 def some_labelled(truth: LabelMap) -> tuple[Int64[np.ndarray, "n"], int]:
     """Sample labelled pixels with a fixed seed; returns their indices in row-major order, and how many are labelled."""
-    ignore = IGNORE if truth.dtype.itemsize == 1 else np.iinfo(np.uint16).max
+    ignore = ignore_value(truth)
     labelled = np.flatnonzero(truth != ignore)
     if len(labelled) <= PIXELS:
         return labelled, len(labelled)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig, ModelSize
+from cgrseg.config.parsing import checked
 from cgrseg.model.cgrseg import CGRSeg
 from cgrseg.model.efficientformer import BackbonePlan, EfficientFormerV2
 from cgrseg.model.efficientnet import LITE2, EfficientNetLite
@@ -14,7 +15,6 @@ from cgrseg.model.prototype import PrototypeHead
 from cgrseg.model.pyramid import PyramidContext
 from cgrseg.model.rcm import RCM
 from cgrseg.model.reconstruct import Reconstruction
-from cgrseg.recipes import checked
 
 
 @dataclass(frozen=True, kw_only=True)

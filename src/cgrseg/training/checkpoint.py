@@ -17,9 +17,10 @@ import torch
 from torch import nn
 
 from cgrseg.config import Recipe
+from cgrseg.config.parsing import as_tree
 from cgrseg.errors import TrainingError, reason
 from cgrseg.files import replacing
-from cgrseg.recipes import as_tree, parse_recipe
+from cgrseg.recipes import parse_recipe
 from cgrseg.training.optim import MovingAverage
 
 DIGITS = 32

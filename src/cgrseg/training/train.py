@@ -19,12 +19,12 @@ from torch import nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.config import ModelConfig, Recipe
+from cgrseg.config.parsing import as_tree, checked
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.errors import RecipeError, TrainingError, reason
 from cgrseg.files import replacing
 from cgrseg.machine import machine
 from cgrseg.model import build_model
-from cgrseg.recipes import as_tree, checked
 from cgrseg.training.checkpoint import (
     Identity,
     TrainState,

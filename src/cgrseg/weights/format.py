@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, InferenceConfig, ModelConfig, Recipe
+from cgrseg.config.parsing import as_tree, parse
 from cgrseg.errors import CheckpointError, reason
 from cgrseg.files import replacing
 from cgrseg.model import CGRSeg, build_model
-from cgrseg.recipes import as_tree, parse
 
 FORMAT, VERSION = "cgrseg", 1
 

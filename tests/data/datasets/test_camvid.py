@@ -63,7 +63,7 @@ def test_a_missing_split_says_what_the_folder_should_hold(camvid):
         open_dataset("camvid", camvid, "val")
 
 
-@pytest.mark.parametrize(("folder", "what"), [("train", "picture"), ("trainannot", "label file")])
+@pytest.mark.parametrize(("folder", "what"), [("train", "image"), ("trainannot", "label file")])
 def test_missing_files_are_counted_and_the_first_are_named(camvid, folder, what):
     for stem in STEMS[1:3]:
         (camvid / "CamVid" / folder / f"{stem}.png").unlink()

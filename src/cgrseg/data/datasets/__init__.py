@@ -56,11 +56,7 @@ def open_dataset(
         DatasetError: something is missing; the message says what was looked for.
     """
     if not path.is_dir():
-        raise DatasetError(
-            f"{path}: no such folder",
-            advice="give the folder that holds the data set",
-            setting="data",
-        )
+        raise DatasetError(f"{path}: no such folder", advice="give the folder that holds the data set", setting="data")
     if split == "holdout" and not hold_out:
         raise DatasetError("the split 'holdout' needs data.hold_out: the names kept out of training, or their prefix")
     merge = read_merge(merge) if isinstance(merge, Path) else merge
@@ -96,8 +92,7 @@ def _without_held_out(pairs: tuple[Pair, ...], split: str, hold_out: HoldOut) ->
     if len(kept) in (0, len(pairs)):
         which = "no" if (split == "holdout") == (not kept) else "every"
         raise DatasetError(
-            f"data.hold_out: {which} name in train begins with {hold_out!r}",
-            advice=f"the first is {pairs[0].name}",
+            f"data.hold_out: {which} name in train begins with {hold_out!r}", advice=f"the first is {pairs[0].name}"
         )
     return kept
 
@@ -124,8 +119,5 @@ def _without_names(pairs: tuple[Pair, ...], split: str, names: tuple[str, ...]) 
             advice="put them back, or take them out of data.hold_out",
         )
     if len(held) == len(pairs):
-        raise DatasetError(
-            f"data.hold_out names all {len(pairs)} images of train",
-            advice="leave some to learn from",
-        )
+        raise DatasetError(f"data.hold_out names all {len(pairs)} images of train", advice="leave some to learn from")
     return tuple(pair for pair in pairs if (pair.name in held) == (split == "holdout"))

@@ -26,10 +26,7 @@ def find(path: Path, split: str) -> Layout:
 
 def _in_cities(folder: Path, ending: str) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DatasetError(
-            f"{folder}: no such folder",
-            advice=f"{LAYOUT}",
-        )
+        raise DatasetError(f"{folder}: no such folder", advice=LAYOUT)
     cities = sorted(entry for entry in folder.iterdir() if entry.is_dir())
     files = [files_by_stem(city, (ending,), LAYOUT) for city in cities]
     return {stem: file for by_stem in files for stem, file in by_stem.items()}

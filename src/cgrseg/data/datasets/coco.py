@@ -40,10 +40,7 @@ def _masks(tree: dict, categories: dict[int, str], table: Table, file: Path) -> 
     sizes = {stems[image["id"]]: (int(image["height"]), int(image["width"])) for image in tree["images"]}
     if len(sizes) < len(tree["images"]):
         count = len(tree["images"])
-        raise DatasetError(
-            f"{file} lists {count} images by only {len(sizes)} names",
-            advice="each needs its own",
-        )
+        raise DatasetError(f"{file} lists {count} images by only {len(sizes)} names", advice="each needs its own")
     masks: dict[str, list[tuple[int, Mask]]] = {stem: [] for stem in sizes}
     crowds_first = sorted(tree["annotations"], key=lambda entry: not entry.get("iscrowd", 0))
     for entry in crowds_first:

@@ -36,10 +36,7 @@ def read_mat(file: Path, fields: tuple[str, ...], newer: str) -> dict[str, np.nd
     try:
         from scipy.io import loadmat
     except ImportError:
-        raise MissingExtra(
-            f"reading {file.name} needs SciPy",
-            advice="run: pip install 'cgrseg[data]'",
-        ) from None
+        raise MissingExtra(f"reading {file.name} needs SciPy", advice="run: pip install 'cgrseg[data]'") from None
     try:
         arrays = loadmat(str(file), appendmat=False, variable_names=fields)
     except NotImplementedError:
@@ -49,8 +46,7 @@ def read_mat(file: Path, fields: tuple[str, ...], newer: str) -> dict[str, np.nd
     missing = [field for field in fields if field not in arrays]
     if missing:
         raise DatasetError(
-            f"{file} holds no array {missing[0]!r}",
-            advice=f"its label map is needed with {' and '.join(fields)}",
+            f"{file} holds no array {missing[0]!r}", advice=f"its label map is needed with {' and '.join(fields)}"
         )
     return {field: np.asarray(arrays[field]) for field in fields}
 
@@ -86,8 +82,5 @@ def read(pair: Pair) -> LabelMap:
     fields = read_mat(pair.labels, ("S", "names"), f"as the annotation tool of COCO-Stuff writes; {advice}")
     names = int(np.size(fields["names"]))
     if names != NAMES:
-        raise DatasetError(
-            f"{pair.labels} names {names} classes, as v1.0 does, where v1.1 has {NAMES}",
-            advice=f"{advice}",
-        )
+        raise DatasetError(f"{pair.labels} names {names} classes, as v1.0 does, where v1.1 has {NAMES}", advice=advice)
     return as_label_map(fields["S"], pair.labels)

@@ -1,4 +1,4 @@
-"""Label maps drawn in colours: an RGB image in which each class has its own.
+"""Label maps drawn in colours: RGB images in which each class has its own colour.
 
 Axes: H W image rows and columns, n pixels.
 """
@@ -12,9 +12,12 @@ from cgrseg.data.images import read_image
 from cgrseg.errors import DatasetError
 from cgrseg.types import Colour, Image
 
+LISTED = 3
+"""Colours that an error names: label maps that were resized or saved as JPEG hold more unknown ones than this."""
+
 
 def holds_colours(file: Path) -> bool:
-    """Whether a label file is a PNG in colours, by its first bytes: its mark, and at byte 25 the type of its pixels."""
+    """Whether a label file is a PNG in colours, by its first bytes: the signature, and the colour type in byte 25."""
     with file.open("rb") as stream:
         header = stream.read(26)
     return header.startswith(b"\x89PNG") and header[25:] in (b"\x02", b"\x06")
@@ -29,14 +32,19 @@ def read_colours(file: Path, values: dict[Colour, int]) -> UInt16[np.ndarray, "H
     pixels = _packed(read_image(file))
     by_number = {red << 16 | green << 8 | blue: value for (red, green, blue), value in values.items()}
     colours = np.array(sorted(by_number), np.uint32)
-    places = np.searchsorted(colours, pixels).clip(max=len(colours) - 1)
-    strange = pixels[colours[places] != pixels]
-    if len(strange):
+    indices = np.searchsorted(colours, pixels).clip(max=len(colours) - 1)
+    unknown = pixels[colours[indices] != pixels]
+    if len(unknown):
         raise DatasetError(
-            f"{file} holds {_described(strange)}",
-            advice="no class has such a colour, nor is it one to ignore",
+            f"{file} holds {_description(_counted(unknown))}",
+            advice="give each colour a class, or list it among those to ignore",
         )
-    return np.array([by_number[int(number)] for number in colours], np.uint16)[places]
+    return np.array([by_number[int(number)] for number in colours], np.uint16)[indices]
+
+
+def colours_of(image: Image) -> dict[Colour, int]:
+    """The colours of an image and the number of their pixels, the most frequent first."""
+    return _counted(_packed(image).ravel())
 
 
 def _packed(image: Image) -> UInt32[np.ndarray, "H W"]:
@@ -45,11 +53,16 @@ def _packed(image: Image) -> UInt32[np.ndarray, "H W"]:
     return red << 16 | green << 8 | blue
 
 
-def _described(pixels: UInt32[np.ndarray, "n"]) -> str:
-    """The most frequent of some colours; many of them come from resizing or JPEG."""
+def _counted(pixels: UInt32[np.ndarray, "n"]) -> dict[Colour, int]:
+    """The colours of packed pixels and their numbers, the most frequent first."""
     numbers, counts = np.unique(pixels, return_counts=True)
-    most = np.argsort(-counts, kind="stable")[:3]
-    colours = [(int(number) >> 16, int(number) >> 8 & 255, int(number) & 255) for number in numbers[most]]
-    named = ", ".join(f"{colour} in {count:,}" for colour, count in zip(colours, counts[most], strict=True))
-    rest = f" and {len(numbers) - 3:,} more, as resizing or JPEG make them" if len(numbers) > 3 else ""
-    return f"the colour {named} pixels{rest}"
+    order = np.argsort(-counts, kind="stable")
+    pairs = zip(numbers[order].tolist(), counts[order].tolist(), strict=True)
+    return {(number >> 16, number >> 8 & 255, number & 255): count for number, count in pairs}
+
+
+def _description(counts: dict[Colour, int]) -> str:
+    """The first few colours with their counts; more than a few come from resizing or JPEG."""
+    listed = ", ".join(f"{colour} in {count:,}" for colour, count in list(counts.items())[:LISTED])
+    more = f" and {len(counts) - LISTED:,} more, as resizing or JPEG make them" if len(counts) > LISTED else ""
+    return f"the colour {listed} pixels{more}"

@@ -74,8 +74,7 @@ def _or_given(table: Table | None, classes: ClassTable | None, path: Path) -> Ta
         return table
     if classes is None:
         raise DatasetError(
-            f"{path} names no classes",
-            advice="write classes.txt there, one name a line, in order of label",
+            f"{path} names no classes", advice="write classes.txt there, one name a line, in order of label"
         )
     return plain_table(classes)
 

@@ -22,12 +22,12 @@ from cgrseg.classes import ClassTable, read_published
 from cgrseg.config import Kind
 from cgrseg.data.images import read_image, read_label_map, read_size
 from cgrseg.errors import DatasetError
-from cgrseg.types import IGNORE, Image, LabelMap
+from cgrseg.types import IGNORE, IGNORE_16, Image, LabelMap, ignore_value
 
 OUTSIDE = 254
 """What a lookup gives for values that the data set does not define; so there are at most 254 classes and sets."""
 
-UNLABELLED = 65_535
+UNLABELLED = IGNORE_16
 """What a reader of shapes or colours gives where nothing is labelled; 16-bit label maps may hold it, too."""
 
 Lookup = UInt8[np.ndarray, "v"]
@@ -163,8 +163,7 @@ class LabelledImages:
 
 def plain(labels: LabelMap, classes: int) -> LabelMap:
     """A label map with sets of classes made into no label."""
-    ignore = IGNORE if labels.dtype.itemsize == 1 else UNLABELLED
-    return np.where(labels < classes, labels, labels.dtype.type(ignore))
+    return np.where(labels < classes, labels, labels.dtype.type(ignore_value(labels)))
 
 
 def published_layout(kind: Kind, pairs: tuple[Pair, ...], read: Read = read_values) -> Layout:
@@ -194,10 +193,7 @@ def folder_of(folders: dict[str, str], split: str, kind: Kind) -> str:
         DatasetError: it has no such split with labels.
     """
     if split not in folders:
-        raise DatasetError(
-            f"{kind} has no split {split!r} with labels",
-            advice=f"it has {', '.join(folders)}",
-        )
+        raise DatasetError(f"{kind} has no split {split!r} with labels", advice=f"it has {', '.join(folders)}")
     return folders[split]
 
 
@@ -208,10 +204,7 @@ def listed(listing: Path, layout: str) -> list[str]:
         DatasetError: there is no such list.
     """
     if not listing.is_file():
-        raise DatasetError(
-            f"{listing}: no such list",
-            advice=f"{layout}",
-        )
+        raise DatasetError(f"{listing}: no such list", advice=layout)
     lines = (line.split() for line in listing.read_text(encoding="utf-8").splitlines())
     return [words[0] for words in lines if words]
 
@@ -236,10 +229,7 @@ def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path
 def files_by_stem(folder: Path, endings: tuple[str, ...], layout: str) -> dict[str, Path]:
     """The files of a folder by name without ending; `layout` tells a user whose folder is missing what it should be."""
     if not folder.is_dir():
-        raise DatasetError(
-            f"{folder}: no such folder",
-            advice=f"{layout}",
-        )
+        raise DatasetError(f"{folder}: no such folder", advice=layout)
     files: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         ending = next((ending for ending in endings if file.name.lower().endswith(ending.lower())), None)
@@ -247,10 +237,7 @@ def files_by_stem(folder: Path, endings: tuple[str, ...], layout: str) -> dict[s
             continue
         stem = file.name[: -len(ending)]
         if stem in files:
-            raise DatasetError(
-                f"{folder} holds both {files[stem].name} and {file.name}",
-                advice="keep one of them",
-            )
+            raise DatasetError(f"{folder} holds both {files[stem].name} and {file.name}", advice="keep one of them")
         files[stem] = file
     return files
 

@@ -56,13 +56,11 @@ def _draw(canvas: Pillow.Image, shape: dict, value: int, where: str) -> None:
     points = [(float(x), float(y)) for x, y in shape["points"]]
     if kind not in CORNERS:
         raise DatasetError(
-            f"{where} is a {kind}, which has no area",
-            advice=f"shapes with one are {', '.join(CORNERS)}",
+            f"{where} is a {kind}, which has no area", advice=f"shapes with one are {', '.join(CORNERS)}"
         )
     if len(points) < CORNERS[kind]:
         raise DatasetError(
-            f"{where} has {len(points)} points where a {kind} needs {CORNERS[kind]}",
-            advice="draw it again",
+            f"{where} has {len(points)} points where a {kind} needs {CORNERS[kind]}", advice="draw it again"
         )
     pen = ImageDraw.Draw(canvas)
     if kind == "polygon":
@@ -85,7 +83,4 @@ def _decoded(mask: str, where: str) -> Pillow.Image:
         with Pillow.open(io.BytesIO(base64.b64decode(mask))) as image:
             return Pillow.fromarray(np.array(image.convert("L")) > 0)
     except (binascii.Error, UnidentifiedImageError, OSError):
-        raise DatasetError(
-            f"{where} holds a mask that is not a PNG in base 64",
-            advice="draw it again",
-        ) from None
+        raise DatasetError(f"{where} holds a mask that is not a PNG in base 64", advice="draw it again") from None

@@ -29,10 +29,7 @@ def merge_classes(layout: Layout, merge: Merge) -> Layout:
     """
     new = tuple(name for name in merge if name != DROP)
     if not 0 < len(new) <= OUTSIDE:
-        raise DatasetError(
-            f"merge makes {len(new)} classes",
-            advice=f"1 to {OUTSIDE} are possible",
-        )
+        raise DatasetError(f"merge makes {len(new)} classes", advice=f"1 to {OUTSIDE} are possible")
     if layout.classes.names == new and _is_done(merge, new):
         return layout
     labels = {name: label for label, name in enumerate(new)} | {DROP: IGNORE}
@@ -43,8 +40,7 @@ def merge_classes(layout: Layout, merge: Merge) -> Layout:
             values = _values(layout, entry)
             if taken[values].any():
                 raise DatasetError(
-                    f"merge: {name}: {entry!r} is there a second time",
-                    advice="an old class has one new one",
+                    f"merge: {name}: {entry!r} is there a second time", advice="an old class has one new one"
                 )
             lookup[values], taken[values] = labels[name], True
     _require_all(layout, taken)
@@ -68,10 +64,7 @@ def _require_all(layout: Layout, taken: Bool[np.ndarray, "v"]) -> None:
     left = np.unique(layout.lookup[~taken & (layout.lookup < OUTSIDE)])
     if len(left):
         names = ", ".join(layout.classes.names[label] for label in left)
-        raise DatasetError(
-            f"merge leaves out {names}",
-            advice=f"give each a new class, or list it under {DROP!r}",
-        )
+        raise DatasetError(f"merge leaves out {names}", advice=f"give each a new class, or list it under {DROP!r}")
 
 
 def _values(layout: Layout, entry: str | int) -> Int64[np.ndarray, "n"]:
@@ -80,15 +73,11 @@ def _values(layout: Layout, entry: str | int) -> Int64[np.ndarray, "n"]:
     if isinstance(entry, int):
         if not 0 <= entry < len(layout.lookup) or layout.lookup[entry] == OUTSIDE:
             raise DatasetError(
-                f"merge: {entry} is no value in the label files",
-                advice="a class with this name needs quotes",
+                f"merge: {entry} is no value in the label files", advice="a class with this name needs quotes"
             )
         return np.array([entry])
     if entry not in names:
         close = difflib.get_close_matches(entry, names, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"the classes are {', '.join(names)}"
-        raise DatasetError(
-            f"merge: the data set has no class {entry!r}",
-            advice=f"{advice}",
-        )
+        raise DatasetError(f"merge: the data set has no class {entry!r}", advice=advice)
     return np.flatnonzero(layout.lookup == names.index(entry))

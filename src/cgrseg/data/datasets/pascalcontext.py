@@ -93,10 +93,7 @@ def read_full_list(pair: Pair) -> LabelMap:
 def read_masks(file: Path, phase: str) -> MaskReader:
     """The masks of the images of one phase, `train` or `val`."""
     if not file.is_file():
-        raise DatasetError(
-            f"{file.parent} holds no labels",
-            advice=f"{LAYOUT}",
-        )
+        raise DatasetError(f"{file.parent} holds no labels", advice=LAYOUT)
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
         images = {image["image_id"]: image for image in table["images"] if image["phase"] == phase}

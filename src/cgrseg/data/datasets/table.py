@@ -67,10 +67,7 @@ class Table:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
             advice = f"did you mean {close[0]!r}?" if close else f"the classes are {', '.join(names)}"
-            raise DatasetError(
-                f"{where}: {name!r} is no class",
-                advice=f"{advice}",
-            )
+            raise DatasetError(f"{where}: {name!r} is no class", advice=advice)
         return self.raw[names.index(name)]
 
 
@@ -91,8 +88,7 @@ def read_table(folder: Path) -> Table | None:
         return table
     if table is not None:
         raise DatasetError(
-            f"{folder} names its classes twice, in classes.txt and in meta.json",
-            advice="keep one of them",
+            f"{folder} names its classes twice, in classes.txt and in meta.json", advice="keep one of them"
         )
     lines = text.read_text(encoding="utf-8-sig").rstrip().splitlines()
     return plain_table(named(checked_names([line.strip() for line in lines], str(text))))
@@ -102,23 +98,16 @@ def checked_names(names: list[str], where: str) -> tuple[str, ...]:
     """The names, if each says something and is there once: a slip would shift every label after it."""
     for place, name in enumerate(names):
         if not name:
-            raise DatasetError(
-                f"{where}: line {place + 1} is empty",
-                advice="every line is the name of a class",
-            )
+            raise DatasetError(f"{where}: line {place + 1} is empty", advice="every line is the name of a class")
         if name == NOT_A_CLASS:
             raise DatasetError(
-                f"{where}: {name!r} is no class",
-                advice="leave it out, shapes of that name get no label anyway",
+                f"{where}: {name!r} is no class", advice="leave it out, shapes of that name get no label anyway"
             )
         if name in names[:place]:
             first = names.index(name)
             raise DatasetError(f"{where}: the class {name!r} is there twice, as labels {first} and {place}")
     if not 0 < len(names) <= OUTSIDE:
-        raise DatasetError(
-            f"{where} names {len(names)} classes",
-            advice=f"1 to {OUTSIDE} are possible",
-        )
+        raise DatasetError(f"{where} names {len(names)} classes", advice=f"1 to {OUTSIDE} are possible")
     return tuple(names)
 
 

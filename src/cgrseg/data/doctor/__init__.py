@@ -116,10 +116,7 @@ def require_sound(datasets: Sequence[LabelledImages], path: Path) -> None:
     if not errors:
         return
     rest = f"; {len(errors) - 1} more kinds of error" if len(errors) > 1 else ""
-    raise DatasetError(
-        f"{errors[0]}{rest}",
-        advice="`cgrseg data check` shows all of them",
-    )
+    raise DatasetError(f"{errors[0]}{rest}", advice="`cgrseg data check` shows all of them")
 
 
 def _spread(length: int) -> list[int]:

@@ -57,7 +57,7 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
     if len(blank) == total:
         fix = "label the images, or let meta.json say which values are classes and which mean no label"
         return about("error", "nothing-labelled", blank, "no pixel of all {n} label maps has a class", fix, root=root)
-    found = about(
+    findings = about(
         "warning",
         "map-unlabelled",
         blank,
@@ -65,7 +65,7 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
         f"label them or take the pairs out; the first is {blank[0] if blank else ''}",
         root=root,
     )
-    found += about(
+    findings += about(
         "warning" if 2 * len(single) > total else "note",
         "map-single",
         single,
@@ -76,8 +76,8 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
     if not blank and sum(shares) / total > MOSTLY:
         advice = "if what is not labelled is background, say so: a class called background takes all that is not drawn"
         sentence = f"{sum(shares) / total:.0%} of the pixels have no label"
-        found.append(Finding("warning", "mostly-unlabelled", sentence, total, (), advice))
-    return found
+        findings.append(Finding("warning", "mostly-unlabelled", sentence, total, (), advice))
+    return findings
 
 
 def _unlabelled(dataset: LabelledImages, pair: Examined) -> float:
@@ -92,7 +92,7 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
     none = "" if dataset.kind == "folder" else "nothing to do; part of a release rarely holds every class"
     never = [use.name for use in uses if not any(use.pixels.values())]
     k, splits = len(uses), list(uses[0].pixels)
-    found = about(
+    findings = about(
         severity,
         "unseen",
         never,
@@ -101,11 +101,11 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
         root=root,
     )
     if "train" not in splits:
-        return found
+        return findings
     others = [split for split in splits if split != "train"]
     new = [use.name for use in uses if not use.pixels["train"] and any(use.pixels[split] for split in others)]
     unscored = [use.name for use in uses if use.pixels["train"] and not any(use.pixels[split] for split in others)]
-    found += about(
+    findings += about(
         severity,
         "unlearnt",
         new,
@@ -114,9 +114,9 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
         root=root,
     )
     return (
-        found
+        findings
         if not others
-        else found
+        else findings
         + about(
             "note",
             "unscored",

@@ -1,4 +1,4 @@
-"""Facts about the files of one pair: all that the rules of a check need, small enough to keep for every pair.
+"""Facts about the files of each pair: everything that the rules need, small enough to keep for all pairs.
 
 Axes: H W rows and columns, v different values in a label file, n colours.
 """
@@ -16,23 +16,28 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 
 from cgrseg.data.datasets import LabelledImages, Pair
+from cgrseg.data.datasets.colours import colours_of
 from cgrseg.data.datasets.folder import FileReader
+from cgrseg.data.datasets.table import Table
 from cgrseg.data.images import read_image, read_size
 from cgrseg.data.similarity import Bits, digest_of, image_bits
-from cgrseg.errors import CGRSegError, MissingExtra
+from cgrseg.errors import CGRSegError, DatasetError, MissingExtra
 from cgrseg.types import Colour, LabelMap, Size
 
 ORIENTATION = 0x0112
-LARGE = 64
-"""Colours of a label file that are kept, the most frequent first."""
+"""The EXIF tag."""
+NAME = "the file"
+"""Images are called this in `ImageFacts.problem`: findings list their names anyway."""
+MOST_COLOURS = 64
+"""Largest number of colours that are kept of a label file."""
 
-Fault = Literal["", "empty", "damaged", "jpeg", "colours", "strange colours", "shapes"]
-"""Why a label file cannot be read: what it is instead of a label map."""
+Fault = Literal["", "empty", "damaged", "jpeg", "colours", "unknown colours", "shapes"]
+"""Why a label file cannot be read; `unknown colours` means that the palette of the folder does not list them all."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of an image file say."""
+    """The metadata of an image file, from its first bytes."""
 
     format: str = ""
     mode: str = ""
@@ -44,39 +49,43 @@ class Header:
 
 @dataclass(frozen=True, eq=False)
 class ImageFacts:
-    """What is known of an image."""
+    """Facts about an image; those that need its pixels keep their defaults if it cannot be read."""
 
     problem: str = ""
-    """Why it cannot be read, if so."""
+    """Why it cannot be read; empty if it can."""
     is_empty: bool = False
     header: Header = Header()
     size: Size = (0, 0)
     digest: bytes = b""
     """Equal for equal pixels."""
     bits: Bits | None = None
-    """Nearly equal for images that look the same; none for flat ones."""
+    """Nearly equal for images that look the same; None for images without contrast."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelFacts:
-    """What is known of a label file."""
+    """Facts about a label file; those about its values are empty if it cannot be read."""
 
     problem: str = ""
+    """Why it cannot be read; empty if it can."""
     advice: str = ""
-    """What the reader says to do about it."""
+    """The reader's advice on the problem."""
     fault: Fault = ""
     header: Header = Header()
     size: Size = (0, 0)
     values: Int64[np.ndarray, "v"] = field(default_factory=lambda: np.zeros(0, np.int64))
     counts: Int64[np.ndarray, "v"] = field(default_factory=lambda: np.zeros(0, np.int64))
     between: float = 0.0
-    """Of the places where values change, the share at which a value lies between its neighbours'."""
+    """The share of the value changes at which a value lies between those of its neighbours, 0..1."""
     between_values: int = 0
-    """How many different values lie so."""
+    """The number of different values that lie between those of their neighbours."""
     digest: bytes = b""
+    """Equal for equal label maps."""
     colours: tuple[Colour, ...] = ()
-    """Of a file in colours that cannot be read: the most frequent."""
+    """If the fault is `colours`, those of the file; if it is `unknown colours`, those that the palette does not list;
+    the most frequent first, 64 at most."""
     colour_count: int = 0
+    """The number of all such colours."""
 
 
 @dataclass(frozen=True)
@@ -102,35 +111,35 @@ def examine(
 
     Args:
         dataset: the split.
-        indices: the places of the pairs.
+        indices: which pairs of the split.
         show: called with the number of pairs done.
-        quick: leave out what needs the images' pixels.
+        quick: leave out the facts that need the images' pixels.
 
     Raises:
         MissingExtra: the label files need a package that is not installed.
     """
-    look = (lambda pair: _glance(pair.image)) if quick else (lambda pair: _image(pair.image))
-    found: list[Examined] = []
+    image_facts = _quick_image_facts if quick else _image_facts
+    facts: list[Examined] = []
     with ThreadPoolExecutor() as threads:
         pairs = [dataset.pairs[index] for index in indices]
-        both = threads.map(lambda pair: (look(pair), _labels(dataset, pair)), pairs)
+        both = threads.map(lambda pair: (image_facts(pair.image), _label_facts(dataset, pair)), pairs)
         for pair, (image, labels) in zip(pairs, both, strict=True):
-            found.append(Examined(dataset.split, pair, image, labels))
+            facts.append(Examined(dataset.split, pair, image, labels))
             if show:
-                show(len(found))
-    return found
+                show(len(facts))
+    return facts
 
 
-def _glance(file: Path) -> ImageFacts:
+def _quick_image_facts(file: Path) -> ImageFacts:
     try:
-        return ImageFacts(header=_header(file), size=read_size(file))
+        return ImageFacts(header=_header(file), size=read_size(file, NAME))
     except CGRSegError as error:
         return ImageFacts(error.problem, _is_empty(file))
 
 
-def _image(file: Path) -> ImageFacts:
+def _image_facts(file: Path) -> ImageFacts:
     try:
-        image = read_image(file)
+        image = read_image(file, NAME)
     except CGRSegError as error:
         return ImageFacts(error.problem, _is_empty(file))
     return ImageFacts("", False, _header(file), image.shape[:2], digest_of(image), image_bits(image))
@@ -140,7 +149,7 @@ def _is_empty(file: Path) -> bool:
     return file.is_file() and file.stat().st_size == 0
 
 
-def _labels(dataset: LabelledImages, pair: Pair) -> LabelFacts:
+def _label_facts(dataset: LabelledImages, pair: Pair) -> LabelFacts:
     header = _header(pair.labels) if pair.labels.suffix.lower() not in (".json", ".mat") else Header()
     try:
         raw = dataset.read(pair)
@@ -148,7 +157,7 @@ def _labels(dataset: LabelledImages, pair: Pair) -> LabelFacts:
         raise
     except CGRSegError as error:
         fault = _fault(dataset, pair.labels, header)
-        colours, count = _colours(pair.labels) if "colours" in fault else ((), 0)
+        colours, count = _colours(dataset, pair.labels, fault)
         facts = LabelFacts(error.problem, error.advice, fault, header, header.stored)
         return replace(facts, colours=colours, colour_count=count)
     values, counts = np.unique(raw, return_counts=True)
@@ -157,7 +166,7 @@ def _labels(dataset: LabelledImages, pair: Pair) -> LabelFacts:
 
 
 def _fault(dataset: LabelledImages, file: Path, header: Header) -> Fault:
-    """What a label file that cannot be read is instead."""
+    """The reason why a label file cannot be read."""
     if file.suffix.lower() in (".json", ".mat"):
         return "shapes"
     if _is_empty(file):
@@ -168,8 +177,12 @@ def _fault(dataset: LabelledImages, file: Path, header: Header) -> Fault:
         return "damaged"
     if not _decodes(file):
         return "damaged"
-    has_palette = isinstance(dataset.read, FileReader) and dataset.read.table.has_palette
-    return "strange colours" if has_palette and header.mode in ("RGB", "RGBA") else "colours"
+    return "unknown colours" if _table_with_palette(dataset) and header.mode in ("RGB", "RGBA") else "colours"
+
+
+def _table_with_palette(dataset: LabelledImages) -> Table | None:
+    """The table of a folder that gives its classes colours."""
+    return dataset.read.table if isinstance(dataset.read, FileReader) and dataset.read.table.has_palette else None
 
 
 def _decodes(file: Path) -> bool:
@@ -180,21 +193,27 @@ def _decodes(file: Path) -> bool:
     return True
 
 
-def _colours(file: Path) -> tuple[tuple[Colour, ...], int]:
-    """The most frequent colours of a file, and the number of all."""
-    colours, counts = np.unique(read_image(file).reshape(-1, 3), axis=0, return_counts=True)
-    most = colours[np.argsort(-counts, kind="stable")[:LARGE]]
-    return tuple((int(red), int(green), int(blue)) for red, green, blue in most), len(colours)
+def _colours(dataset: LabelledImages, file: Path, fault: Fault) -> tuple[tuple[Colour, ...], int]:
+    """The most frequent colours of a label file that make up its fault, and the number of all of them."""
+    if fault not in ("colours", "unknown colours"):
+        return (), 0
+    table = _table_with_palette(dataset) if fault == "unknown colours" else None
+    try:
+        known = table.values_by_colour(str(file)) if table else {}
+    except DatasetError:  # the palette itself is wrong
+        return (), 0
+    colours = [colour for colour in colours_of(read_image(file)) if colour not in known]
+    return tuple(colours[:MOST_COLOURS]), len(colours)
 
 
 def _header(file: Path) -> Header:
-    """What a file's first bytes say; an empty header if they make no sense."""
+    """The metadata in a file's first bytes; an empty header if they cannot be decoded."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")
             with Pillow.open(file) as image:
                 return _header_of(image)
-    except Exception:  # noqa: BLE001  decoders raise anything at all on malformed bytes; the reader says what is wrong
+    except Exception:  # noqa: BLE001  decoders raise any exception on malformed bytes; the reader reports it
         return Header()
 
 
@@ -205,17 +224,17 @@ def _header_of(image: ImageFile.ImageFile) -> Header:
 
 
 def between(labels: LabelMap) -> tuple[float, int]:
-    """Of the places where values change, the share at which a value lies between its neighbours', and how many do.
+    """The share of value changes at which a value lies between those of its neighbours, and how many values do.
 
     Interpolation puts such values on every border; drawn labels have them only where three classes meet by chance.
     """
-    found = changes = 0
-    kinds: set[int] = set()
+    count = changes = 0
+    values_between: set[int] = set()
     values = labels.astype(np.int32)
     for rows in (values, values.T):
         before, here, after = rows[:, :-2], rows[:, 1:-1], rows[:, 2:]
         is_between = (here > np.minimum(before, after)) & (here < np.maximum(before, after))
-        found += np.count_nonzero(is_between)
+        count += np.count_nonzero(is_between)
         changes += np.count_nonzero(before != after)
-        kinds.update(np.unique(here[is_between]).tolist())
-    return (float(found / changes) if changes else 0.0), len(kinds)
+        values_between.update(np.unique(here[is_between]).tolist())
+    return (float(count / changes) if changes else 0.0), len(values_between)

@@ -22,7 +22,7 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     total = len(pairs)
     empty = [pair for pair in pairs if pair.image.is_empty]
     broken = [pair for pair in pairs if pair.image.problem and not pair.image.is_empty]
-    found = about(
+    findings = about(
         "error",
         "picture-empty",
         _images(empty),
@@ -30,7 +30,7 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         f"copy or download them again, or take them out: {_remove(empty)}",
         root=root,
     )
-    return found + about(
+    return findings + about(
         "error",
         "picture-damaged",
         _images(broken),
@@ -45,7 +45,7 @@ def _unusual(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     tiny = [pair for pair in pairs if min(pair.image.size) < SMALLEST_PX]
     clear = [pair for pair in pairs if pair.image.header.mode in ("RGBA", "LA", "PA", "La")]
     deep = [pair for pair in pairs if pair.image.header.mode.startswith("I;16")]
-    found = about(
+    findings = about(
         "warning",
         "picture-tiny",
         _images(tiny),
@@ -53,7 +53,7 @@ def _unusual(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         f"thumbnails? take them out: {_remove(tiny)}",
         root=root,
     )
-    found += about(
+    findings += about(
         "note",
         "picture-alpha",
         _images(clear),
@@ -61,7 +61,7 @@ def _unusual(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "nothing to do if white is meant; otherwise save them on the background that they will be used with",
         root=root,
     )
-    return found + about(
+    return findings + about(
         "note",
         "picture-16",
         _images(deep),
@@ -85,11 +85,8 @@ def _remove(pairs: Sequence[Examined]) -> str:
 
 
 def _why(pairs: Sequence[Examined]) -> str:
-    """What the decoder said of the first file, without the file's name and the advice."""
-    if not pairs:
-        return ""
-    problem, image = pairs[0].image.problem, str(pairs[0].pair.image)
-    return f"; the first {problem.removeprefix(image).strip()}"
+    """The decoder's message about the first file."""
+    return f"; first case: {pairs[0].image.problem}" if pairs else ""
 
 
 def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
@@ -98,7 +95,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     turned, across, scaled = (
         [pair for pair in both if _misfit(pair) == which] for which in ("turned", "across", "size")
     )
-    found = about(
+    findings = about(
         "error",
         "turned",
         _images(turned),
@@ -107,7 +104,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         f"drop the mark: exiftool -Orientation= {some(_images(turned))}",
         root=root,
     )
-    found += about(
+    findings += about(
         "error",
         "across",
         _files(across),
@@ -115,7 +112,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "swap the axes where the maps are written: numpy arrays are (height, width)",
         root=root,
     )
-    found += about(
+    findings += about(
         "error",
         "size",
         _files(scaled),
@@ -123,7 +120,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         _resize(scaled),
         root=root,
     )
-    return found + _marked([pair for pair in both if not _misfit(pair)], root)
+    return findings + _marked([pair for pair in both if not _misfit(pair)], root)
 
 
 def _misfit(pair: Examined) -> Misfit:
@@ -140,7 +137,7 @@ def _marked(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     """Images and label maps of equal size that are marked to be turned."""
     doubtful = [pair for pair in pairs if _is_doubtful(pair)]
     marked = [pair for pair in pairs if pair.labels.header.orientation != 1]
-    found = about(
+    findings = about(
         "warning",
         "orientation",
         _images(doubtful),
@@ -149,7 +146,7 @@ def _marked(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         f"compare them with cgrseg data show; if they differ: exiftool -Orientation= {some(_images(doubtful))}",
         root=root,
     )
-    return found + about(
+    return findings + about(
         "warning",
         "label-orientation",
         _files(marked),

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cgrseg.classes import ClassTable
-from cgrseg.data.doctor.examination import Examined, Fault
+from cgrseg.data.datasets.colours import LISTED
+from cgrseg.data.doctor.examination import Examined, Fault, LabelFacts
 from cgrseg.data.doctor.findings import Finding, about, some
 
 MOST_BETWEEN = 0.08
@@ -54,7 +55,7 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     """Files that hold no label map at all."""
     empty, damaged, shapes = (_having(pairs, fault) for fault in ("empty", "damaged", "shapes"))
     total, again = f"{{n}} of {len(pairs):,} label files", "copy, download or export them again"
-    found = about(
+    findings = about(
         "error",
         "label-empty",
         _files(empty),
@@ -62,7 +63,7 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         f"{again}: {some(_files(empty))}",
         root=root,
     )
-    found += about(
+    findings += about(
         "error",
         "label-damaged",
         _files(damaged),
@@ -71,7 +72,7 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         root=root,
     )
     problem, advice = (text.replace(f"{root}/", "") for text in _first_problem(shapes))
-    return found + about(
+    return findings + about(
         "error",
         "shapes",
         _files(shapes),
@@ -87,8 +88,8 @@ def _first_problem(pairs: Sequence[Examined]) -> tuple[str, str]:
 
 def _coloured(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
     """Files in colours where numbers are needed, and with colours that no class has."""
-    jpeg, coloured, strange = (_having(pairs, fault) for fault in ("jpeg", "colours", "strange colours"))
-    found = about(
+    jpeg, coloured, unknown = (_having(pairs, fault) for fault in ("jpeg", "colours", "unknown colours"))
+    findings = about(
         "error",
         "label-jpeg",
         _files(jpeg),
@@ -96,14 +97,14 @@ def _coloured(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> lis
         f"{EXPORT}; converting does not bring the numbers back",
         root=root,
     )
-    return [*found, *_in_colours(coloured, classes, root), *_strange(strange, root)]
+    return [*findings, *_in_colours(coloured, classes, root), *_unknown(unknown, root)]
 
 
 def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
     """Files with channels where one number a pixel is needed."""
     looks = ("gray", "alpha", "photo", "plain")
     gray, alpha, photos, plain = ([pair for pair in pairs if _look(pair) == look] for look in looks)
-    found = about(
+    findings = about(
         "error",
         "label-rgb-gray",
         _files(gray),
@@ -111,7 +112,7 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
         f"keep one channel: {FIRST_CHANNEL} {some(_files(gray))}",
         root=root,
     )
-    found += about(
+    findings += about(
         "error",
         "label-alpha",
         _files(alpha),
@@ -119,7 +120,7 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
         f"drop it: {FIRST_CHANNEL} {some(_files(alpha))}",
         root=root,
     )
-    found += about(
+    findings += about(
         "error",
         "label-photo",
         _files(photos),
@@ -127,7 +128,7 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
         f"are images and labels mixed up? put label maps into {photos[0].pair.labels.parent if photos else ''}",
         root=root,
     )
-    found += about(
+    findings += about(
         "error",
         "label-colours",
         _files(plain),
@@ -135,7 +136,7 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
         _palette_line(plain, classes),
         root=root,
     )
-    return found
+    return findings
 
 
 def _look(pair: Examined) -> str:
@@ -158,11 +159,11 @@ def _palette_line(pairs: Sequence[Examined], classes: ClassTable) -> str:
     return f"in place of classes.txt write meta.json, with the colours in the order of the names: {line}"
 
 
-def _strange(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    many = [pair for pair in pairs if " more, as resizing or JPEG" in pair.labels.problem]
+def _unknown(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    many = [pair for pair in pairs if pair.labels.colour_count > LISTED]
     few = [pair for pair in pairs if pair not in many]
-    colour = few[0].labels.problem.partition("the colour (")[2].partition(")")[0] if few else ""
-    found = about(
+    sentence, fix = _unknown_colour(few[0].labels) if few else ("", "")
+    findings = about(
         "error",
         "colours-mixed",
         _files(many),
@@ -171,15 +172,24 @@ def _strange(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         f"{EXPORT}, without smoothing (antialiasing)",
         root=root,
     )
-    return found + about(
+    return findings + about(
         "error",
         "colour-unknown",
         _files(few),
-        f"{{n}} [label file holds|label files hold] colours that no class has, such as ({colour})",
-        f'if it means no label, add it in meta.json: "ignore": [[{colour}]]; else it needs a class and a place in '
-        '"palette"',
+        sentence,
+        fix,
         root=root,
     )
+
+
+def _unknown_colour(facts: LabelFacts) -> tuple[str, str]:
+    """The sentence about label files like this one, and the fix."""
+    if not facts.colours:
+        return f"{{n}} [label file|label files] cannot be read: {facts.problem}", facts.advice or "edit meta.json"
+    colour = list(facts.colours[0])
+    sentence = f"{{n}} [label file holds|label files hold] colours that no class has, such as {facts.colours[0]}"
+    fix = f'if it means no label, add it in meta.json: "ignore": [{colour}]; else add its class, with this colour in '
+    return sentence, f'{fix}"palette"'
 
 
 def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
@@ -189,7 +199,7 @@ def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     stretched = [pair for pair in pairs if is_stretched(pair)]
     wide = [pair for pair in pairs if pair.labels.header.mode.startswith("I;16") and not is_stretched(pair)]
     code = "[Image.fromarray((np.array(Image.open(f)) // 257).astype('uint8')).save(f) for f in sys.argv[1:]]"
-    found = about(
+    findings = about(
         "error",
         "interpolated",
         _files(mixed),
@@ -197,7 +207,7 @@ def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "resize labels with nearest neighbour only (Image.NEAREST, cv2.INTER_NEAREST), starting from the originals",
         root=root,
     )
-    found += about(
+    findings += about(
         "warning",
         "thin-class",
         _files(thin),
@@ -206,7 +216,7 @@ def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "use nearest neighbour only",
         root=root,
     )
-    found += about(
+    findings += about(
         "error",
         "stretched",
         _files(stretched),
@@ -214,7 +224,7 @@ def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         f'python -c "import sys; import numpy as np; from PIL import Image; {code}" {some(_files(stretched))}',
         root=root,
     )
-    return found + about(
+    return findings + about(
         "note",
         "label-16",
         _files(wide),

@@ -26,7 +26,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
     contrary = [group for group in within if len({pair.labels.digest for pair in group}) > 1]
     alike = [group for group in within if len({pair.labels.digest for pair in group}) == 1]
     remove = "keep one of them"
-    found = about(
+    findings = about(
         "warning" if is_published else "error",
         "leak",
         _couples(across, root),
@@ -34,7 +34,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         _filled("take them out of one", across),
         root=root,
     )
-    found += about(
+    findings += about(
         "warning",
         "contradiction",
         _couples(contrary, root),
@@ -42,7 +42,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         _filled(remove, contrary),
         root=root,
     )
-    found += about(
+    findings += about(
         "warning",
         "same-picture",
         _couples(alike, root),
@@ -50,7 +50,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         _filled(remove, alike),
         root=root,
     )
-    return found + _near(pairs, root) + _frames(pairs, root) + _same_labels(pairs, root)
+    return findings + _near(pairs, root) + _frames(pairs, root) + _same_labels(pairs, root)
 
 
 def _couples(groups: list[list[Examined]], root: Path) -> list[Path | str]:
@@ -68,17 +68,14 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     """Images of other splits that look like one of train but are not its equal."""
     learnt = [pair for pair in pairs if pair.split == "train" and pair.image.bits is not None]
     scored = [pair for pair in pairs if pair.split != "train" and pair.image.bits is not None]
-    couples: list[Path | str] = []
-    for place, twin in near_duplicates(_signs(scored), _signs(learnt)):
-        one, other = scored[place], learnt[twin]
-        if one.image.digest != other.image.digest:
-            couples.append(f"{short(one.pair.image, root)} ~ {short(other.pair.image, root)}")
-    prefix = Path(str(couples[0]).split(" ~ ")[0]).name.split("_")[0] if couples else ""
+    matches = [(scored[index], learnt[match]) for index, match in near_duplicates(_signs(scored), _signs(learnt))]
+    matches = [(one, other) for one, other in matches if one.image.digest != other.image.digest]
+    prefix = matches[0][0].pair.image.name.split("_")[0] if matches else ""
     hold_out = as_option("data.hold_out", prefix)
     return about(
         "warning",
         "near-leak",
-        couples,
+        [f"{short(one.pair.image, root)} ~ {short(other.pair.image, root)}" for one, other in matches],
         "{n} [image outside train looks|images outside train look] like one in train (saved again, resized, "
         "or frames of one scene), "
         "so scores flatter",

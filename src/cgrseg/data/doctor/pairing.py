@@ -106,7 +106,7 @@ def _pairing(path: Path, split: str, images: Files, labels: Files, folders: tupl
     folder = folders[1]
     strangers = [file for file in sorted(folder.iterdir()) if _is_stranger(file, labels)]
     doubles = [file for files in (images, labels) for group in files.values() if len(group) > 1 for file in group[1:]]
-    found = about(
+    findings = about(
         "error",
         "same-stem",
         doubles,
@@ -114,7 +114,7 @@ def _pairing(path: Path, split: str, images: Files, labels: Files, folders: tupl
         f"rm {some(doubles)}   # or give them names of their own",
         root=path,
     )
-    found += about(
+    findings += about(
         "error",
         "label-format",
         strangers,
@@ -124,8 +124,8 @@ def _pairing(path: Path, split: str, images: Files, labels: Files, folders: tupl
     )
     if not images and not labels:
         sentence = f"the split {split!r} holds no images"
-        found.append(Finding("error", "no-pictures", sentence, 1, (), f"copy images into {folders[0]}"))
-    return found + _alone(path, split, images, labels, folder)
+        findings.append(Finding("error", "no-pictures", sentence, 1, (), f"copy images into {folders[0]}"))
+    return findings + _alone(path, split, images, labels, folder)
 
 
 def _alone(path: Path, split: str, images: Files, labels: Files, folder: Path) -> list[Finding]:
@@ -134,7 +134,7 @@ def _alone(path: Path, split: str, images: Files, labels: Files, folder: Path) -
     no_images = [labels[stem][0] for stem in sorted(labels.keys() - images.keys())]
     renaming = _renaming(folder, images, labels)
     total = sum(map(len, images.values()))
-    found = about(
+    findings = about(
         "error",
         "no-label",
         no_labels,
@@ -142,7 +142,7 @@ def _alone(path: Path, split: str, images: Files, labels: Files, folder: Path) -
         renaming or f"label them, or take them out: rm {some(no_labels)}",
         root=path,
     )
-    return found + about(
+    return findings + about(
         "error",
         "no-picture",
         no_images,
