@@ -120,7 +120,7 @@ what learns from crops falls apart on images much larger than they are where the
 
 @dataclass(frozen=True, kw_only=True)
 class StartConfig:
-    """What the backbone's weights are before the first step; all other weights start at random."""
+    """The initial weights of the backbone; all other weights start at random."""
 
     backbone: str | None = None
     """A backbone of this size trained on ImageNet: `imagenet`, a file, or the id of a hub repository; null starts at
@@ -137,7 +137,7 @@ class StartConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What is read, and what training sees of it."""
+    """The data set, and the transforms of training."""
 
     kind: Kind = "folder"
     """The layout of the files; `--data KIND=PATH` says where they are."""

@@ -94,7 +94,7 @@ class AttentionBias(nn.Module):
 
 
 def stretch(table: Float[Tensor, "heads y x"], entries: Length, *, axis: int) -> Float[Tensor, "heads y_ x_"]:
-    """The table with `entries` along one axis: itself where that is no more than it has, else linearly resampled."""
+    """The table with `entries` along one axis: itself if it has that many or more, else linearly resampled."""
     last = table.shape[axis] - 1
     position = torch.arange(entries, device=table.device) * last / torch.sym_max(entries - 1, last)
     lower = position.floor().long()
