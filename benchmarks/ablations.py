@@ -191,10 +191,10 @@ def run(trial: Trial, folder: Path, seed: int) -> dict:
     torch.manual_seed(seed)
     network = trial.build().to(memory_format=torch.channels_last)
     average, losses = learn(network, trial, learnt, seed)
-    full_size = score(average, held_out)
+    whole = score(average, held_out)
     minutes = (time.perf_counter() - start) / 60
     larger = {str(factor): score(average, held_out, factor).miou for factor in LARGER}
-    result = {"miou": full_size.miou, "iou": list(full_size.iou), "loss": float(np.mean(losses[-50:])), "minutes": minutes}
+    result = {"miou": whole.miou, "iou": list(whole.iou), "loss": float(np.mean(losses[-50:])), "minutes": minutes}
     return result | {"larger": larger}
 
 
