@@ -191,11 +191,11 @@ def run(trial: Trial, folder: Path, seed: int) -> dict:
     torch.manual_seed(seed)
     network = trial.build().to(memory_format=torch.channels_last)
     average, losses = learn(network, trial, learnt, seed)
-    found = score(average, held_out)
+    whole = score(average, held_out)
     minutes = (time.perf_counter() - start) / 60
     larger = {str(factor): score(average, held_out, factor).miou for factor in LARGER}
-    told = {"miou": found.miou, "iou": list(found.iou), "loss": float(np.mean(losses[-50:])), "minutes": minutes}
-    return told | {"larger": larger}
+    result = {"miou": whole.miou, "iou": list(whole.iou), "loss": float(np.mean(losses[-50:])), "minutes": minutes}
+    return result | {"larger": larger}
 
 
 def learn(network: nn.Module, trial: Trial, learnt: LabelledImages, seed: int) -> tuple[nn.Module, list[float]]:
@@ -269,19 +269,19 @@ def score(network: nn.Module, held_out: LabelledImages, factor: float = 1.0):  #
     return scores(counts)
 
 
-def show(found: dict[str, dict[str, dict]]) -> None:
+def show(results: dict[str, dict[str, dict]]) -> None:
     """Mean and spread of each trial, of its differences to `rca` by seed, and its scores on larger images."""
     sizes = " | ".join(f"{factor:g} x" for factor in LARGER)
     print(f"| trial | mIoU by seed | mean | spread | against rca, same seed | beyond the spread | {sizes} |")
     print("|---|---|---|---|---|---|" + len(LARGER) * "---|")
-    for name, seeds in found.items():
-        base = {seed: told["miou"] for seed, told in found.get(base_of(name), {}).items()}
-        values = [100 * told["miou"] for told in seeds.values()]
-        gains = [100 * (told["miou"] - base[seed]) for seed, told in seeds.items() if seed in base]
+    for name, seeds in results.items():
+        base = {seed: result["miou"] for seed, result in results.get(base_of(name), {}).items()}
+        values = [100 * result["miou"] for result in seeds.values()]
+        gains = [100 * (result["miou"] - base[seed]) for seed, result in seeds.items() if seed in base]
         scored = ", ".join(f"{value:.1f}" for value in values)
-        larger = " | ".join(told_larger(list(seeds.values()), str(factor)) for factor in LARGER)
+        larger = " | ".join(larger_scores(list(seeds.values()), str(factor)) for factor in LARGER)
         print(
-            f"| {name} | {scored} | {statistics.mean(values):.1f} | {told_spread(values)} | {compared(name, gains)} "
+            f"| {name} | {scored} | {statistics.mean(values):.1f} | {spread(values)} | {compared(name, gains)} "
             f"| {larger} |"
         )
 
@@ -291,12 +291,12 @@ def base_of(name: str) -> str:
     return "rca long" if name.endswith(" long") else "rca"
 
 
-def told_larger(runs: list[dict], factor: str) -> str:
+def larger_scores(runs: list[dict], factor: str) -> str:
     """The mIoU of each seed at a larger size, where the runs were scored at it."""
-    return ", ".join(f"{100 * told['larger'][factor]:.1f}" for told in runs if "larger" in told) or "-"
+    return ", ".join(f"{100 * result['larger'][factor]:.1f}" for result in runs if "larger" in result) or "-"
 
 
-def told_spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
     """The standard deviation of some scores."""
     return f"{statistics.stdev(values):.1f}" if len(values) > 1 else "-"
 
@@ -318,16 +318,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/ablations.json"))
     options = parser.parse_args()
-    found = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
+    results = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
     for seed in options.seeds:
         for name in options.names:
-            if str(seed) in found.get(name, {}):
+            if str(seed) in results.get(name, {}):
                 continue
-            told = run(TRIALS[name], options.camvid, seed)
-            found.setdefault(name, {})[str(seed)] = told
-            options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-            print(f"{name}, seed {seed}: {100 * told['miou']:.1f} after {told['minutes']:.1f} minutes", flush=True)
-    show(found)
+            result = run(TRIALS[name], options.camvid, seed)
+            results.setdefault(name, {})[str(seed)] = result
+            options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            print(f"{name}, seed {seed}: {100 * result['miou']:.1f} after {result['minutes']:.1f} minutes", flush=True)
+    show(results)
 
 
 if __name__ == "__main__":

@@ -26,18 +26,16 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--engine", default="torch")
     parser.add_argument("--batches", type=int, nargs="+", default=[2, 8])
-    told = parser.parse_args()
-    kind, _, path = told.data.partition("=")
-    segmenter = cgrseg.load("cgrseg-t-camvid", engine=told.engine)
+    options = parser.parse_args()
+    kind, _, path = options.data.partition("=")
+    segmenter = cgrseg.load("cgrseg-t-camvid", engine=options.engine)
     dataset = cgrseg.open_dataset(kind, Path(path), "val", classes=segmenter.classes)
     alone = list(pass_over(segmenter, dataset, take_labels))
     pixels = sum(labels.size for labels in alone)
-    for batch in told.batches:
+    for batch in options.batches:
         answers = pass_over(segmenter, dataset, take_labels, batch=batch)
         changed = sum(int((one != other).sum()) for one, other in zip(alone, answers, strict=True))
-        print(
-            f"{told.engine}, batch {batch}: {changed} of {pixels} labels differ; {1 - changed / pixels:.5%} are equal"
-        )
+        print(f"{options.engine}, batch {batch}: {changed} of {pixels} labels differ, {1 - changed / pixels:.5%} agree")
 
 
 if __name__ == "__main__":

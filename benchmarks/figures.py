@@ -5,7 +5,7 @@
 
 An image of 683 x 512, already decoded; one thread. T has the reference weights of the tests (those that the authors'
 modules were run with), lite weights by the same rule; `--weights` puts trained ones in the place of those of its size.
-All have the same number of classes: those of the weights, or 150. Each round gives each contender one pass:
+All have the same number of classes: those of the weights, or 150. Each round runs every entry once:
 
     plain           benchmarks/plain.py with size T, whatever the others are
     torch           folded, attention (if any) by blocks; label map by the fused kernel
@@ -67,7 +67,7 @@ CORES = len(os.sched_getaffinity(0))
 
 @dataclass
 class Times:
-    """Milliseconds of one contender, pass by pass."""
+    """Milliseconds of one entry, pass by pass."""
 
     network: list[float] = field(default_factory=list)
     after: list[float] = field(default_factory=list)
@@ -170,21 +170,21 @@ def exact_labels(model: CGRSeg, image: np.ndarray) -> np.ndarray:
 
 
 def take_rounds(official: CGRSeg, networks: list[Network], image: np.ndarray, repeats: int) -> dict:
-    """Passes of all contenders by turns, every second round backwards, and matrix products in between."""
-    contenders = {f"{own.size} {name}": (own, engine) for own in networks for name, engine in own.engines.items()}
+    """Run all entries in turn, every second round in reverse order, with matrix products in between."""
+    entries = {f"{own.size} {name}": (own, engine) for own in networks for name, engine in own.engines.items()}
     rates, labels = [], {}
     for number in range(WARM_UP + repeats):
         if number in (0, WARM_UP):
-            times = {name: Times() for name in (PLAIN, *contenders)}
+            times = {name: Times() for name in (PLAIN, *entries)}
         for name in times if number % 2 == 0 else reversed(times):
             if name == PLAIN:
                 plain_pass(official, image, times[name])
             else:
-                labels[name] = one_pass(contenders[name][1], image, times[name])
+                labels[name] = one_pass(entries[name][1], image, times[name])
         rates.append(matrix_rate(2))
     exact = {own.size: exact_labels(own.model, image) for own in networks}
     rows = {PLAIN: row(times[PLAIN], times[PLAIN], macs_of("t", official.head.classifier.out_channels) / max(rates))}
-    for name, (own, _) in contenders.items():
+    for name, (own, _) in entries.items():
         equal = float((labels[name] == exact[own.size]).mean())
         rows[name] = row(times[name], times[PLAIN], own.macs / max(rates)) | {"equal labels": equal}
     return {"GFLOP/s": 2 * max(rates) / 1e9, "contenders": rows}
@@ -205,11 +205,11 @@ def alone(network: Network, repeats: int, large: int) -> dict[str, dict[str, flo
     """OpenVINO's network at two sizes by turns, and what one image needs in a process of its own."""
     random = np.random.default_rng(0)
     small, wide = (random.standard_normal((1, 3, *side)).astype(np.float32) for side in ((512, 512), (1024, 2048)))
-    told = {}
+    results = {}
     for name, file in network.files.items():
         engine = network.engines[name]
         pairs = [(timed(engine, small), timed(engine, wide)) for _ in range(1 + repeats // 2)]
-        told[f"{network.size} {name}"] = {
+        results[f"{network.size} {name}"] = {
             "512 x 512, ms": statistics.median(one for one, _ in pairs),
             "2048 x 1024, ms": statistics.median(other for _, other in pairs),
             "2048 x 1024 in units of 8 x 512 x 512": statistics.median(other / 8 / one for one, other in pairs),
@@ -217,8 +217,9 @@ def alone(network: Network, repeats: int, large: int) -> dict[str, dict[str, flo
         }
         if large:
             by_windows = in_own_process(file, (large, large), window=WINDOW)
-            told[f"{network.size} {name}"] |= {f"{large} x {large}, {key}": value for key, value in by_windows.items()}
-    return told
+            by_size = {f"{large} x {large}, {key}": value for key, value in by_windows.items()}
+            results[f"{network.size} {name}"] |= by_size
+    return results
 
 
 def timed(engine: Engine, x: np.ndarray) -> float:
@@ -252,14 +253,14 @@ def show(report: dict) -> None:
     sources = "; ".join(f"{name}: {weights}" for name, weights in report["weights"].items())
     print(f"weights of {sources}; fp32 matrix product {report['GFLOP/s']:.0f} GFLOP/s")
     print(f"{'':20} {'network':>8} {'floor':>8} {'after':>8} {'total':>8} {'plain /':>8} {'equal labels':>13}")
-    for name, told in report["contenders"].items():
-        equal = f"{100 * told['equal labels']:.4f} %" if "equal labels" in told else ""
-        times = " ".join(f"{told[key]:8.1f}" for key in ("network ms", "floor ms", "after ms", "total ms"))
-        print(f"{name:20} {times} {told['plain / this']:8.2f} {equal:>13}")
-    for name, told in report["alone"].items():
-        print(f"{name}: " + "; ".join(f"{key} {value:.4g}" for key, value in told.items()))
-    for size, told in report["two threads against one"].items():
-        print(f"{size}, two threads against one: " + ", ".join(f"{key} {value:.2f} x" for key, value in told.items()))
+    for name, values in report["contenders"].items():
+        equal = f"{100 * values['equal labels']:.4f} %" if "equal labels" in values else ""
+        times = " ".join(f"{values[key]:8.1f}" for key in ("network ms", "floor ms", "after ms", "total ms"))
+        print(f"{name:20} {times} {values['plain / this']:8.2f} {equal:>13}")
+    for name, values in report["alone"].items():
+        print(f"{name}: " + "; ".join(f"{key} {value:.4g}" for key, value in values.items()))
+    for size, values in report["two threads against one"].items():
+        print(f"{size}, two threads against one: " + ", ".join(f"{key} {value:.2f} x" for key, value in values.items()))
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--weights", default="cgrseg-t-camvid")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--pictures", type=int, default=16)
+    parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     segmenter = cgrseg.load(options.weights, engine=options.engine, threads=options.threads)

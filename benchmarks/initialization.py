@@ -1,9 +1,9 @@
-"""How a run from ImageNet weights should treat them: what stays frozen, and how fast the rest of the backbone moves.
+"""Compare ways to train from ImageNet weights: stages that stay frozen, and the learning rate of the backbone.
 
-    OMP_NUM_THREADS=1 python benchmarks/starts.py OUT --data NAME=FOLDER [NAME=FOLDER...] [--steps N] [--seeds 0 1 2]
+    OMP_NUM_THREADS=1 python benchmarks/initialization.py OUT --data NAME=FOLDER... [--steps N] [--seeds 0 1 2]
 
 Each trial is `cgrseg train --data folder=FOLDER` without a recipe, with a few settings changed; trials of one seed see
-the same crops. What is done is kept in OUT, and the same command goes on.
+the same crops. Finished trials are kept in OUT, and the same command continues with the rest.
 """
 
 import argparse
