@@ -147,7 +147,7 @@ class Run:
         config = self.config
         places = self.world.part(config.batch_size)
         steps = range(self.state.progress.step, config.steps)
-        return Share(batch_size=config.batch_size, seed=config.seed, steps=steps, places=places)
+        return Share(batch_size=config.batch_size, seed=config.seed, steps=steps, positions=places)
 
     def _is_evaluation_due(self) -> bool:
         step = self.state.progress.step

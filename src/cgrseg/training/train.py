@@ -199,7 +199,7 @@ def _started(
         drawn_anew=drawn_anew,
         start=recipe.start,
         processes=world.size,
-        sources={name: len(places) for name, places in images.places_by_source().items() if name},
+        sources={name: len(indices) for name, indices in images.indices_by_source().items() if name},
     )
 
 

@@ -101,10 +101,10 @@ def test_a_size_that_is_not_the_images_is_refused(photos):
     [
         ({"categories": []}, "categories names 0 classes"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "the class 'a' is there twice"),
-        ({"categories": [{"id": 3, "name": "grass"}]}, "not in COCO's format: 7 is not there but needed"),
-        ({"images": [{"id": 1, "file_name": "a.jpg"}]}, "'height' is not there but needed"),
+        ({"categories": [{"id": 3, "name": "grass"}]}, "not in COCO's format: 7 is missing"),
+        ({"images": [{"id": 1, "file_name": "a.jpg"}]}, "'height' is missing"),
         ({"images": None}, "not in COCO's format: 'NoneType'"),
-        ({"annotations": [annotation(3, [LEFT], image=5)]}, "5 is not there but needed"),
+        ({"annotations": [annotation(3, [LEFT], image=5)]}, "5 is missing"),
         (
             {"images": [{"id": id_, "file_name": f"{id_}/a.jpg", "height": 3, "width": 4} for id_ in (1, 2)]},
             "lists 2 images by only 1 names",

@@ -38,7 +38,7 @@ def test_a_label_beyond_the_classes_is_refused(photos):
     Image.fromarray(np.full((3, 4), 2, np.uint8)).save(photos / "annotations/train/a.png")
 
     with pytest.raises(
-        DatasetError, match=r"holds the value 2 in 12 pixels; folder has 0\.\.1 for classes, 255 for none"
+        DatasetError, match=r"holds the value 2 in 12 pixels; folder uses 0\.\.1 for its classes and 255 for unlabelled"
     ):
         open_dataset("folder", photos, "train").labels(0)
 
@@ -194,7 +194,7 @@ def test_names_are_held_out_exactly(flat):
 
 @pytest.mark.parametrize(
     ("names", "sentence"),
-    [(("b", "c"), "1 of its 2 names are no images of train: c"), (("a", "b"), "names all 2 images of train")],
+    [(("b", "c"), "1 of its 2 names are not in train: c"), (("a", "b"), "names all 2 images of train")],
 )
 def test_names_that_cannot_be_held_out_are_told(flat, names, sentence):
     with pytest.raises(DatasetError, match=sentence):
