@@ -129,8 +129,8 @@ def test_a_mistake_in_a_recipe_is_one_sentence_with_the_way_out(text, sentence):
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("steps=1", "'steps=1' sets nothing; write section.key=value"),
-        ("train.steps", "'train.steps' sets nothing; write section.key=value"),
+        ("steps=1", "'steps=1' is not an override; write section.key=value"),
+        ("train.steps", "'train.steps' is not an override; write section.key=value"),
         ("train.steps=[1", r"train.steps=\[1: not a YAML value"),
         ("train.stps=1", "unknown key 'stps'; did you mean 'steps'"),
     ],
@@ -140,7 +140,7 @@ def test_a_mistake_in_an_override_is_one_sentence(override, sentence):
         recipe_of("{}", override)
 
 
-def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
+def test_a_file_that_is_missing_or_not_yaml_is_named(tmp_path):
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [")
 
@@ -158,7 +158,7 @@ def test_settings_made_in_python_are_checked_like_a_recipe():
 
 
 @pytest.mark.parametrize("value", ["0006R0_f", "12_", "null", "a b", "it's", 'say "x"', "1: 2", "x" * 200])
-def test_an_option_that_is_told_gives_the_setting_that_is_meant(value):
+def test_a_suggested_option_sets_the_value(value):
     flag, override = shlex.split(as_option("data.hold_out", value))
 
     assert flag == "--set"

@@ -1,4 +1,4 @@
-"""Class names, colours and raw label values: one JSON of `assets` for each published table."""
+"""Class names, colours and raw label values; those of published data sets are JSON files in `assets`."""
 
 import colorsys
 import json
@@ -11,7 +11,7 @@ from cgrseg.types import Colour
 
 @dataclass(frozen=True)
 class ClassTable:
-    """The classes of a data set or a model; a class's place is its label."""
+    """The classes of a data set or a model, in order of label."""
 
     names: tuple[str, ...]
     colours: tuple[Colour, ...]
@@ -22,18 +22,18 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class Published:
-    """Facts of a published data set."""
+    """A published data set: its classes, terms and addresses."""
 
     name: str
-    """For people."""
+    """The name to display."""
     terms: str
-    """What its images and labels may be used for, in a few words."""
+    """The terms of use of its images and labels, in a few words."""
     home: str
-    """The page that describes it."""
+    """The address of its web page."""
     files: tuple[str, ...]
-    """Where the archives of images and labels are."""
+    """The addresses of the archives of images and labels."""
     splits: dict[str, int]
-    """Number of images in each split of the official release."""
+    """The number of images in each split of the official release."""
     classes: ClassTable
     raw: tuple[int, ...]
     """The value of each class in the label files."""
@@ -42,10 +42,10 @@ class Published:
 
 
 def read_published(name: str) -> Published:
-    """The facts of a published data set, such as `camvid`.
+    """Read the table of a published data set, such as `camvid`.
 
     Raises:
-        DatasetError: no such table ships.
+        DatasetError: the data set is unknown.
     """
     folder = resources.files("cgrseg") / "assets"
     file = folder / f"{name}.json"
@@ -70,7 +70,7 @@ def published(name: str) -> ClassTable:
     """The classes of a published data set, such as `camvid`.
 
     Raises:
-        DatasetError: no such table ships.
+        DatasetError: the data set is unknown.
     """
     return read_published(name).classes
 
@@ -81,7 +81,7 @@ def named(names: tuple[str, ...]) -> ClassTable:
 
 
 def _distinct(index: int) -> Colour:
-    """The index-th of an endless row of colours: hues by the golden ratio, in three strengths."""
+    """Colour number `index` of an endless sequence: hues by the golden ratio, in three strengths."""
     hue = (0.61 + index * 0.618034) % 1
     saturation, value = ((0.75, 0.85), (0.5, 0.95), (0.9, 0.55))[index % 3]
     red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)

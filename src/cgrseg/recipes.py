@@ -16,7 +16,7 @@ from cgrseg.errors import RecipeError, reason
 
 
 def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """The recipe in a YAML file, with overrides like `train.steps=1000` on top.
+    """Read a recipe from a YAML file and apply overrides such as `train.steps=1000`.
 
     Raises:
         RecipeError: the file is missing or not YAML, or it holds an unknown key or a value out of range.
@@ -25,10 +25,10 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
 
 
 def read_merge(path: Path) -> Merge:
-    """The classes to merge in a YAML file: each new name with a list of old ones, and those to `ignore`.
+    """Read the classes to merge from a YAML file: each new name with a list of old ones, and those to `ignore`.
 
     Raises:
-        RecipeError: the file is missing, not YAML or not such a mapping.
+        RecipeError: the file is missing, is not YAML or has another structure.
     """
     merge = convert(Merge, _read_yaml(path, "file of classes to merge"), path.name)
     assert isinstance(merge, dict)
@@ -45,7 +45,7 @@ def _read_yaml(path: Path, what: str) -> object:
 
 
 def parse_recipe(tree: object, name: str, overrides: tuple[str, ...] = ()) -> Recipe:
-    """The recipe in a tree of plain values; `name` is what errors call it."""
+    """Convert a tree of plain values to a recipe, with overrides applied; messages begin with `name`."""
     if not isinstance(tree, dict):
         keys = ", ".join(entry.name for entry in dataclasses.fields(Recipe))
         raise RecipeError(f"{name}: a recipe is a mapping with the keys {keys}")
@@ -55,12 +55,14 @@ def parse_recipe(tree: object, name: str, overrides: tuple[str, ...] = ()) -> Re
 
 
 def override(tree: dict, text: str) -> dict:
-    """The tree with the setting that a text like `train.steps=1000` gives; it may be any key and value so far."""
+    """Apply an override such as `train.steps=1000` to a tree of plain values; key and value are not checked."""
     keys, equals, value = text.partition("=")
     path = keys.split(".")
     if not equals or len(path) != 2:
         raise RecipeError(
-            f"{text!r} sets nothing", advice="write section.key=value, for example train.steps=1000", setting="set"
+            f"{text!r} is not an override",
+            advice="write section.key=value, for example train.steps=1000",
+            setting="set",
         )
     try:
         parsed = yaml.safe_load(value)
@@ -70,6 +72,6 @@ def override(tree: dict, text: str) -> dict:
 
 
 def as_option(name: str, value: str) -> str:
-    """The option that gives a setting a text, as it is typed into a shell; YAML takes `12_` for a number."""
+    """The option that sets a setting to a text, quoted for YAML, which reads `12_` as a number, and for a shell."""
     quoted = yaml.safe_dump(value, width=math.inf).splitlines()[0]
     return f"--set {shlex.quote(f'{name}={quoted}')}"

@@ -67,7 +67,7 @@ def test_several_data_sets_need_no_recipe(run, folders, tmp_path, monkeypatch):
     ("words", "code", "message"),
     [
         (("first", "frist"), 1, "the recipe has no source 'frist'; did you mean"),
-        (("first",), 1, "nothing says where second of the recipe's sources is"),
+        (("first",), 1, "no path is given for second of the recipe's sources"),
         (("first", "first"), 2, "--data gives 'first' twice; each source has one folder"),
     ],
 )

@@ -31,9 +31,9 @@ def dataset(tmp_path):
     return open_dataset("folder", tmp_path, "train")
 
 
-def batches(dataset, first_step=0, last_step=4, workers=0, seed=1, places=slice(None)):
+def batches(dataset, first_step=0, last_step=4, workers=0, seed=1, positions=slice(None)):
     config = dataclasses.replace(CONFIG, workers=workers)
-    share = Share(batch_size=3, seed=seed, steps=range(first_step, last_step), places=places)
+    share = Share(batch_size=3, seed=seed, steps=range(first_step, last_step), positions=positions)
     return list(training_batches(dataset, config, share))
 
 
@@ -115,7 +115,7 @@ def test_a_worker_that_dies_is_one_sentence(dataset, monkeypatch):
 
 def test_processes_read_the_places_of_a_batch_that_are_theirs(dataset):
     whole = batches(dataset)
-    parts = [batches(dataset, places=slice(0, 1)), batches(dataset, places=slice(1, 3))]
+    parts = [batches(dataset, positions=slice(0, 1)), batches(dataset, positions=slice(1, 3))]
 
     for batch, first, second in zip(whole, *parts, strict=True):
         assert torch.equal(batch.images, torch.cat([first.images, second.images]))

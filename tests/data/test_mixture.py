@@ -79,7 +79,7 @@ def test_a_source_without_val_is_not_scored_and_that_is_said(paths, caplog):
         dataset = mixed(paths, "val")
 
     assert [pair.name for pair in dataset.pairs] == ["things/0"]
-    assert "streets has no val, so nothing of it is scored" in caplog.text
+    assert "streets has no val, so it is not scored" in caplog.text
 
 
 def test_a_source_may_hold_out_what_is_scored(paths):
@@ -107,7 +107,7 @@ def test_what_may_be_any_class_says_nothing():
     [
         ({"backgrond": "sky"}, "s: classes: the data set has no class 'backgrond'; did you mean 'background'"),
         ({"background": "rod"}, "s: classes: background: data.classes has no 'rod'; did you mean 'road'"),
-        ({}, "nothing says what background of the data set is in data.classes; list it"),
+        ({}, "background of the data set has no entry and is not in data.classes; list it"),
         ({"background": ("ignore", "sky")}, "background: 'ignore' stands alone"),
     ],
 )
@@ -142,7 +142,7 @@ def test_common_classes_may_bring_their_colours():
 def test_sources_and_paths_must_meet(paths):
     with pytest.raises(DatasetError, match="no source 'thing'; did you mean 'things'"):
         mixed(paths | {"thing": paths["things"]})
-    with pytest.raises(DatasetError, match="nothing says where streets"):
+    with pytest.raises(DatasetError, match="no path is given for streets"):
         mixed({"things": paths["things"]})
 
 

@@ -83,14 +83,14 @@ def test_one_scene_alone_cannot_be_split(tmp_path):
 
 
 def scenes(*sizes: int) -> list[Scene]:
-    places = iter(range(sum(sizes)))
+    indices = iter(range(sum(sizes)))
     return [
-        Scene(tuple(next(places) for _ in range(size)), frozenset({0}), f"{index:03}")
+        Scene(tuple(next(indices) for _ in range(size)), frozenset({0}), f"{index:03}")
         for index, size in enumerate(sizes)
     ]
 
 
-@pytest.mark.parametrize(("pictures", "held"), [(20, 6), (60, 20), (100, 20), (200, 40), (1000, 200)])
+@pytest.mark.parametrize(("images", "held"), [(20, 6), (60, 20), (100, 20), (200, 40), (1000, 200)])
 def test_a_fifth_is_held_out_and_at_least_twenty_where_a_third_allows_it(images, held):
     assert len(choose(scenes(*[1] * images))) == held
 
@@ -98,12 +98,12 @@ def test_a_fifth_is_held_out_and_at_least_twenty_where_a_third_allows_it(images,
 def test_a_scene_larger_than_a_third_is_learnt():
     held = choose(scenes(50, 1, 1, 1, 1, 1, 1))
 
-    assert {len(scene.places) for scene in held} == {1}
+    assert {len(scene.indices) for scene in held} == {1}
     assert len(held) == 6
 
 
 def test_of_two_scenes_the_smaller_is_held_out():
-    assert [len(scene.places) for scene in choose(scenes(5, 3))] == [3]
+    assert [len(scene.indices) for scene in choose(scenes(5, 3))] == [3]
 
 
 def test_frames_of_videos_are_told_by_their_looks(tmp_path):

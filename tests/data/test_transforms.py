@@ -16,8 +16,8 @@ from cgrseg.data.transforms import (
     photometric,
     random_crop,
     random_fit,
+    shifted_hues,
     train_sample,
-    turned,
 )
 
 
@@ -126,8 +126,8 @@ def test_a_flip_mirrors_image_and_labels():
 def test_tables_clip_and_cut_as_the_arithmetic_does():
     assert linear(1.0, -31.6)[[0, 31, 32, 100, 255]].tolist() == [0, 0, 0, 68, 223]
     assert linear(1.5, 0.0)[[0, 1, 3, 169, 170, 171]].tolist() == [0, 1, 4, 253, 255, 255]
-    assert turned(-18)[[0, 17, 18, 179]].tolist() == [162, 179, 0, 161]
-    assert turned(17)[[0, 162, 163, 179]].tolist() == [17, 179, 0, 16]
+    assert shifted_hues(-18)[[0, 17, 18, 179]].tolist() == [162, 179, 0, 161]
+    assert shifted_hues(17)[[0, 162, 163, 179]].tolist() == [17, 179, 0, 16]
 
 
 def arithmetic(image, steps):

@@ -60,7 +60,7 @@ FAULTS = {
     "class twice": (
         lambda root: write_classes(root, "grass\nroad\ngrass\n"),
         "classes",
-        "'grass' is there twice",
+        "'grass' is listed twice",
         "edit",
     ),
     "class empty": (lambda root: write_classes(root, "grass\n\nsky\n"), "classes", "line 2 is empty", "edit"),
@@ -201,7 +201,12 @@ FAULTS = {
         "16 bits",
         "nothing",
     ),
-    "polygon of no class": (lambda root: labelme(root, "skyy"), "shapes", "'skyy' is no class", "did you mean 'sky'"),
+    "polygon of no class": (
+        lambda root: labelme(root, "skyy"),
+        "shapes",
+        "'skyy' is not a class",
+        "did you mean 'sky'",
+    ),
     "line in LabelMe": (lambda root: labelme(root, "sky", "line"), "shapes", "is a line, which has no area", "polygon"),
     # values
     "one too high": (

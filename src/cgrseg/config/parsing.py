@@ -20,7 +20,11 @@ Checked = TypeVar("Checked", ModelConfig, Recipe)
 
 
 def parse(kind: type[Settings], tree: object, where: str) -> Settings:
-    """An instance of the dataclass `kind` from a tree of plain values; unknown keys and wrong types are errors."""
+    """Convert a mapping of plain values to the dataclass `kind`; messages begin with `where`.
+
+    Raises:
+        RecipeError: a key is unknown, or a value has the wrong type or is out of range.
+    """
     if not isinstance(tree, dict):
         raise RecipeError(f"{where}: a mapping is needed here, not {tree!r}")
     if kind is ModelConfig and "preset" in tree:
@@ -35,12 +39,12 @@ def parse(kind: type[Settings], tree: object, where: str) -> Settings:
     values: dict[str, typing.Any] = {key: convert(hints[key], value, f"{where}: {key}") for key, value in tree.items()}
     settings = kind(**values)
     if isinstance(settings, ModelConfig):
-        _refuse_attention(settings, where)
+        _refuse_idle_settings(settings, where)
     return settings
 
 
-def _refuse_attention(model: ModelConfig, where: str) -> None:
-    """Refuse settings that say nothing to a backbone without attention."""
+def _refuse_idle_settings(model: ModelConfig, where: str) -> None:
+    """Refuse settings that have no effect on a backbone without attention."""
     idle = idle_settings(model.size)
     for entry in dataclasses.fields(model):
         value = getattr(model, entry.name)
@@ -53,7 +57,11 @@ def _refuse_attention(model: ModelConfig, where: str) -> None:
 
 
 def checked(settings: Checked) -> Checked:
-    """Settings made in Python, with the checks of a recipe: choices, types and ranges."""
+    """Check settings made in Python as those of a recipe: choices, types and ranges.
+
+    Raises:
+        RecipeError: a value has the wrong type, is not one of the choices or is out of range.
+    """
     return parse(type(settings), as_tree(settings), type(settings).__name__)
 
 
@@ -66,8 +74,8 @@ def _with_preset(tree: dict, where: str) -> dict:
     return chosen | {key: value for key, value in tree.items() if key != "preset"}
 
 
-def convert(hint: object, value: object, where: str) -> object:  # noqa: PLR0911  one return a kind of type
-    """`value` as the type `hint` says, lists becoming tuples and whole numbers floats."""
+def convert(hint: object, value: object, where: str) -> object:  # noqa: PLR0911  one return for each kind of type
+    """Convert a plain value to the type `hint`: lists become tuples, whole numbers floats where needed."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return parse(hint, value, where)
@@ -100,7 +108,7 @@ def _within(value: object, limits: Within, where: str) -> object:
 
 
 def _number(text: str) -> float | str:
-    """YAML reads 1e-3 as text; the number if it is one."""
+    """Convert text to a number if possible: YAML reads 1e-3 as text."""
     try:
         return float(text)
     except ValueError:
@@ -129,7 +137,7 @@ def _describe(hint: object) -> str:
 
 
 def as_tree(settings: "DataclassInstance") -> dict:
-    """A dataclass as plain values that `parse` and YAML read back (tuples become lists)."""
+    """Convert a dataclass to plain values that `parse` and YAML can read (tuples become lists)."""
     return {entry.name: _plain(getattr(settings, entry.name)) for entry in dataclasses.fields(settings)}
 
 

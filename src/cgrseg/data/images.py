@@ -1,10 +1,9 @@
-"""Files <-> arrays: every image comes in as RGB uint8 (H, W, 3), every label map as the numbers in its file.
+"""Reading and writing images: files become RGB uint8 arrays (H, W, 3), label files the numbers that they store.
 
-    bytes -> Pillow (bombs refused, first frame) -> EXIF rotation -> tones to 8 bit, alpha on white -> RGB uint8
+    file, folder, pattern -> find_images, name_images
+    bytes -> Pillow (size checked, first frame) -> EXIF rotation -> tones to 8 bit, alpha on white -> RGB uint8
 
 Axes: H W image rows and columns.
-
-The images that a user names by files, folders and patterns, and what their results are called.
 """
 
 import glob
@@ -34,10 +33,10 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".avif"),
 )
-"""What counts as an image in a folder; a file that is named itself may have any suffix."""
+"""The suffixes of images in a folder or pattern; a file given by its path may have any suffix."""
 
 PACKED_GRAY = {"1": 1, "L;2": 85, "L;4": 17}
-"""Gray below 8 bits: Pillow spreads its values over 0..255, in these steps."""
+"""The steps in which Pillow spreads gray values below 8 bits over 0..255."""
 
 
 def read_image(path: Path, name: str = "") -> Image:
@@ -56,13 +55,13 @@ def read_image(path: Path, name: str = "") -> Image:
 def decode_image(
     data: bytes, name: str, *, formats: tuple[str, ...] | None = None, most_pixels: int = MAX_PIXELS
 ) -> Image:
-    """The image in the bytes of a file, upright, as RGB.
+    """Decode the bytes of an image file as upright RGB, uint8 of shape (height, width, 3).
 
     Args:
         data: the bytes.
         name: what errors call the image.
-        formats: the names, in Pillow's words, of the only formats that are looked for.
-        most_pixels: a larger image is refused by what its header says.
+        formats: Pillow's names of the accepted formats; all unless given.
+        most_pixels: largest number of pixels, checked against the header.
 
     Raises:
         ImageError: it cannot be decoded.
@@ -80,7 +79,7 @@ def read_size(path: Path, name: str = "") -> Size:
 
 
 def read_label_map(path: Path) -> LabelMap:
-    """The numbers a label file stores: gray values or palette places, never colours.
+    """Read the numbers that a label file stores: gray values or palette indices, never colours.
 
     Raises:
         ImageError: it cannot be read, or it holds colours or lossy values.
@@ -111,11 +110,11 @@ def _read_bytes(path: Path, name: str = "") -> bytes:
 def _opened(
     data: bytes, name: str, formats: tuple[str, ...] | None = None, most_pixels: int = MAX_PIXELS
 ) -> Iterator[ImageFile.ImageFile]:
-    """An image whose header is read, with everything that goes wrong inside the block turned into one sentence."""
+    """An opened image, its header read; errors of the decoder inside the block become an ImageError."""
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)", advice="copy or download it again")
     try:
-        # Set and left: putting the old filters back would put back what other threads have changed meanwhile.
+        # Not restored: that would undo changes of the filters by other threads.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         with Pillow.open(io.BytesIO(data), formats=formats) as image:
             _refuse_bomb(image.width * image.height, name, most_pixels)
@@ -123,12 +122,12 @@ def _opened(
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name} {_what_instead(data)}", advice="save the image again as JPEG or PNG") from None
+        raise ImageError(f"{name} {_content_of(data)}", advice="save the image again as JPEG or PNG") from None
     except Pillow.DecompressionBombError:
         _refuse_bomb(MAX_PIXELS + 1, name, min(MAX_PIXELS, most_pixels))
     except MemoryError:
         raise ImageError(f"{name} does not fit in memory", advice="shrink it or cut it into tiles") from None
-    except Exception as error:  # noqa: BLE001  decoders raise anything at all on malformed bytes
+    except Exception as error:  # noqa: BLE001  decoders raise any exception on malformed bytes
         raise ImageError(
             f"{name} is damaged or cut short: {reason(error)}", advice="copy or download it again"
         ) from None
@@ -139,14 +138,14 @@ def _refuse_bomb(pixels: int, name: str, most: int) -> None:
         raise ImageError(f"{name} claims more than {most:,} pixels", advice="shrink it or cut it into tiles")
 
 
-def _what_instead(data: bytes) -> str:
-    """What a file is that no decoder knows."""
+def _content_of(data: bytes) -> str:
+    """A description of bytes that no decoder recognises."""
     is_text = data[:512].isascii() and b"\0" not in data[:512]
-    return "holds text, not an image" if is_text else "is no known image format, or its beginning is damaged"
+    return "holds text, not an image" if is_text else "is not in a known image format, or its header is damaged"
 
 
 def to_rgb(image: Pillow.Image) -> Image:
-    """A decoded image of any mode as RGB: all its tones, and white where it is transparent."""
+    """Convert a decoded image of any mode to RGB, with tones scaled to 8 bits and transparency over white."""
     if image.mode.startswith("I;16"):
         return _gray_to_rgb(_from_16_bit(np.array(image), image.info.get("transparency")))
     if image.mode in ("I", "F"):
@@ -154,7 +153,7 @@ def to_rgb(image: Pillow.Image) -> Image:
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
-        # What lies under transparency is arbitrary, often black; white is the paper or page it was seen on.
+        # The colour of transparent pixels is arbitrary, often black; pages that show them are usually white.
         image = image.convert("RGBA")
         image = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), image)
     return np.array(image.convert("RGB"))
@@ -165,13 +164,13 @@ def _gray_to_rgb(gray: UInt8[np.ndarray, "H W"]) -> Image:
 
 
 def _from_16_bit(values: Integer[np.ndarray, "H W"], transparent: int | None) -> UInt8[np.ndarray, "H W"]:
-    """0..65535 as the nearest of 0..255; Pillow's own conversion would cut everything above 255 to white."""
+    """Scale 0..65535 to the nearest of 0..255; Pillow's own conversion clips all values above 255 to white."""
     gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return gray if transparent is None else np.where(values == transparent, np.uint8(255), gray)
 
 
 def _from_any_range(values: Num[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
-    """Floats and 32-bit numbers have no agreed white: the smallest usual range that holds them, else their own."""
+    """Scale floats and 32-bit numbers, which have no fixed white, by the smallest usual range that holds them."""
     usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
     tones = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
     if tones.min() < 0 or tones.max() > usual[-1]:
@@ -182,12 +181,12 @@ def _from_any_range(values: Num[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
 
 
 def resize_image(image: Image, size: Size) -> UInt8[np.ndarray, "H_new W_new 3"]:
-    """The image at another size: OpenCV's bilinear without antialiasing, as the paper's pipeline has it."""
+    """Resize to `size` (height, width) with OpenCV's bilinear filter, not antialiased, as in the paper's pipeline."""
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def resize_labels(labels: LabelMap, size: Size) -> Shaped[np.ndarray, "H_new W_new"]:
-    """The label map at another size, each pixel taking its nearest."""
+    """Resize to `size` (height, width) by nearest neighbour."""
     return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
@@ -195,7 +194,7 @@ def write_image(path: Path, image: Image) -> None:
     """Write an image in the format of the path's suffix; the file appears whole or not at all.
 
     Raises:
-        ImageError: the suffix names no format that can be written.
+        ImageError: no format with this suffix can be written.
     """
     kind = Pillow.registered_extensions().get(path.suffix.lower())
     if kind not in Pillow.SAVE:
@@ -206,7 +205,7 @@ def write_image(path: Path, image: Image) -> None:
 
 
 def write_palette_png(path: Path, labels: LabelMap, colours: tuple[Colour, ...]) -> None:
-    """Write class numbers that viewers show in colour, 255 = ignore in black; 16-bit numbers become plain gray."""
+    """Write a label map that viewers show in colour, 255 = ignore in black; 16-bit maps become plain gray."""
     image = palette_image(labels, colours)
     with replacing(path) as unfinished:
         image.save(unfinished, format="PNG")
@@ -224,27 +223,27 @@ def palette_image(labels: LabelMap, colours: tuple[Colour, ...]) -> Pillow.Image
 
 
 def find_images(source: str | Path) -> list[Path]:
-    """The images of a file, a folder with all below it, or a pattern such as `photos/*.jpg`, in order of name.
+    """The images of a file, a folder with its subfolders, or a pattern such as `photos/*.jpg`, sorted by name.
 
     Raises:
-        ImageError: there is none.
+        ImageError: there are none.
     """
     path = Path(source)
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [file for file in path.rglob("*") if _is_image(file.relative_to(path)) and file.is_file()]
+        files = [file for file in path.rglob("*") if _is_image(file.relative_to(path)) and file.is_file()]
     else:
         matches = glob.glob(str(source), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
-        found = [Path(match) for match in matches if _is_image(Path(match))]
-    if not found:
-        what = "holds no images" if path.is_dir() else "no such file or folder, and no image fits it as a pattern"
-        raise ImageError(f"{source}: {what}", advice=f"images end in {' '.join(SUFFIXES[:10])} and the like")
-    return sorted(found)
+        files = [Path(match) for match in matches if _is_image(Path(match))]
+    if not files:
+        problem = "holds no images" if path.is_dir() else "no such file or folder, and no image matches it as a pattern"
+        raise ImageError(f"{source}: {problem}", advice=f"images end in {' '.join(SUFFIXES[:10])} and the like")
+    return sorted(files)
 
 
 def _is_image(path: Path) -> bool:
-    """Whether the suffix says so; hidden files (such as the `._x.jpg` of macOS) are not for people."""
+    """Whether the suffix is an image's and the file is not hidden, as `._x.jpg` of macOS is."""
     is_hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
     return path.suffix.lower() in SUFFIXES and not is_hidden
 
@@ -262,7 +261,7 @@ def name_images(sources: Sequence[str | Path], skip: Path | None = None) -> list
     paths = list({path.resolve(): path for source in sources for path in _outside(source, skip)}.values())
     root = os.path.commonpath([_root(source).absolute() for source in sources])
     stems = {path: path.absolute().relative_to(root).with_suffix("").as_posix() for path in paths}
-    uses = Counter(stem.casefold() for stem in stems.values())  # some file systems do not tell a from A
+    uses = Counter(stem.casefold() for stem in stems.values())  # some file systems ignore case
     names = {path: stem for path, stem in stems.items() if uses[stem.casefold()] == 1}
     taken = {name.casefold() for name in names.values()}
     for path in (path for path in stems if path not in names):
@@ -286,7 +285,7 @@ def _outside(source: str | Path, skip: Path | None) -> list[Path]:
 
 
 def _root(source: str | Path) -> Path:
-    """The folder that names are relative to: of a file its own, of a pattern the last one without a wildcard."""
+    """The folder that names are relative to: the parent of a file, the last part of a pattern without a wildcard."""
     path = Path(source)
     if path.is_dir():
         return path

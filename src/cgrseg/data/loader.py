@@ -1,8 +1,8 @@
 """Training batches, prepared by worker processes.
 
-    step, place in the batch -> number of the draw -> image (`sampling`) -> transforms -> batch
+    step, position in the batch -> number of the draw -> image (`sampling`) -> transforms -> batch
 
-Whatever is random is a function of (seed, step, place), so a batch is the same for any number of workers, and a run
+All randomness is a function of (seed, step, position), so a batch is the same for any number of workers, and a run
 resumes by starting at a later step.
 
 Axes: b batch, H W crop rows and columns, p images.
@@ -27,18 +27,18 @@ from cgrseg.errors import CGRSegError, TrainingError, reason
 from cgrseg.types import Image, Size
 
 CACHE_BYTES = 512 * 2**20
-"""Each worker keeps decoded images if all of them fit in this: decoding a PNG costs as much as the transforms."""
+"""Each worker caches decoded images if all of them fit in this: decoding a PNG costs as much as the transforms."""
 
 PREFETCH = 2
-"""Batches each worker prepares ahead."""
+"""Batches that each worker prepares ahead."""
 
 CROPS = 2**31 + 1
-"""A random stream beside those of the places in a batch."""
+"""The number of a random stream that no position in a batch uses."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from."""
+    """The images and labels of one training step."""
 
     step: int
     images: Float32[Tensor, "b 3 H W"]
@@ -48,14 +48,14 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """Which samples of which steps are read: with several processes, each reads some places of every batch."""
+    """The samples that one process reads: of several processes, each reads some positions of every batch."""
 
     batch_size: int
-    """Of all processes together."""
+    """The number of images per step of all processes together."""
     seed: int
     steps: range
-    places: slice = field(default_factory=lambda: slice(None))
-    """Of the batch."""
+    positions: slice = field(default_factory=lambda: slice(None))
+    """The positions in the batch that this process reads."""
 
 
 def training_batches(
@@ -64,16 +64,16 @@ def training_batches(
     share: Share,
     factors: Float64[np.ndarray, "p"] | None = None,
 ) -> Iterator[Batch]:
-    """The batches of some steps, in order.
+    """Yield the batches of a range of steps in order.
 
     Args:
-        dataset: the images.
-        config: what becomes of them.
-        share: which samples.
-        factors: how often each image comes in a pass, as `repeat_factors` gives it; once unless given.
+        dataset: the images and labels.
+        config: the transforms, and the number of worker processes.
+        share: which samples of which steps.
+        factors: how often each image comes in a pass, from `repeat_factors`; once unless given.
 
     Raises:
-        ImageError, DatasetError: an image or its labels cannot be used; the message names the file.
+        ImageError, DatasetError: an image or its labels cannot be read; the message names the file.
         TrainingError: a worker process died.
     """
     steps = DataLoader(
@@ -83,7 +83,7 @@ def training_batches(
         num_workers=config.workers,
         prefetch_factor=PREFETCH if config.workers else None,
         worker_init_fn=_begin_worker,
-        generator=torch.Generator(),  # its own, so that making the loader does not move the network's random numbers
+        generator=torch.Generator(),  # its own, so that the loader leaves the global random state alone
     )
     try:
         for batch in steps:
@@ -91,7 +91,7 @@ def training_batches(
                 raise batch
             yield batch
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if "DataLoader worker" not in str(error):  # PyTorch has no exception type for a worker that died
             raise
         raise TrainingError(
             f"a process that prepares images died: {reason(error)}",
@@ -100,14 +100,14 @@ def training_batches(
 
 
 def _begin_worker(worker: int) -> None:  # noqa: ARG001  the signature is torch's
-    """One thread each; a Ctrl-C in the terminal, which reaches all, is for the run to deal with."""
+    """Use one thread, and leave a Ctrl-C, which the terminal sends to all processes, to the training process."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Steps(Dataset):
-    """The batch of each step, by its number."""
+    """The batches of the run, indexed by step."""
 
     def __init__(self, dataset: LabelledImages, config: DataConfig, share: Share, order: DrawOrder) -> None:
         self.dataset = dataset
@@ -117,7 +117,7 @@ class _Steps(Dataset):
         self.cache: dict[int, tuple[Image, UInt8[np.ndarray, "H W"]]] = {}
 
     def __getitem__(self, step: int) -> Batch | CGRSegError:
-        """A user's mistake is handed over as a value: torch would wrap what is raised in the worker's traceback."""
+        """Errors of the user are returned: PyTorch would wrap a raised one in the traceback of the worker."""
         try:
             return self._batch(step)
         except CGRSegError as error:
@@ -126,10 +126,10 @@ class _Steps(Dataset):
     def _batch(self, step: int) -> Batch:
         size = self.share.batch_size
         crop_px = draw_crop(self.config, self.share.seed, step)
-        places = [(i, self.order[step * size + i]) for i in range(size)[self.share.places]]
-        samples = [self._sample(index, crop_px, step, i) for i, index in places]
+        indices = [(i, self.order[step * size + i]) for i in range(size)[self.share.positions]]
+        samples = [self._sample(index, crop_px, step, i) for i, index in indices]
         images, labels = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
-        return Batch(step, images, labels, tuple(self.dataset.pairs[index].name for _, index in places))
+        return Batch(step, images, labels, tuple(self.dataset.pairs[index].name for _, index in indices))
 
     def _sample(
         self, index: int, crop_px: Size, step: int, i: int

@@ -1,11 +1,11 @@
-"""Several data sets as one: what each calls its classes becomes common classes, sets of those, or no label.
+"""Several data sets as one: the classes of each become common classes, sets of common classes, or no label.
 
     data set of each source -- its class: one common class ------------- label 0..k-1 --+
                             -- its class: any of several (a set) ------- label k, ... --+-- LabelledImages
                             -- its class: ignore ----------------------- 255 -----------+
 
-A source that draws 20 objects and calls the rest background knows that a pixel of it is none of the 20, and no more:
-`background: rest` says so.
+If a source draws 20 objects and calls the rest background, a background pixel is none of the 20, and nothing more is
+known: `background: rest` expresses this.
 """
 
 import difflib
@@ -28,12 +28,12 @@ from cgrseg.errors import DatasetError, RecipeError
 from cgrseg.types import IGNORE, LabelMap
 
 REST, ANY = "rest", "*"
-"""Words of a source's `classes`: all common classes that no other of its classes is alone, and any class not listed."""
+"""Keywords in `classes` of a source: the common classes that none of its other classes stands for alone; any class."""
 LEAST_SHARE = 0.001
-"""Of all draws, what a source must come in."""
+"""Smallest share of a source in the drawn images."""
 
 Labels = tuple[int, ...]
-"""Common classes that a class of a source may be, in order; none is no label."""
+"""The common classes that a class of a source may be, in order; empty means no label."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,24 +41,24 @@ logger = logging.getLogger(__name__)
 def open_mixture(
     sources: Mapping[str, SourceConfig], classes: ClassTable, paths: Mapping[str, Path], split: str
 ) -> LabelledImages:
-    """One split of several data sets, with common classes; a name of an image is `source/its own name`.
+    """Open one split of several data sets with common classes; images are named `source/name`.
 
     Args:
-        sources: what each data set is, by name.
+        sources: the settings of each data set, by name.
         classes: the common classes.
         paths: the folder of each source.
-        split: `train`, or `val`, which is the held-out images of a source that holds some out; or another split.
+        split: `train`, `val` or another split; `val` is the held-out images of sources that hold some out.
 
     Raises:
-        DatasetError: something is missing, or there are too many classes and sets of classes.
-        RecipeError: a source says something about a class that is not there, or nothing about one that is.
+        DatasetError: files are missing, or there are too many classes and sets of classes.
+        RecipeError: the settings of a source name an unknown class or leave one out.
     """
     opened = open_sources(sources, paths, split)
     allowed = {
         name: allowed_classes(dataset.classes.names, sources[name], classes.names, name)
         for name, dataset in opened.items()
     }
-    sets = tuple(dict.fromkeys(labels for each in allowed.values() for labels in each if len(labels) > 1))
+    sets = tuple(dict.fromkeys(labels for by_class in allowed.values() for labels in by_class if len(labels) > 1))
     if len(classes) + len(sets) > OUTSIDE:
         raise DatasetError(
             f"{len(classes)} common classes and {len(sets)} different lists of them in `sources` are more "
@@ -77,7 +77,7 @@ def open_mixture(
 
 @dataclass(frozen=True, eq=False)
 class MixtureReader:
-    """Reads each label file as its source does, into labels of the mixture."""
+    """Reads each label file by its source, as labels of the mixture."""
 
     sources: Mapping[str, LabelledImages]
 
@@ -88,17 +88,17 @@ class MixtureReader:
 def open_sources(
     sources: Mapping[str, SourceConfig], paths: Mapping[str, Path], split: str
 ) -> dict[str, LabelledImages]:
-    """The split of each source that has it, with the source's own classes.
+    """Open a split of each source that has it, with the source's own classes.
 
     Raises:
-        DatasetError: a path is missing, belongs to no source, or no source has the split.
+        DatasetError: a path is missing or belongs to no source, or no source has the split.
     """
     _require_paths(sources, paths)
     opened = {}
     for name, source in sources.items():
         part = "holdout" if split == "val" and source.hold_out else split
         if part == "val" and source.kind == "folder" and not has_split(paths[name], part):
-            logger.info("%s has no val, so nothing of it is scored; hold_out keeps some of its images for that", name)
+            logger.info("%s has no val, so it is not scored; hold_out keeps some of its images for that", name)
             continue
         opened[name] = open_dataset(source.kind, paths[name], part, source.hold_out)
     if not opened:
@@ -110,17 +110,17 @@ def open_sources(
 
 
 def common_classes(config: DataConfig) -> ClassTable:
-    """The common classes that a recipe names.
+    """The common classes of a recipe.
 
     Raises:
-        RecipeError: there are none, one is there twice or has a name of another meaning, or a colour is missing.
+        RecipeError: there are none, one is listed twice or is a keyword, or a colour is missing.
     """
     names, colours = config.classes, config.colours
     if not names:
         raise RecipeError(
             "data.classes is empty", advice="list the common classes of the sources there, in order of label"
         )
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
         raise RecipeError(f"data.classes lists {twice!r} twice", advice="each class has one label")
     taken = next((name for name in names if name in (REST, ANY, DROP, "")), None)
@@ -138,23 +138,21 @@ def common_classes(config: DataConfig) -> ClassTable:
 def allowed_classes(
     own: tuple[str, ...], source: SourceConfig, common: tuple[str, ...], name: str
 ) -> tuple[Labels, ...]:
-    """The common classes that each of a source's own classes may be; none where it has no label.
+    """The common classes that each of a source's own classes may be; empty for no label.
 
     Raises:
-        RecipeError: a name is unknown, a class is left out, or `rest` is nothing.
+        RecipeError: a name is unknown, a class is left out, or `rest` is empty.
     """
     where = f"sources: {name}: classes"
     for key in source.classes:
         if key != ANY and key not in own:
-            raise RecipeError(f"{where}: the data set has no class {key!r}", advice=f"{_nearest(key, own)}")
-    entries = {each: _entries(each, source, common) for each in own}
+            raise RecipeError(f"{where}: the data set has no class {key!r}", advice=_nearest(key, own))
+    entries = {own_class: _entries(own_class, source, common) for own_class in own}
     _require_entries(entries, common, where)
     alone = {wanted[0] for wanted in entries.values() if len(wanted) == 1}
-    rest = tuple(each for each in common if each not in alone)
+    rest = tuple(common_class for common_class in common if common_class not in alone)
     if not rest and any(REST in wanted for wanted in entries.values()):
-        raise RecipeError(
-            f"{where}: {REST!r} is nothing, since {name} has every common class", advice=f"write {DROP!r}"
-        )
+        raise RecipeError(f"{where}: {REST!r} is empty, since {name} has every common class", advice=f"write {DROP!r}")
     return tuple(_labels(wanted, rest, common) for wanted in entries.values())
 
 
@@ -162,38 +160,38 @@ def _require_entries(entries: Mapping[str, tuple[str, ...]], common: tuple[str, 
     missing = [own for own, wanted in entries.items() if not wanted]
     if missing:
         raise RecipeError(
-            f"{where}: nothing says what {', '.join(missing)} of the data set is in data.classes; list it, "
+            f"{where}: {', '.join(missing)} of the data set has no entry and is not in data.classes; list it, "
             f"or all others under '{ANY}'",
-            advice=f"{_nearest(missing[0], common)}",
+            advice=_nearest(missing[0], common),
         )
     for own, wanted in entries.items():
         unknown = next((entry for entry in wanted if entry not in (*common, REST, DROP)), None)
         if unknown is not None:
-            raise RecipeError(f"{where}: {own}: data.classes has no {unknown!r}", advice=f"{_nearest(unknown, common)}")
+            raise RecipeError(f"{where}: {own}: data.classes has no {unknown!r}", advice=_nearest(unknown, common))
         if DROP in wanted and len(wanted) > 1:
             raise RecipeError(
-                f"{where}: {own}: {DROP!r} stands alone", advice="a class has no label or may be one of a list"
+                f"{where}: {own}: {DROP!r} stands alone", advice="a class is either unlabelled or one of a list"
             )
 
 
 def _entries(own: str, source: SourceConfig, common: tuple[str, ...]) -> tuple[str, ...]:
-    """What is written for a class, else its own name, else what is written for any."""
+    """The entry of a class, else its own name if it is a common class, else the entry of `*`."""
     fallback = own if own in common else source.classes.get(ANY, ())
     entry = source.classes.get(own, fallback)
     return (entry,) if isinstance(entry, str) else entry
 
 
 def _labels(wanted: tuple[str, ...], rest: tuple[str, ...], common: tuple[str, ...]) -> Labels:
-    """What may be any class says nothing, so it is no label."""
-    names = {each for entry in wanted for each in (rest if entry == REST else (entry,))}
-    labels = tuple(label for label, each in enumerate(common) if each in names)
+    """The labels of the listed classes; a class that may be any common class carries no label."""
+    names = {name for entry in wanted for name in (rest if entry == REST else (entry,))}
+    labels = tuple(label for label, name in enumerate(common) if name in names)
     return () if len(labels) == len(common) > 1 else labels
 
 
 def _translated(
     dataset: LabelledImages, classes: ClassTable, allowed: tuple[Labels, ...], sets: tuple[Labels, ...]
 ) -> LabelledImages:
-    """A source with the labels of the mixture."""
+    """Give a source the labels of the mixture."""
     codes = [
         IGNORE if not labels else labels[0] if len(labels) == 1 else len(classes) + sets.index(labels)
         for labels in allowed
@@ -215,18 +213,18 @@ def _normalised(shares: Mapping[str, float]) -> dict[str, float]:
 
 
 def require_sources(sources: Collection[str], names: Iterable[str]) -> None:
-    """Refuse a name that is none of the sources.
+    """Check that all names are sources.
 
     Raises:
-        DatasetError: there is one.
+        DatasetError: one is not.
     """
     for name in names:
         if name not in sources:
-            raise DatasetError(f"the recipe has no source {name!r}", advice=f"{_nearest(name, sources)}")
+            raise DatasetError(f"the recipe has no source {name!r}", advice=_nearest(name, sources))
 
 
 def source_names(given: Sequence[tuple[str, Path]]) -> tuple[str, ...]:
-    """Names for data sets, each a kind and a folder: the kind, or the name of a folder of the kind `folder`."""
+    """Unique names for data sets given as (kind, path): the kind, or the folder's name for the kind `folder`."""
     names = list[str]()
     for kind, path in given:
         name = path.resolve().name if kind == "folder" else kind
@@ -236,7 +234,7 @@ def source_names(given: Sequence[tuple[str, Path]]) -> tuple[str, ...]:
 
 
 def planned_sources(given: Sequence[tuple[Kind, Path]]) -> tuple[dict[str, SourceConfig], tuple[str, ...]]:
-    """The sources that data sets become where no recipe says more, by name, and their common classes."""
+    """The sources for data sets without a recipe, by name, and their common classes."""
     names = source_names(given)
     opened = {name: open_dataset(kind, path, "train") for name, (kind, path) in zip(names, given, strict=True)}
     classes, meanings = shared_classes({name: dataset.classes.names for name, dataset in opened.items()})
@@ -248,15 +246,15 @@ def planned_sources(given: Sequence[tuple[Kind, Path]]) -> tuple[dict[str, Sourc
 
 
 def shared_classes(own: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], dict[str, dict[str, str]]]:
-    """The common classes of sources, and what a class of a source is where its name does not say it.
+    """The common classes of sources, and by source the entries of classes that are not common classes.
 
-    A background hides what other sources have classes for, so it becomes the rest.
+    A background may contain what other sources have classes for, so it becomes `rest`.
     """
     meanings = {}
     for name, names in own.items():
-        further = {each for other in own.values() for each in other if each not in BACKGROUNDS}.difference(names)
-        meanings[name] = {each: REST for each in names if each in BACKGROUNDS and further}
-    classes = dict.fromkeys(each for name, names in own.items() for each in names if each not in meanings[name])
+        others = {other for classes in own.values() for other in classes if other not in BACKGROUNDS}.difference(names)
+        meanings[name] = {own_class: REST for own_class in names if own_class in BACKGROUNDS and others}
+    classes = dict.fromkeys(own_class for name in own for own_class in own[name] if own_class not in meanings[name])
     return tuple(classes), meanings
 
 
@@ -265,7 +263,7 @@ def _require_paths(sources: Mapping[str, SourceConfig], paths: Mapping[str, Path
     missing = [name for name in sources if name not in paths]
     if missing:
         raise DatasetError(
-            f"nothing says where {', '.join(missing)} of the recipe's sources is", advice="give its folder"
+            f"no path is given for {', '.join(missing)} of the recipe's sources", advice="give the folder of each"
         )
 
 

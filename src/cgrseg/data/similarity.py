@@ -1,18 +1,17 @@
-"""Which images look the same: a hash of 256 bits, near-duplicates by it, and groups that belong together.
+"""Images that look alike: a perceptual hash, near-duplicates, groups of them, and frames of videos.
 
-    image -- 16 x 17 gray parts -- is each brighter than the one to its left? -- 256 bits -- near if few differ
+    image -- 16 x 17 gray cells -- is each brighter than the one to its left? -- hash of 256 bits
+    hashes -+- at most 24 bits differ --------------------------------------- near-duplicates, groups of them
+            `- neighbours by name that are more alike than images far apart - frames of videos
 
-Copies that were saved again, resized or made a little brighter differ in a few bits; other images in about 128. All
-are compared with all, without a shortcut that could miss one: as products of matrices, a block of pairs at a time.
+Copies that were saved again, resized or made slightly brighter differ in a few bits, unrelated images in about 128.
+Every image is compared with every other, as matrix products over blocks of pairs, so no near-duplicate is missed.
+
+A frame of a video resembles the next one, though not enough for a near-duplicate. Images are taken for frames if half
+of the neighbours by name are more alike than 90 % of the images far apart: of CamVid's frames, which are a second
+apart, 77 % are; of the samples of ADE20K and COCO-Stuff, 12 % at most.
 
 Axes: H W rows and columns, n m images.
-
-Whether images are frames of videos: their neighbours by name look alike, though too little for near-duplicates.
-
-    names in order, frame 9 before frame 10 -- neighbours that are no near-duplicates -- nearer than images far apart?
-
-Half of the neighbours must be nearer to each other than nine tenths of images far apart. Of CamVid's frames a second
-apart 77 % are, of the samples of ADE20K and COCO-Stuff at most 12 %.
 """
 
 import hashlib
@@ -28,22 +27,28 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from cgrseg.types import Image, LabelMap
 
 HASH_PX = 16
-"""An image's hash has this many rows and columns of bits."""
+"""Rows and columns of bits in a hash."""
 LEAST_CONTRAST = 4.0
-"""Standard deviation, in gray values, below which an image is too flat for its hash to mean anything."""
+"""Standard deviation, in gray values, below which an image has too little contrast for a hash."""
 NEAR_BITS = 24
-"""Two images are near-duplicates if at most so many of 256 bits differ."""
+"""Largest number of differing bits, of 256, between near-duplicates."""
 CHUNK = 2_048
-"""So many images are compared with as many others at once."""
+"""Images that are compared with as many others in one matrix product."""
+LEAST_NEIGHBOURS = 20
+"""Smallest number of neighbours from which frames of videos are recognised."""
+MOST_VIDEOS = 20
+"""Largest number of name prefixes that are taken for videos."""
+LEAST_FRAMES = 5
+"""Smallest number of frames of a video."""
 
 Bits = UInt8[np.ndarray, "32"]
 """The hash of an image, packed."""
 Signs = Float32[np.ndarray, "n 256"]
-"""The bits of some images as -1 and 1."""
+"""The hashes of n images, their bits as -1 and 1."""
 
 
 def image_bits(image: Image) -> Bits | None:
-    """Whether each part of an image is brighter than the one to its left, 256 bits, packed; none if it is flat."""
+    """The hash of an image: whether each cell is brighter than the one to its left; None if it lacks contrast."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(gray, (HASH_PX + 1, HASH_PX), interpolation=cv2.INTER_AREA).astype(np.int16)
     if small.std() < LEAST_CONTRAST:
@@ -52,14 +57,14 @@ def image_bits(image: Image) -> Bits | None:
 
 
 def digest_of(pixels: LabelMap | Image) -> bytes:
-    """Equal for equal pixels."""
+    """A digest (16 bytes) of the pixels and their shape."""
     digest = hashlib.blake2b(f"{pixels.shape}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).tobytes())
     return digest.digest()
 
 
 def signs(bits: Sequence[Bits]) -> Signs:
-    """The bits of each image as -1 and 1."""
+    """Unpack hashes into rows of -1 and 1: the product of two rows is the bits that agree minus those that differ."""
     packed = np.stack(bits) if len(bits) else np.zeros((0, 32), np.uint8)
     return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
 
@@ -67,38 +72,38 @@ def signs(bits: Sequence[Bits]) -> Signs:
 def near_duplicates(
     scored: Float32[np.ndarray, "n 256"], learnt: Float32[np.ndarray, "m 256"]
 ) -> list[tuple[int, int]]:
-    """For each of the first that has a near-duplicate among the second, its place and that of the nearest."""
+    """Each scored image that has a near-duplicate among the learnt ones: its index, and the most similar one's."""
     nearest, most = np.zeros(len(scored), np.int64), np.full(len(scored), _agreement(NEAR_BITS + 1), np.float32)
     for rows in _chunks(len(scored)):
         for columns in _chunks(len(learnt)):
             agreement = scored[rows] @ learnt[columns].T
-            places = agreement.argmax(axis=1)
-            best = agreement[np.arange(len(places)), places]
+            columns_of_best = agreement.argmax(axis=1)
+            best = agreement[np.arange(len(columns_of_best)), columns_of_best]
             closer = best > most[rows]
-            nearest[rows][closer], most[rows][closer] = places[closer] + columns.start, best[closer]
-    return [(int(place), int(nearest[place])) for place in np.flatnonzero(most >= _agreement(NEAR_BITS))]
+            nearest[rows][closer], most[rows][closer] = columns_of_best[closer] + columns.start, best[closer]
+    return [(int(index), int(nearest[index])) for index in np.flatnonzero(most >= _agreement(NEAR_BITS))]
 
 
 def groups(bits: Sequence[Bits | None]) -> list[list[int]]:
-    """The places of the images in groups: near-duplicates, and their near-duplicates, are together; flat ones alone.
+    """The indices of the images in groups of near-duplicates and their near-duplicates; images without hash are alone.
 
-    So a scene of a standing camera is one group though its first and last frame differ in many bits.
+    All frames of a standing camera form one group, even if the first and the last differ in many bits.
     """
-    known = np.array([place for place, each in enumerate(bits) if each is not None], np.int64)
-    table = signs([each for each in bits if each is not None])
+    known = np.array([index for index, image in enumerate(bits) if image is not None], np.int64)
+    table = signs([image for image in bits if image is not None])
     root = np.arange(len(bits))
     for rows in _chunks(len(known)):
         for columns in _chunks(len(known), start=rows.start):
             near = table[rows] @ table[columns].T >= _agreement(NEAR_BITS)
             _join(root, known[rows], known[columns], near)
     together = defaultdict[int, list[int]](list)
-    for place, first in enumerate(root.tolist()):
-        together[first].append(place)
+    for index, first in enumerate(root.tolist()):
+        together[first].append(index)
     return list(together.values())
 
 
 def _agreement(differing: int) -> int:
-    """The product of two hashes as signs: bits that agree less those that differ."""
+    """The product of two hashes as signs if this many bits differ: bits that agree minus bits that differ."""
     return 256 - 2 * differing
 
 
@@ -112,7 +117,7 @@ def _join(
     columns: Int64[np.ndarray, " m"],
     near: Bool[np.ndarray, "n m"],
 ) -> None:
-    """Unite the groups of near images; `root` gives the first image of each one's group, and is kept so."""
+    """Unite the groups of near images in place; `root` holds the index of the first image of each image's group."""
     while True:
         near &= root[rows][:, None] != root[columns]
         apart = np.flatnonzero(near.any(axis=1))
@@ -126,52 +131,44 @@ def _join(
             root[:] = root[root]
 
 
-def _first(root: Int64[np.ndarray, " images"], place: int) -> int:
-    while root[place] != place:
-        place = int(root[place])
-    return place
-
-
-LEAST_NEIGHBOURS = 20
-"""From so many on, neighbours can be told from others."""
-MOST_VIDEOS = 20
-"""Beginnings of names beyond which they are not taken for videos."""
-LEAST_FRAMES = 5
-"""Of a video."""
+def _first(root: Int64[np.ndarray, " images"], index: int) -> int:
+    while root[index] != index:
+        index = int(root[index])
+    return index
 
 
 def series(names: Sequence[str], bits: Sequence[Bits | None], groups: Sequence[str] | None = None) -> list[int]:
-    """The places of images that look like the next one by name, none where images are not frames of videos.
+    """The indices of images that look like the next one by name; empty unless the images are frames of videos.
 
     Args:
-        names: of the images.
-        bits: their hashes; flat images are left out.
-        groups: of each image; if given, only neighbours of two different ones are looked at.
+        names: the names of the images.
+        bits: their hashes; images without hash are left out.
+        groups: a group for each image; if given, only neighbours from two different groups are compared.
     """
-    places = [place for place in in_order(names) if bits[place] is not None]
-    table = signs([each for place in places if (each := bits[place]) is not None])
+    indices = [index for index in in_order(names) if bits[index] is not None]
+    table = signs([image for index in indices if (image := bits[index]) is not None])
     alike = (table[1:] * table[:-1]).sum(axis=1)
     counts = alike < 256 - 2 * NEAR_BITS
     if groups is not None:
-        counts &= np.array([groups[one] != groups[other] for one, other in pairwise(places)], bool)
+        counts &= np.array([groups[one] != groups[other] for one, other in pairwise(indices)], bool)
     if counts.sum() < LEAST_NEIGHBOURS:
         return []
     limit = np.quantile((table * np.roll(table, len(table) // 2, axis=0)).sum(axis=1), 0.9)
     if np.median(alike[counts]) <= limit:
         return []
-    return [places[place] for place in np.flatnonzero(counts & (alike > limit))]
+    return [indices[index] for index in np.flatnonzero(counts & (alike > limit))]
 
 
 def in_order(names: Sequence[str]) -> list[int]:
-    """The places of names in their order, numbers in them by their value."""
+    """The indices that sort the names, with numbers in them compared by value: frame 9 before frame 10."""
     parts = [
         [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)] for name in names
     ]
-    return sorted(range(len(names)), key=lambda place: (parts[place], names[place]))
+    return sorted(range(len(names)), key=lambda index: (parts[index], names[index]))
 
 
 def beginnings(names: Iterable[str]) -> tuple[str, ...]:
-    """What stands before the frame's number in the names of each video, the shortest first, if there are a few."""
+    """The name prefix of each video, without the frame number, the shortest first; empty if there is no clear set."""
     frames = Counter(name.rstrip("0123456789") for name in names)
     few = 1 < len(frames) <= MOST_VIDEOS and min(frames.values()) >= LEAST_FRAMES
     return tuple(sorted(frames, key=lambda name: (frames[name], name))) if few and "" not in frames else ()

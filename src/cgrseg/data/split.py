@@ -1,9 +1,9 @@
-"""Splitting a data set by what its images show, where nobody has split it.
+"""Splitting an unsplit data set into training and validation images by content.
 
-    images -- scenes: near-duplicates together -- in an order that content alone gives
-             -- first the scenes that put each class on both sides, then more until a fifth is held out
+    images -- scenes: groups of near-duplicates -- sorted by a digest of their pixels
+              -- hold out scenes that put each class on both sides, then more until a fifth is held out
 
-Names, their order and chance decide nothing, so the same images are always split in the same way.
+Neither names nor random numbers play a part, so the same images are always split in the same way.
 """
 
 import hashlib
@@ -20,21 +20,22 @@ from cgrseg.errors import DatasetError
 from cgrseg.types import IGNORE
 
 SHARE = 0.2
-"""Of the images, so many are held out."""
+"""Share of the images to hold out."""
 ENOUGH = 20
-"""Images that a score should rest on, if that leaves two thirds to learn from."""
+"""Images to hold out of a small data set, as far as `MOST` allows."""
 MOST = 1 / 3
-"""Of the images, at most so many are held out."""
+"""Largest share of the images to hold out."""
 
 
 @dataclass(frozen=True)
 class Scene:
     """Images that look alike, and the classes in them."""
 
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
+    """Of the images in the data set."""
     classes: frozenset[int]
     key: str
-    """Depends on the pixels of its images alone."""
+    """A digest of the pixels and labels of its images."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,15 @@ class Split:
 
     names: tuple[str, ...]
     scenes: int
-    """Groups of images that look alike; no group is on both sides."""
+    """The number of scenes; none is on both sides."""
     one_sided: tuple[str, ...]
-    """Classes that are in one scene only, or that could not be put on both sides."""
+    """Names of classes that occur on one side only, such as those of a single scene."""
     videos: tuple[str, ...] | None = None
-    """Where images look like frames of videos: how the names of each begin, the shortest first, if that is plain."""
+    """If the images look like frames of videos: the name prefix of each, the shortest first; empty if unclear."""
 
 
 def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> Split:
-    """Choose the images to score on, about a fifth; `show` is called with the images done, and all of them.
+    """Hold out about a fifth of the images to score on; `show` is called with the number of images done and of all.
 
     Raises:
         DatasetError: all images look alike, or one cannot be read.
@@ -66,38 +67,38 @@ def split_by_content(dataset: LabelledImages, show: Callable[[int, int], None] |
     learnt = set(scenes).difference(held)
     sides = [frozenset[int]().union(*(scene.classes for scene in side)) for side in (held, learnt)]
     one_sided = tuple(dataset.classes.names[label] for label in sorted(sides[0] ^ sides[1]))
-    names = sorted(dataset.pairs[place].name for scene in held for place in scene.places)
+    names = sorted(dataset.pairs[index].name for scene in held for index in scene.indices)
     videos = beginnings(pair.name for pair in dataset.pairs) if are_frames else None
     return Split(tuple(names), len(scenes), one_sided, videos)
 
 
 def find_scenes(dataset: LabelledImages, show: Callable[[int, int], None] | None = None) -> tuple[list[Scene], bool]:
-    """Groups of images that look alike, in an order that their content gives; and whether they are frames."""
-    looks: list[tuple[Bits | None, bytes, frozenset[int]]] = []
+    """The scenes of a data set, sorted by their digests, and whether its images look like frames of videos."""
+    facts: list[tuple[Bits | None, bytes, frozenset[int]]] = []
     with ThreadPoolExecutor() as threads:
-        for look in threads.map(lambda place: _look(dataset, place), range(len(dataset))):
-            looks.append(look)
+        for image_facts in threads.map(lambda index: _facts(dataset, index), range(len(dataset))):
+            facts.append(image_facts)
             if show:
-                show(len(looks), len(dataset))
+                show(len(facts), len(dataset))
     scenes = []
-    hashes = [bits for bits, _, _ in looks]
-    for places in groups(hashes):
-        key = hashlib.sha256(b"".join(sorted(looks[place][1] for place in places))).hexdigest()
-        classes = frozenset[int]().union(*(looks[place][2] for place in places))
-        scenes.append(Scene(tuple(places), classes, key))
+    hashes = [bits for bits, _, _ in facts]
+    for indices in groups(hashes):
+        key = hashlib.sha256(b"".join(sorted(facts[index][1] for index in indices))).hexdigest()
+        classes = frozenset[int]().union(*(facts[index][2] for index in indices))
+        scenes.append(Scene(tuple(indices), classes, key))
     return sorted(scenes, key=lambda scene: scene.key), bool(series([pair.name for pair in dataset.pairs], hashes))
 
 
-def _look(dataset: LabelledImages, place: int) -> tuple[Bits | None, bytes, frozenset[int]]:
+def _facts(dataset: LabelledImages, index: int) -> tuple[Bits | None, bytes, frozenset[int]]:
     """An image's hash, a digest of its pixels and labels, and its classes."""
-    image, labels = dataset.image(place), dataset.labels(place)
+    image, labels = dataset.image(index), dataset.labels(index)
     classes = frozenset(np.unique(labels).tolist()) - {IGNORE}
     return image_bits(image), digest_of(image) + digest_of(labels), classes
 
 
 def choose(scenes: list[Scene]) -> list[Scene]:
-    """The scenes to hold out; a class of two scenes or more always keeps one to learn from."""
-    total = sum(len(scene.places) for scene in scenes)
+    """The scenes to hold out; of every class with two scenes or more, one at least is left to learn from."""
+    total = sum(len(scene.indices) for scene in scenes)
     most = int(total * MOST)
     wanted = min(max(round(total * SHARE), ENOUGH), most)
     left = Counter(label for scene in scenes for label in scene.classes)
@@ -107,19 +108,19 @@ def choose(scenes: list[Scene]) -> list[Scene]:
 
     def fits(scene: Scene, limit: int) -> bool:
         learnable = all(left[label] > 1 for label in scene.classes if label in shared)
-        return scene not in held and size + len(scene.places) <= limit and learnable
+        return scene not in held and size + len(scene.indices) <= limit and learnable
 
     def hold(scene: Scene) -> None:
         nonlocal size
         held[scene] = None
-        size += len(scene.places)
+        size += len(scene.indices)
         left.subtract(scene.classes)
         missing.difference_update(scene.classes)
 
     shared = frozenset(missing)
     while useful := [scene for scene in scenes if scene.classes & missing and fits(scene, most)]:
-        hold(max(useful, key=lambda scene: (len(scene.classes & missing) / len(scene.places), scene.key)))
+        hold(max(useful, key=lambda scene: (len(scene.classes & missing) / len(scene.indices), scene.key)))
     for scene in scenes:
         if fits(scene, wanted):
             hold(scene)
-    return list(held) or [min(scenes, key=lambda scene: (len(scene.places), scene.key))]
+    return list(held) or [min(scenes, key=lambda scene: (len(scene.indices), scene.key))]

@@ -1,9 +1,9 @@
-"""What training does to an image and its labels, as the paper's pipeline does it (mmsegmentation's transforms).
+"""Training transforms of an image and its labels: those of the paper's pipeline, which are mmsegmentation's.
 
     resize to fit (x random factor) -> random crop -> flip -> photometric distortion -> normalise -> pad
 
-Every function is pure: arrays in, new arrays (or views) out, randomness as `rng`. A step that maps each 8-bit value
-on its own is a look-up in a table of 256 entries: the same numbers as the arithmetic, without images of floats.
+Every function is pure: arrays in, new arrays (or views) out, randomness as `rng`. Steps that map each 8-bit value on
+its own are lookups in a table of 256 entries: the same numbers as the arithmetic, without images of floats.
 
 Axes: H W rows and columns, H_new W_new those of the result where they differ.
 """
@@ -17,7 +17,7 @@ from cgrseg.data.images import resize_image, resize_labels
 from cgrseg.types import IGNORE, Image, Size
 
 CROP_TRIES = 10
-"""Crops that are checked before one is taken unchecked."""
+"""Largest number of crops that are checked for a dominating class; the next is taken unchecked."""
 BRIGHTNESS = 32.0
 """Largest shift of all channels, in 8-bit values."""
 CONTRAST = (0.5, 1.5)
@@ -28,16 +28,16 @@ HUE = 18
 """The shift of the hue is -18..17, on OpenCV's scale 0..179."""
 
 Bytes = UInt8[np.ndarray, "256"]
-"""For each 8-bit value the one that takes its place."""
+"""A lookup table: the new value for each 8-bit value."""
 
 SAME = np.arange(256, dtype=np.uint8)
-"""The table that changes nothing."""
+"""The identity table."""
 
 
 def train_sample(
     image: Image, labels: UInt8[np.ndarray, "H W"], config: DataConfig, crop_px: Size, rng: np.random.Generator
 ) -> tuple[Float32[np.ndarray, "3 H_new W_new"], UInt8[np.ndarray, "H_new W_new"]]:
-    """One training image and its labels, both of size `crop_px`."""
+    """Apply all training transforms: a normalised image (3, height, width) and its labels, both of size `crop_px`."""
     size = fit_size(labels.shape, random_fit(config, rng))
     image, labels = resize_image(image, size), resize_labels(labels, size)
     image, labels = random_crop(image, labels, crop_px, config.crop_max_share, rng)
@@ -49,7 +49,7 @@ def train_sample(
 
 
 def random_fit(config: DataConfig, rng: np.random.Generator) -> tuple[int, int]:
-    """`fit_px` times a random factor, in whole pixels."""
+    """`fit_px` times a random factor, in whole pixels: (short side, long side)."""
     factor = rng.uniform(*config.scale)
     return int(config.fit_px[0] * factor), int(config.fit_px[1] * factor)
 
@@ -64,16 +64,16 @@ def fit_size(size: Size, fit_px: tuple[int, int]) -> Size:
 def random_crop(
     image: Image, labels: UInt8[np.ndarray, "H W"], crop_px: Size, max_share: float, rng: np.random.Generator
 ) -> tuple[UInt8[np.ndarray, "H_new W_new 3"], UInt8[np.ndarray, "H_new W_new"]]:
-    """A crop at a random place, drawn again while it is monotonous; a side shorter than the crop stays whole."""
-    place = _random_place(labels.shape, crop_px, rng)
+    """Crop at a random position, again while the crop is monotonous; a side shorter than the crop stays whole."""
+    window = _random_window(labels.shape, crop_px, rng)
     for _ in range(CROP_TRIES):
-        if not is_monotonous(labels[place], max_share):
+        if not is_monotonous(labels[window], max_share):
             break
-        place = _random_place(labels.shape, crop_px, rng)
-    return image[place], labels[place]
+        window = _random_window(labels.shape, crop_px, rng)
+    return image[window], labels[window]
 
 
-def _random_place(size: Size, crop_px: Size, rng: np.random.Generator) -> tuple[slice, slice]:
+def _random_window(size: Size, crop_px: Size, rng: np.random.Generator) -> tuple[slice, slice]:
     top, left = (int(rng.integers(max(side - crop, 0) + 1)) for side, crop in zip(size, crop_px, strict=True))
     return slice(top, top + crop_px[0]), slice(left, left + crop_px[1])
 
@@ -85,12 +85,12 @@ def is_monotonous(labels: UInt8[np.ndarray, "H W"], max_share: float) -> bool:
 
 
 def flip(image: Image, labels: UInt8[np.ndarray, "H W"]) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
-    """Both seen in a mirror: left becomes right."""
+    """Mirror both horizontally: left becomes right."""
     return cv2.flip(image, 1), cv2.flip(labels, 1)  # type: ignore[return-value]
 
 
 def photometric(image: Image, rng: np.random.Generator) -> Image:
-    """Brightness, contrast, saturation and hue, each with probability 1/2; contrast comes second or last."""
+    """Random brightness, contrast, saturation and hue, each with probability 1/2; contrast comes second or last."""
     if _coin(rng):
         image = _map_values(image, linear(1.0, rng.uniform(-BRIGHTNESS, BRIGHTNESS)))
     is_contrast_last = _coin(rng)
@@ -99,7 +99,7 @@ def photometric(image: Image, rng: np.random.Generator) -> Image:
     if _coin(rng):
         image = _map_hsv(image, SAME, linear(rng.uniform(*SATURATION), 0.0))
     if _coin(rng):
-        image = _map_hsv(image, turned(int(rng.integers(-HUE, HUE))), SAME)
+        image = _map_hsv(image, shifted_hues(int(rng.integers(-HUE, HUE))), SAME)
     if is_contrast_last and _coin(rng):
         image = _map_values(image, linear(rng.uniform(*CONTRAST), 0.0))
     return image
@@ -110,13 +110,13 @@ def _coin(rng: np.random.Generator) -> bool:
 
 
 def linear(factor: float, shift: float) -> Bytes:
-    """The table of value x factor + shift, clipped to 0..255 and cut to whole numbers."""
+    """The lookup table of value x factor + shift, clipped to 0..255 and rounded down."""
     values = np.arange(256, dtype=np.float32) * factor + shift
     return values.clip(0, 255).astype(np.uint8)
 
 
-def turned(shift: int) -> Bytes:
-    """The table of hues 0..179 moved around the colour circle."""
+def shifted_hues(shift: int) -> Bytes:
+    """The lookup table that shifts hues, 0..179, around the colour circle."""
     return ((np.arange(256) + shift) % 180).astype(np.uint8)
 
 
@@ -125,7 +125,7 @@ def _map_values(image: Image, table: Bytes) -> Image:
 
 
 def _map_hsv(image: Image, hues: Bytes, saturations: Bytes) -> Image:
-    """The image with tables applied to hue and saturation; it is 8-bit HSV in between, as in the paper's pipeline."""
+    """Apply lookup tables to hue and saturation, by way of 8-bit HSV as in the paper's pipeline."""
     tables = np.stack([hues, saturations, SAME], axis=1)[:, None]  # (256, 1, 3)
     mapped = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), tables)
     return cv2.cvtColor(mapped, cv2.COLOR_HSV2RGB)  # type: ignore[return-value]
@@ -134,7 +134,7 @@ def _map_hsv(image: Image, hues: Bytes, saturations: Bytes) -> Image:
 def normalise(
     image: Image, mean: tuple[float, float, float], std: tuple[float, float, float]
 ) -> Float32[np.ndarray, "3 H W"]:
-    """(value - mean) / std of each channel, channels first, as the network takes it."""
+    """Subtract the mean and divide by the deviation of each channel, on the scale 0..255; channels come first."""
     tables = ((np.arange(256)[:, None] - np.array(mean)) / np.array(std)).astype(np.float32)
     planes = np.empty((3, *image.shape[:2]), np.float32)
     for channel in range(3):
@@ -145,7 +145,7 @@ def normalise(
 def pad(
     image: Float32[np.ndarray, "3 H W"], labels: UInt8[np.ndarray, "H W"], size: Size
 ) -> tuple[Float32[np.ndarray, "3 H_new W_new"], UInt8[np.ndarray, "H_new W_new"]]:
-    """Both filled up to `size` at the right and the bottom: the image with 0, the labels with 255 = ignore."""
+    """Pad both to `size` at the right and the bottom: the image with 0, the labels with 255 = ignore."""
     if labels.shape == tuple(size):
         return image, labels
     padded, padded_labels = np.zeros((3, *size), np.float32), np.full(size, IGNORE, np.uint8)

@@ -157,7 +157,7 @@ class TrainingLoop:
         config = self.config
         shard = self.processes.shard(config.batch_size)
         steps = range(self.state.progress.step, config.steps)
-        return Share(batch_size=config.batch_size, seed=config.seed, steps=steps, places=shard)
+        return Share(batch_size=config.batch_size, seed=config.seed, steps=steps, positions=shard)
 
     def _is_evaluation_due(self) -> bool:
         step = self.state.progress.step

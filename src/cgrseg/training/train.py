@@ -214,7 +214,7 @@ def _started(
         drawn_anew=drawn_anew,
         start=recipe.start,
         processes=processes.world_size,
-        sources={name: len(indices) for name, indices in images.places_by_source().items() if name},
+        sources={name: len(indices) for name, indices in images.indices_by_source().items() if name},
     )
 
 

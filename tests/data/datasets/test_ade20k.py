@@ -40,7 +40,9 @@ def test_a_value_that_the_release_never_holds_is_refused(ade20k, value):
     file = ade20k / "ADEChallengeData2016/annotations/validation/ADE_val_00000001.png"
     Image.new("L", (18, 8), value).save(file)
 
-    with pytest.raises(DatasetError, match=rf"{value} in 144 pixels; ade20k has 1\.\.150 for classes, 0 for none"):
+    with pytest.raises(
+        DatasetError, match=rf"{value} in 144 pixels; ade20k uses 1\.\.150 for its classes and 0 for unl"
+    ):
         open_dataset("ade20k", ade20k, "val").labels(0)
 
 

@@ -78,7 +78,7 @@ def test_runs_are_read_as_numbers_and_as_text(photos, counts):
 def test_a_category_that_is_no_class_names_the_nearest(photos):
     (photos / "classes.txt").write_text("gras\nsky\n")
 
-    with pytest.raises(DatasetError, match=r"train\.json: categories: 'grass' is no class; did you mean 'gras'\?"):
+    with pytest.raises(DatasetError, match=r"train\.json: categories: 'grass' is not a class; did you mean 'gras'\?"):
         open_dataset("folder", photos, "train")
 
 
@@ -100,11 +100,11 @@ def test_a_size_that_is_not_the_images_is_refused(photos):
     ("changes", "sentence"),
     [
         ({"categories": []}, "categories names 0 classes"),
-        ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "the class 'a' is there twice"),
-        ({"categories": [{"id": 3, "name": "grass"}]}, "not in COCO's format: 7 is not there but needed"),
-        ({"images": [{"id": 1, "file_name": "a.jpg"}]}, "'height' is not there but needed"),
+        ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "the class 'a' is listed twice"),
+        ({"categories": [{"id": 3, "name": "grass"}]}, "not in COCO's format: 7 is missing"),
+        ({"images": [{"id": 1, "file_name": "a.jpg"}]}, "'height' is missing"),
         ({"images": None}, "not in COCO's format: 'NoneType'"),
-        ({"annotations": [annotation(3, [LEFT], image=5)]}, "5 is not there but needed"),
+        ({"annotations": [annotation(3, [LEFT], image=5)]}, "5 is missing"),
         (
             {"images": [{"id": id_, "file_name": f"{id_}/a.jpg", "height": 3, "width": 4} for id_ in (1, 2)]},
             "lists 2 images by only 1 names",

@@ -52,7 +52,7 @@ def test_matlab_may_keep_the_values_in_any_type(cocostuff, dtype):
 def test_what_is_no_label_map_is_refused(cocostuff, strange):
     write_mat(cocostuff / f"annotations/{STEM}.mat", np.full((2, 3), strange))
 
-    with pytest.raises(DatasetError, match=r"its label map is float64 \(2, 3\) where a whole number a pixel is due"):
+    with pytest.raises(DatasetError, match=r"its label map is float64 \(2, 3\) where one whole number per pixel is"):
         open_dataset("cocostuff10k", cocostuff, "val").labels(0)
 
 

@@ -38,7 +38,7 @@ def test_a_label_beyond_the_classes_is_refused(photos):
     Image.fromarray(np.full((3, 4), 2, np.uint8)).save(photos / "annotations/train/a.png")
 
     with pytest.raises(
-        DatasetError, match=r"holds the value 2 in 12 pixels; folder has 0\.\.1 for classes, 255 for none"
+        DatasetError, match=r"holds the value 2 in 12 pixels; folder uses 0\.\.1 for its classes and 255 for unlabelled"
     ):
         open_dataset("folder", photos, "train").labels(0)
 
@@ -99,7 +99,7 @@ def test_classes_given_serve_a_folder_that_names_none(photos):
     ("file", "text", "sentence"),
     [
         ("classes.txt", "a\n\nb\n", r"classes\.txt: line 2 is empty"),
-        ("classes.txt", "a\nb\na\n", "the class 'a' is there twice, as labels 0 and 2"),
+        ("classes.txt", "a\nb\na\n", "the class 'a' is listed twice, as labels 0 and 2"),
         ("classes.txt", "\n".join(map(str, range(255))), "names 255 classes; 1 to 254 are possible"),
         ("classes.txt", "", "names 0 classes"),
         ("meta.json", "{", r"meta\.json is not JSON"),
@@ -115,7 +115,7 @@ def test_classes_given_serve_a_folder_that_names_none(photos):
         ("meta.json", '{"classes": ["a"], "ignore": 0}', "ignore: a list of values or colours"),
         ("meta.json", '{"classes": ["a"], "ignore": ["b"]}', "ignore: a list of values or colours"),
         ("meta.json", '{"classes": ["a"], "ignore": [255, 0]}', "ignore: 0 is the value of the class 'a'"),
-        ("classes.txt", "a\n__ignore__\n", "'__ignore__' is no class; leave it out"),
+        ("classes.txt", "a\n__ignore__\n", "'__ignore__' is not a class; leave it out"),
     ],
 )
 def test_a_slip_in_the_class_names_is_one_sentence(photos, file, text, sentence):
@@ -174,7 +174,7 @@ def test_images_without_splits_are_all_of_train(flat):
 
 
 def test_a_folder_without_splits_has_no_other(flat):
-    with pytest.raises(DatasetError, match=r"is not split: all its images are train"):
+    with pytest.raises(DatasetError, match=r"has no splits: all its images are train"):
         open_dataset("folder", flat, "val")
 
 
@@ -194,7 +194,7 @@ def test_names_are_held_out_exactly(flat):
 
 @pytest.mark.parametrize(
     ("names", "sentence"),
-    [(("b", "c"), "1 of its 2 names are no images of train: c"), (("a", "b"), "names all 2 images of train")],
+    [(("b", "c"), "1 of its 2 names are not in train: c"), (("a", "b"), "names all 2 images of train")],
 )
 def test_names_that_cannot_be_held_out_are_told(flat, names, sentence):
     with pytest.raises(DatasetError, match=sentence):

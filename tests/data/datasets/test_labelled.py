@@ -42,21 +42,21 @@ def test_shares_without_a_label_are_an_error(dataset):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_strange_value_is_named_with_its_file_and_count(dataset, dtype):
+def test_an_unknown_value_is_named_with_its_file_and_count(dataset, dtype):
     values = np.array([[10, 11, 11], [0, 0, 12]], dtype)
     Image.fromarray(values).save(dataset.pairs[0].labels)
 
     with pytest.raises(DatasetError, match=r"p0_labels\.png holds the value 11 in 2, 12 in 1 pixels") as raised:
         dataset.labels(0)
 
-    assert "folder has 10, 20, 30 for classes, 0 for none" in str(raised.value)
+    assert "folder uses 10, 20, 30 for its classes and 0 for unlabelled pixels" in str(raised.value)
 
 
-def test_a_value_above_255_is_strange_even_when_255_is_not(dataset):
+def test_a_value_above_255_is_unknown_even_when_255_is_not(dataset):
     Image.fromarray(np.full((2, 3), 511, np.uint16)).save(dataset.pairs[0].labels)
     folder = LabelledImages("folder", "train", dataset.classes, dataset.pairs, lookup_of(range(3)))
 
-    with pytest.raises(DatasetError, match=r"511 in 6 pixels; folder has 0\.\.2 for classes, 255 for none"):
+    with pytest.raises(DatasetError, match=r"511 in 6 pixels; folder uses 0\.\.2 for its classes and 255 for unl"):
         folder.labels(0)
 
 
@@ -67,11 +67,13 @@ def test_values_above_255_have_classes_where_the_table_says_so(dataset):
     assert wide.labels(0).tolist() == [[0, 2, 255]] * 2
 
 
-def test_the_value_above_the_largest_of_a_table_is_strange(dataset):
+def test_the_value_above_the_largest_of_a_table_is_unknown(dataset):
     Image.fromarray(np.full((2, 3), 460, np.uint16)).save(dataset.pairs[0].labels)
     wide = LabelledImages("folder", "train", dataset.classes, dataset.pairs, lookup_of((10, 182, 459), ()))
 
-    with pytest.raises(DatasetError, match="460 in 6 pixels; folder has 10, 182, 459 for classes, nothing for none"):
+    with pytest.raises(
+        DatasetError, match="460 in 6 pixels; folder uses 10, 182, 459 for its classes and no value for"
+    ):
         wide.labels(0)
 
 

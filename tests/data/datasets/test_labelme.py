@@ -107,14 +107,14 @@ def test_a_file_of_an_old_version_takes_its_size_from_the_image(labels_of):
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        (shape("gras", POLYGON), r"a\.json: shape 1: 'gras' is no class; did you mean 'grass'\?"),
-        (shape("tram", POLYGON), "'tram' is no class; the classes are grass, sky"),
+        (shape("gras", POLYGON), r"a\.json: shape 1: 'gras' is not a class; did you mean 'grass'\?"),
+        (shape("tram", POLYGON), "'tram' is not a class; the classes are grass, sky"),
         (shape("sky", POLYGON[:2]), "shape 1 has 2 points where a polygon needs 3; draw it again"),
         (shape("sky", POLYGON[:2], "line"), "shape 1 is a line, which has no area; shapes with one are polygon, "),
         (shape("sky", POLYGON[:2], "mask", mask="eA=="), r"holds a mask that is not a PNG in base 64"),
-        (shape("sky", POLYGON[:2], "mask"), "'mask' is not there but needed"),
+        (shape("sky", POLYGON[:2], "mask"), "'mask' is missing"),
         (shape("sky", [[1, 2], [3]]), "is not a JSON of LabelMe: not enough values"),
-        ({"points": POLYGON}, "'label' is not there but needed"),
+        ({"points": POLYGON}, "'label' is missing"),
     ],
 )
 def test_a_shape_that_cannot_be_drawn_is_named(labels_of, bad, sentence):

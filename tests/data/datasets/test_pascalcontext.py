@@ -69,7 +69,7 @@ def test_ready_maps_are_read_by_either_protocol(devkit):
 def test_maps_that_were_shifted_already_are_refused(devkit, kind):
     add_maps(devkit, [[0, 1, 2, 3], [58, 57, 255, 255]])
 
-    with pytest.raises(DatasetError, match=f"255 in 2 pixels; {kind} has"):
+    with pytest.raises(DatasetError, match=f"255 in 2 pixels; {kind} uses"):
         labels_of(devkit, kind)
 
 

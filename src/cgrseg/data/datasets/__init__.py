@@ -1,7 +1,7 @@
-"""Data sets with labels: one small module for each layout on disk, and the door to all of them.
+"""Labelled data sets: one small module for each layout on disk, and `open_dataset` for all of them.
 
-A new kind is a module with `find(path, split) -> Layout`, a line below, its name in `cgrseg.config.Kind`, and a
-JSON of class names and raw values in `assets`.
+A new kind needs a module with `find(path, split) -> Layout`, a line in `READERS`, its name in `cgrseg.config.Kind`, and
+a JSON of class names and raw values in `assets`.
 """
 
 import logging
@@ -29,7 +29,7 @@ READERS = {
     "cityscapes": cityscapes.find,
     "voc2012": voc2012.find,
 }
-"""Kinds whose classes are published; a `folder` brings its own."""
+"""The readers of published data sets; a `folder` brings its own classes."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,18 +42,18 @@ def open_dataset(
     classes: ClassTable | None = None,
     merge: Path | Merge | None = None,
 ) -> LabelledImages:
-    """One split of a data set on disk.
+    """Open one split of a data set on disk.
 
     Args:
         kind: the layout of the files.
         path: the folder of the data set.
-        split: `train`, `val` or another that the data set has, or `holdout`.
-        hold_out: names, or the prefix of names, that leave the split `train` and make up the split `holdout`.
-        classes: the classes of a folder that names none.
-        merge: new classes made of the data set's own, or the YAML file that lists them.
+        split: `train`, `val` or another split of the data set, or `holdout`.
+        hold_out: names, or a prefix of names, to move from the split `train` to the split `holdout`.
+        classes: the classes of a `folder` that does not name its own.
+        merge: new classes in terms of the data set's own, or the YAML file that lists them.
 
     Raises:
-        DatasetError: something is missing; the message says what was looked for.
+        DatasetError: files are missing or do not fit together.
     """
     if not path.is_dir():
         raise DatasetError(f"{path}: no such folder", advice="give the folder that holds the data set", setting="data")
@@ -73,17 +73,17 @@ def _find(kind: Kind, path: Path, split: str, classes: ClassTable | None) -> Lay
     return folder.find(path, split, classes) if kind == "folder" else READERS[kind](path, split)
 
 
-def _expected(kind: Kind, split: str, found: int) -> int | None:
-    """The number of images in the official release; part of one is as good as any folder, but worth a word."""
+def _expected(kind: Kind, split: str, count: int) -> int | None:
+    """The number of images in the official release; a part of a release works, but causes a warning."""
     expected = None if kind == "folder" else read_published(kind).splits.get(split)
-    if expected is not None and found != expected:
-        counts = f"{found:,} images where the official release has {expected:,}"
-        logger.warning("%s %s holds %s; is it complete?", kind, split, counts)
+    if expected is not None and count != expected:
+        difference = f"{count:,} images where the official release has {expected:,}"
+        logger.warning("%s %s holds %s; is it complete?", kind, split, difference)
     return expected
 
 
 def _without_held_out(pairs: tuple[Pair, ...], split: str, hold_out: HoldOut) -> tuple[Pair, ...]:
-    """The pairs of `train` or `holdout`; other splits are as they were."""
+    """The pairs of `train` or `holdout`; other splits stay unchanged."""
     if split not in ("train", "holdout"):
         return pairs
     if isinstance(hold_out, tuple):
@@ -111,12 +111,12 @@ def without_held_out(train: LabelledImages, hold_out: HoldOut) -> LabelledImages
 
 def _without_names(pairs: tuple[Pair, ...], split: str, names: tuple[str, ...]) -> tuple[Pair, ...]:
     held = frozenset(names)
-    gone = sorted(held - {pair.name for pair in pairs})
-    if gone:
-        listed = ", ".join(gone[:3]) + (", ..." if len(gone) > 3 else "")
+    missing = sorted(held - {pair.name for pair in pairs})
+    if missing:
+        listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise DatasetError(
-            f"data.hold_out: {len(gone)} of its {len(held)} names are no images of train: {listed}",
-            advice="put them back, or take them out of data.hold_out",
+            f"data.hold_out: {len(missing)} of its {len(held)} names are not in train: {listed}",
+            advice="restore these images, or remove the names from data.hold_out",
         )
     if len(held) == len(pairs):
         raise DatasetError(f"data.hold_out names all {len(pairs)} images of train", advice="leave some to learn from")

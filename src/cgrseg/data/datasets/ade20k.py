@@ -1,9 +1,9 @@
-"""ADE20K as the scene parsing challenge of 2016 gives it out: 150 classes.
+"""ADE20K as released for the scene parsing challenge of 2016: 150 classes.
 
     ADEChallengeData2016/images/{training,validation}/<stem>.jpg
     ADEChallengeData2016/annotations/{training,validation}/<stem>.png  0 = unlabelled, 1..150
 
-This is not the full ADE20K of 2016 or 2021, whose `_seg.png` hold thousands of classes as colours.
+The full ADE20K of 2016 or 2021, whose `_seg.png` files encode thousands of classes as colours, is not supported.
 """
 
 from pathlib import Path

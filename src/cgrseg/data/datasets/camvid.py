@@ -1,10 +1,10 @@
 """CamVid as the SegNet tutorial lays it out: 11 classes, 480 x 360.
 
-    CamVid/{train,val,test}.txt              two paths a line, of the authors' machine: only the stems count
+    CamVid/{train,val,test}.txt              two paths a line, of the authors' machine; only the stems are used
     CamVid/{train,val,test}/<stem>.png
     CamVid/{train,val,test}annot/<stem>.png  0..10, 11 = unlabelled
 
-The lists name every pair of a split, so a folder may hold more.
+The lists name every pair of a split; other files in the folders are ignored.
 """
 
 from pathlib import Path, PurePosixPath

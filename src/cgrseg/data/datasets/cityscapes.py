@@ -3,7 +3,7 @@
     leftImg8bit/<split>/<city>/<stem>_leftImg8bit.png
     gtFine/<split>/<city>/<stem>_gtFine_labelIds.png   0..33, of which 19 are scored
 
-The labels of the test split are dummies, so it has none here.
+The test split is not supported: its label files in the release are dummies.
 """
 
 from pathlib import Path

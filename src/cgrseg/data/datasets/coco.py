@@ -4,8 +4,8 @@
     categories   id, name
     annotations  image_id, category_id, segmentation (polygons or runs), iscrowd
 
-Later annotations cover earlier ones, as in the maps of COCO-Stuff. Crowd regions outline many things at once; what no
-other annotation covers there has no label.
+Later annotations cover earlier ones, as in the maps of COCO-Stuff. Crowd regions outline many objects at once: their
+pixels have no label, except where other annotations cover them.
 """
 
 import json
@@ -19,10 +19,10 @@ from cgrseg.errors import DatasetError
 
 
 def read_coco(file: Path, table: Table | None) -> tuple[Table, MaskReader]:
-    """The classes and the masks of a split; where the folder has no table, the categories are the classes.
+    """Read the classes and the masks of a split; without `table`, the categories are the classes.
 
     Raises:
-        DatasetError: the file is not in COCO's format, or a category that is used is no class.
+        DatasetError: the file is not in COCO's format, or an annotation has a category that `table` does not list.
     """
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
@@ -30,7 +30,7 @@ def read_coco(file: Path, table: Table | None) -> tuple[Table, MaskReader]:
         table = table or plain_table(named(checked_names(list(categories.values()), f"{file}: categories")))
         return table, _masks(tree, categories, table, file)
     except KeyError as error:
-        raise DatasetError(f"{file} is not in COCO's format: {error} is not there but needed") from None
+        raise DatasetError(f"{file} is not in COCO's format: {error} is missing") from None
     except (ValueError, AttributeError, TypeError) as error:
         raise DatasetError(f"{file} is not in COCO's format: {error}") from None
 
@@ -40,7 +40,9 @@ def _masks(tree: dict, categories: dict[int, str], table: Table, file: Path) -> 
     sizes = {stems[image["id"]]: (int(image["height"]), int(image["width"])) for image in tree["images"]}
     if len(sizes) < len(tree["images"]):
         count = len(tree["images"])
-        raise DatasetError(f"{file} lists {count} images by only {len(sizes)} names", advice="each needs its own")
+        raise DatasetError(
+            f"{file} lists {count} images by only {len(sizes)} names", advice="give each image a name of its own"
+        )
     masks: dict[str, list[tuple[int, Mask]]] = {stem: [] for stem in sizes}
     crowds_first = sorted(tree["annotations"], key=lambda entry: not entry.get("iscrowd", 0))
     for entry in crowds_first:

@@ -3,7 +3,7 @@
     images/{train2017,val2017}/<stem>.jpg
     annotations/{train2017,val2017}/<stem>.png  0..181 with 11 gaps, 255 = unlabelled (stuffthingmaps_trainval2017.zip)
 
-Converters of other projects write `<stem>_labelTrainIds.png` beside them; those are passed over.
+`<stem>_labelTrainIds.png`, which other projects' converters write to the same folders, are ignored.
 """
 
 from pathlib import Path

@@ -1,15 +1,15 @@
-"""Anyone's own images.
+"""The user's own labelled images.
 
     images/<split>/<stem>.jpg        any image suffix
     annotations/<split>/<stem>.png   the value of each pixel's class, or its colour in the palette; or
     annotations/<split>/<stem>.json  polygons of LabelMe; or
     annotations/<split>.json         polygons and masks of all images in COCO's format
-    images/unlabelled/               images that nobody has labelled yet; no split
-    classes.txt or meta.json         see `table`; COCO's format names its own classes
+    images/unlabelled/               images without labels; not a split
+    classes.txt or meta.json         see `table`; optional with COCO's format, which names its classes
 
 Without splits, images lie directly in `images` and labels in `annotations`: all of them are the split `train`.
-The file name of a label file is its image's, whatever the suffix of the image. What no shape covers has no label,
-unless a class is called `background` or `_background_`.
+A label file has the name of its image apart from the suffix. Pixels that no shape covers have no label, unless a class
+is called `background` or `_background_`.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ from cgrseg.types import LabelMap
 
 LAYOUT = "a folder holds images/<split>/ and annotations/<split>/, with equal names"
 UNLABELLED_FOLDER = "unlabelled"
-"""Below `images`, the images without labels."""
+"""The folder in `images` for images without labels."""
 
 
 @dataclass(frozen=True)
 class FileReader:
-    """Reads each label file of a folder by what it is: values, colours or shapes."""
+    """Reads each label file of a folder by its content: values, colours or shapes."""
 
     table: Table
 
@@ -53,7 +53,7 @@ class FileReader:
 
 
 def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
-    """A split of the folder `path`; `classes` are taken where it names none itself."""
+    """A split of the folder `path`; `classes` apply if it does not name its own."""
     table, layout = read_table(path), f"{LAYOUT}; {_splits(path)}"
     image_folder, label_folder = folders_of(path, split)
     images = files_by_stem(image_folder, SUFFIXES, layout)
@@ -62,14 +62,14 @@ def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
         table, read = read_coco(shapes, table)
         labels = dict.fromkeys(read.sizes, shapes)
     else:
-        table = _or_given(table, classes, path)
+        table = _table_or(table, classes, path)
         read = FileReader(table)
         labels = files_by_stem(label_folder, (".png", ".json"), layout)
     pairs = paired(sorted(images | labels), images, labels, f"split {split!r} of {path}")
     return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, read)
 
 
-def _or_given(table: Table | None, classes: ClassTable | None, path: Path) -> Table:
+def _table_or(table: Table | None, classes: ClassTable | None, path: Path) -> Table:
     if table is not None:
         return table
     if classes is None:
@@ -80,13 +80,13 @@ def _or_given(table: Table | None, classes: ClassTable | None, path: Path) -> Ta
 
 
 def folders_of(path: Path, split: str) -> tuple[Path, Path]:
-    """Where the images and the label files of a split lie."""
+    """The folders with the images and with the label files of a split."""
     images, labels = path / "images", path / "annotations"
     return (images, labels) if split == "train" and is_flat(path) else (images / split, labels / split)
 
 
 def is_flat(path: Path) -> bool:
-    """Whether nobody has split the folder: images lie directly in `images`, and there is no `images/train`."""
+    """Whether the folder has no splits: images lie directly in `images`, and `images/train` does not exist."""
     images = path / "images"
     if not images.is_dir() or (images / "train").exists():
         return False
@@ -96,19 +96,19 @@ def is_flat(path: Path) -> bool:
 def has_split(path: Path, split: str) -> bool:
     """Whether the folder has images or labels for a split."""
     labels = path / "annotations"
-    return any(each.exists() for each in (*folders_of(path, split), labels / f"{split}.json"))
+    return any(entry.exists() for entry in (*folders_of(path, split), labels / f"{split}.json"))
 
 
 def unlabelled_folder(path: Path) -> Path | None:
-    """Where images without labels lie, if anywhere."""
+    """The folder with images without labels, if it exists."""
     folder = path / "images" / UNLABELLED_FOLDER
     return folder if folder.is_dir() else None
 
 
 def _splits(path: Path) -> str:
     if is_flat(path):
-        return f"{path} is not split: all its images are train"
+        return f"{path} has no splits: all its images are train"
     folder = path / "images"
-    found = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
-    found = [name for name in found if name != UNLABELLED_FOLDER]
-    return f"the splits of {path} are {', '.join(found)}" if found else f"{path} has no splits"
+    splits = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    splits = [name for name in splits if name != UNLABELLED_FOLDER]
+    return f"the splits of {path} are {', '.join(splits)}" if splits else f"{path} has no splits"

@@ -1,6 +1,6 @@
-"""Polygons of LabelMe: one JSON for each image, shapes in the order in which they were drawn.
+"""Label files of LabelMe: one JSON for each image, with shapes in the order in which they were drawn.
 
-Each shape is drawn as LabelMe's own export draws it, outline included, and covers those before it.
+Each shape is drawn as LabelMe's own export draws it, including its outline, and covers earlier ones.
 
 Axes: H W image rows and columns.
 """
@@ -23,29 +23,29 @@ from cgrseg.errors import DatasetError
 from cgrseg.types import Size
 
 CORNERS = {"polygon": 3, "rectangle": 2, "circle": 2, "mask": 2}
-"""The shapes that cover an area, and how many points each has at least."""
+"""The shapes that cover an area, and the smallest number of points of each."""
 
 
 def read_labelme(file: Path, table: Table, size: Size) -> UInt16[np.ndarray, "H W"]:
-    """The label map that the shapes of a file draw.
+    """Draw the label map of a file.
 
     Args:
         file: a JSON of LabelMe.
         table: the value of each class.
-        size: that of the image, for old files that do not say.
+        size: (height, width) of the image, for old files that do not state it.
 
     Raises:
-        DatasetError: it is no such file, or a shape has no area or a name that is not a class.
+        DatasetError: the file is not from LabelMe, a shape has no area, or its name is not a class.
     """
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
         height, width = tree.get("imageHeight") or size[0], tree.get("imageWidth") or size[1]
         canvas = Pillow.new("I", (width, height), table.unlabelled)
-        for place, shape in enumerate(tree["shapes"]):
-            where, name = f"{file}: shape {place + 1}", shape["label"]
+        for number, shape in enumerate(tree["shapes"], 1):
+            where, name = f"{file}: shape {number}", shape["label"]
             _draw(canvas, shape, UNLABELLED if name == NOT_A_CLASS else table.value_of(name, where), where)
     except KeyError as error:
-        raise DatasetError(f"{file} is not a JSON of LabelMe: {error} is not there but needed") from None
+        raise DatasetError(f"{file} is not a JSON of LabelMe: {error} is missing") from None
     except (ValueError, AttributeError, TypeError) as error:
         raise DatasetError(f"{file} is not a JSON of LabelMe: {error}") from None
     return np.array(canvas).astype(np.uint16)
@@ -74,11 +74,11 @@ def _draw(canvas: Pillow.Image, shape: dict, value: int, where: str) -> None:
         pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=value, outline=value)
     else:
         left, top = (int(part) for part in points[0])
-        canvas.paste(value, (left, top), _decoded(shape["mask"], where))
+        canvas.paste(value, (left, top), _decode_mask(shape["mask"], where))
 
 
-def _decoded(mask: str, where: str) -> Pillow.Image:
-    """The image of a mask, inside = white, as a stencil."""
+def _decode_mask(mask: str, where: str) -> Pillow.Image:
+    """Decode a mask, a PNG in base 64, as an image of true and false."""
     try:
         with Pillow.open(io.BytesIO(base64.b64decode(mask))) as image:
             return Pillow.fromarray(np.array(image.convert("L")) > 0)

@@ -1,8 +1,8 @@
-"""New classes made of a data set's own: joined, renamed, put in another order or dropped.
+"""Merging the classes of a data set into new ones: joined, renamed, reordered or dropped.
 
     {"vehicle": ["car", "bus"], "ground": ["road", 9], "ignore": ["sky"]}
 
-A name is a class of the data set; a number is a value in its label files, which can bring in what its table leaves out.
+A name is a class of the data set; a number is a value in its label files, such as one that its class table leaves out.
 """
 
 import difflib
@@ -18,14 +18,14 @@ from cgrseg.errors import DatasetError
 from cgrseg.types import IGNORE, Colour
 
 DROP = "ignore"
-"""The key whose classes get no label."""
+"""The key for classes that become unlabelled."""
 
 
 def merge_classes(layout: Layout, merge: Merge) -> Layout:
-    """The layout with new classes; one whose classes are the new ones already is left as it is.
+    """Give a layout new classes; one that already has exactly these classes is returned unchanged.
 
     Raises:
-        DatasetError: an old class is unknown, there twice or not mentioned.
+        DatasetError: an old class is unknown, listed twice or not listed.
     """
     new = tuple(name for name in merge if name != DROP)
     if not 0 < len(new) <= OUTSIDE:
@@ -40,7 +40,7 @@ def merge_classes(layout: Layout, merge: Merge) -> Layout:
             values = _values(layout, entry)
             if taken[values].any():
                 raise DatasetError(
-                    f"merge: {name}: {entry!r} is there a second time", advice="an old class has one new one"
+                    f"merge: {name}: {entry!r} is listed twice", advice="give each old class one new class"
                 )
             lookup[values], taken[values] = labels[name], True
     _require_all(layout, taken)
@@ -50,13 +50,13 @@ def merge_classes(layout: Layout, merge: Merge) -> Layout:
 
 
 def _is_done(merge: Merge, names: tuple[str, ...]) -> bool:
-    """Whether a data set of these classes was merged before: some old ones are gone, the others kept their names."""
+    """Whether classes of these names are the merged ones: some old classes are gone, the others kept their names."""
     old = [(name, entry) for name, entries in merge.items() for entry in entries if isinstance(entry, str)]
     return any(entry not in names for _, entry in old) and all(entry == name for name, entry in old if entry in names)
 
 
 def _colour(classes: ClassTable, entries: tuple[str | int, ...], fresh: Colour) -> Colour:
-    """That of the first old class, or a fresh one where there are only values."""
+    """The colour of the first old class; `fresh` if there are only values."""
     return next((classes.colours[classes.names.index(entry)] for entry in entries if isinstance(entry, str)), fresh)
 
 
@@ -68,12 +68,12 @@ def _require_all(layout: Layout, taken: Bool[np.ndarray, "v"]) -> None:
 
 
 def _values(layout: Layout, entry: str | int) -> Int64[np.ndarray, "n"]:
-    """The values in label files that an entry stands for."""
+    """The values in label files that an entry of a merge stands for."""
     names = layout.classes.names
     if isinstance(entry, int):
         if not 0 <= entry < len(layout.lookup) or layout.lookup[entry] == OUTSIDE:
             raise DatasetError(
-                f"merge: {entry} is no value in the label files", advice="a class with this name needs quotes"
+                f"merge: {entry} is not a value in the label files", advice="quote the number if it is a class name"
             )
         return np.array([entry])
     if entry not in names:

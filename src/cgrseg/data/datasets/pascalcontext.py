@@ -1,13 +1,13 @@
 """Pascal Context: VOC 2010 labelled pixel by pixel, 59 classes and background.
 
     VOC2010/JPEGImages/<stem>.jpg
-    VOC2010/SegmentationClassContext/<stem>.png  0 = background, 1..59 in order of the alphabet; or
+    VOC2010/SegmentationClassContext/<stem>.png  0 = background, 1..59 in alphabetical order; or
     VOC2010/trainval/<stem>.mat                  LabelMap: 1..459, the full list of classes; or
     VOC2010/trainval_merged.json                 masks with ids of the same list, and the split of each image
     VOC2010/ImageSets/SegmentationContext/{train,val}.txt, else those of ImageSets/Main: one stem a line
 
-The first of the three label sources that is there is read. `pascalcontext60` has the background as class 0, into which
-all classes of the full list fall that are not among the 59; `pascalcontext59` ignores it.
+The first of the three label sources that exists is read. In `pascalcontext60` the background is class 0, with
+all classes of the full list that are not among the 59; `pascalcontext59` ignores these pixels.
 """
 
 import json
@@ -40,14 +40,14 @@ LISTS = {"train": "train", "val": "val"}
 LAYOUT = "VOC2010 holds JPEGImages/ and SegmentationClassContext/, trainval/ or trainval_merged.json, and ImageSets/"
 
 FULL_LIST = range(460)
-"""The ids of the full list of classes, and 0 for none."""
+"""The ids of the full list of classes, and 0 = unlabelled."""
 
 IDS = (
     *(2, 9, 18, 19, 22, 23, 25, 31, 33, 34, 44, 45, 46, 59, 65, 68, 72, 80, 85, 98, 104, 105, 113, 115, 144, 158, 159),
     *(162, 187, 189, 207, 220, 232, 258, 259, 260, 284, 295, 296, 308, 324, 326, 347, 349, 354, 355, 360, 366, 368),
     *(397, 415, 416, 420, 424, 427, 440, 445, 454, 458),
 )
-"""The ids of the 59 classes in the full list; it is in order of the alphabet, and so are they."""
+"""The ids of the 59 classes in the full list; both lists are in alphabetical order."""
 
 
 def find(path: Path, split: str, kind: ContextKind) -> Layout:
@@ -68,14 +68,14 @@ def find(path: Path, split: str, kind: ContextKind) -> Layout:
 
 
 def _listed_pairs(root: Path, name: str, images: dict[str, Path], labels: dict[str, Path]) -> tuple[Pair, ...]:
-    """The pairs of a list of stems: JPEGImages holds images without labels, too."""
+    """The pairs of a list of stems; JPEGImages also holds images without labels."""
     own, common = (root / "ImageSets" / folder / f"{name}.txt" for folder in ("SegmentationContext", "Main"))
     listing = own if own.is_file() else common
     return paired(listed(listing, LAYOUT), images, labels, str(listing))
 
 
 def full_list_lookup(kind: ContextKind, others: Iterable[int]) -> Lookup:
-    """From ids of the full list to classes; `others` are the ids that may occur beside the 59: background."""
+    """The lookup from ids of the full list to classes; `others` are further ids that may occur: background."""
     others = sorted(set(others) - set(IDS))
     lookup = lookup_of(IDS, others)
     if kind == "pascalcontext60":
@@ -85,13 +85,17 @@ def full_list_lookup(kind: ContextKind, others: Iterable[int]) -> Lookup:
 
 
 def read_full_list(pair: Pair) -> LabelMap:
-    """The field LabelMap of a file of the full release."""
+    """Read the label map, the array LabelMap, of a file of the full release."""
     fields = read_mat(pair.labels, ("LabelMap",), "not one of Pascal Context's; download its trainval.tar.gz")
     return as_label_map(fields["LabelMap"], pair.labels)
 
 
 def read_masks(file: Path, phase: str) -> MaskReader:
-    """The masks of the images of one phase, `train` or `val`."""
+    """Read the masks of the images of one phase, `train` or `val`.
+
+    Raises:
+        DatasetError: the file is missing or has another structure.
+    """
     if not file.is_file():
         raise DatasetError(f"{file.parent} holds no labels", advice=LAYOUT)
     try:

@@ -1,11 +1,11 @@
-"""What a folder says of its own labels: classes.txt with one name a line in order of label, or meta.json.
+"""The class table of a folder: classes.txt with one name per line, in order of label, or meta.json.
 
     "classes"  the names                                       ["grass", "sky"]
-    "palette"  a colour for each, also in label maps in RGB    [[0, 128, 0], [70, 130, 180]]       (may be absent)
+    "palette"  a colour for each, also in label maps in RGB    [[0, 128, 0], [70, 130, 180]]       (optional)
     "values"   the value of each in other label maps           [1, 2]                              (absent: 0, 1, ...)
     "ignore"   the values and colours that mean no label       [0, [0, 0, 0]]                      (absent: 255)
 
-The two files exclude each other, so that no order of classes hides behind another.
+Only one of the two files may name classes, so that their order is never ambiguous.
 """
 
 import difflib
@@ -19,15 +19,15 @@ from cgrseg.errors import DatasetError
 from cgrseg.types import IGNORE, Colour
 
 NOT_A_CLASS = "__ignore__"
-"""What LabelMe calls shapes that carry no label."""
+"""LabelMe's name for shapes without label."""
 
 BACKGROUNDS = ("background", "_background_")
-"""Classes that stand for all that is not drawn."""
+"""Names of classes that stand for all pixels that no shape covers."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The classes of a folder, and how its label files write them."""
+    """The classes of a folder, and their values and colours in its label files."""
 
     classes: ClassTable
     raw: tuple[int, ...]
@@ -36,19 +36,19 @@ class Table:
     void: tuple[Colour, ...] = ()
     """The colours that mean no label."""
     has_palette: bool = False
-    """Whether the folder itself gives the colours of its classes."""
+    """Whether the folder gives its classes colours."""
 
     @property
     def unlabelled(self) -> int:
-        """The value of what no shape covers: the background's, if there is such a class."""
+        """The value of pixels that no shape covers: the background's if there is such a class, else UNLABELLED."""
         backgrounds = (value for name, value in zip(self.classes.names, self.raw, strict=True) if name in BACKGROUNDS)
         return next(backgrounds, UNLABELLED)
 
     def values_by_colour(self, where: str) -> dict[Colour, int]:
-        """The value that each colour stands for.
+        """The value of each colour.
 
         Raises:
-            DatasetError: a colour stands for two; `where` begins the sentence.
+            DatasetError: a colour has two meanings; the message begins with `where`.
         """
         values: dict[Colour, int] = dict.fromkeys(self.void, UNLABELLED)
         for name, colour, value in zip(self.classes.names, self.classes.colours, self.raw, strict=True):
@@ -61,26 +61,26 @@ class Table:
         """The value of a class by name.
 
         Raises:
-            DatasetError: there is no such class; `where` begins the sentence.
+            DatasetError: the class does not exist; the message begins with `where`.
         """
         names = self.classes.names
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
             advice = f"did you mean {close[0]!r}?" if close else f"the classes are {', '.join(names)}"
-            raise DatasetError(f"{where}: {name!r} is no class", advice=advice)
+            raise DatasetError(f"{where}: {name!r} is not a class", advice=advice)
         return self.raw[names.index(name)]
 
 
 def plain_table(classes: ClassTable) -> Table:
-    """The table of classes whose values are their places."""
+    """The table of classes with the values 0..k-1."""
     return Table(classes, tuple(range(len(classes))))
 
 
 def read_table(folder: Path) -> Table | None:
-    """What a folder says of its labels, if anything.
+    """Read the table of a folder; None if it has none.
 
     Raises:
-        DatasetError: its file is not as described above.
+        DatasetError: the file does not have the structure above.
     """
     text, tree = folder / "classes.txt", folder / "meta.json"
     table = _from_json(tree) if tree.is_file() else None
@@ -95,17 +95,21 @@ def read_table(folder: Path) -> Table | None:
 
 
 def checked_names(names: list[str], where: str) -> tuple[str, ...]:
-    """The names, if each says something and is there once: a slip would shift every label after it."""
-    for place, name in enumerate(names):
+    """Return the names after checking that none is empty or listed twice, which would shift the labels after it.
+
+    Raises:
+        DatasetError: a name is empty, reserved or listed twice, or there are too few or too many.
+    """
+    for index, name in enumerate(names):
         if not name:
-            raise DatasetError(f"{where}: line {place + 1} is empty", advice="every line is the name of a class")
+            raise DatasetError(f"{where}: line {index + 1} is empty", advice="every line is the name of a class")
         if name == NOT_A_CLASS:
             raise DatasetError(
-                f"{where}: {name!r} is no class", advice="leave it out, shapes of that name get no label anyway"
+                f"{where}: {name!r} is not a class", advice="leave it out, shapes of that name get no label anyway"
             )
-        if name in names[:place]:
+        if name in names[:index]:
             first = names.index(name)
-            raise DatasetError(f"{where}: the class {name!r} is there twice, as labels {first} and {place}")
+            raise DatasetError(f"{where}: the class {name!r} is listed twice, as labels {first} and {index}")
     if not 0 < len(names) <= OUTSIDE:
         raise DatasetError(f"{where} names {len(names)} classes", advice=f"1 to {OUTSIDE} are possible")
     return tuple(names)

@@ -4,7 +4,7 @@
     VOC2012/SegmentationClass/<stem>.png                     palette PNG: 0 = background, 1..20, 255 = border
     VOC2012/ImageSets/Segmentation/{train,val,trainval}.txt  one stem a line
 
-JPEGImages holds the images of all tasks; the lists say which have label maps.
+JPEGImages holds the images of all tasks; the lists name those with label maps.
 """
 
 from pathlib import Path

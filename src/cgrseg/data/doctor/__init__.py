@@ -1,8 +1,8 @@
-"""The doctor of data sets: everything that may be wrong with images and labels, each with the line that mends it.
+"""Checks of data sets: problems of images and labels, each with its fix.
 
-    splits -- open -- pairs -- examine each, in parallel -- facts -- rules -- findings
+    splits -- open -- pairs -- examine in parallel -- facts -- rules -- findings
 
-A rule never looks at a file: it reads facts, so each is a function of its own that a test can plant a fault for.
+A rule never reads a file, only facts, so that a test can plant a fault for each.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,10 +25,10 @@ from cgrseg.errors import DatasetError
 __all__ = ["ClassUse", "Finding", "Report", "Severity", "check_dataset", "examined_report", "require_sound"]
 
 SAMPLE = 32
-"""Pairs of a split that are looked at before a training run."""
+"""Number of pairs of a split that are checked before a training run."""
 
 Show = Callable[[int, int], None]
-"""Called with the pairs that are done, and all of them."""
+"""Called with the number of pairs done and of all."""
 
 
 def check_dataset(
@@ -38,13 +38,13 @@ def check_dataset(
     merge: Merge | None = None,
     show: Show | None = None,
 ) -> Report:
-    """Look at every file of some splits of a data set.
+    """Check every file of some splits of a data set.
 
     Args:
         kind: the layout of the files.
         path: the folder of the data set.
-        splits: those to look at, and to compare with each other; train, and val where there is one, unless given.
-        merge: new classes made of the data set's own.
+        splits: the splits to check and to compare with each other; train and, if it exists, val unless given.
+        merge: new classes in terms of the data set's own.
         show: called with the numbers of pairs done and of all.
 
     Raises:
@@ -60,11 +60,11 @@ def examined_report(
     merge: Merge | None = None,
     show: Show | None = None,
 ) -> tuple[Report, tuple[Examined, ...]]:
-    """What `check_dataset` gives, and the facts about each pair that it rests on."""
+    """The report of `check_dataset`, and the facts about each pair behind it."""
     names, notes = (splits, []) if splits is not None else splits_to_check(kind, path)
     opened = {split: open_split(kind, path, split, merge) for split in names}
-    findings = [finding for _, found in opened.values() for finding in found]
-    findings = [*dict.fromkeys(findings), *notes]  # what holds for the whole folder was found with each split
+    findings = [finding for _, problems in opened.values() for finding in problems]
+    findings = [*dict.fromkeys(findings), *notes]  # each split reports the problems of the whole folder
     datasets = {split: dataset for split, (dataset, _) in opened.items() if dataset is not None}
     total, pairs = sum(map(len, datasets.values())), list[Examined]()
     for dataset in datasets.values():
@@ -79,12 +79,12 @@ def examined_report(
     uses = class_uses(first, pairs, list(datasets))
     findings += class_findings(first, pairs, uses, path)
     findings += leaks(pairs, path, is_published=kind != "folder")
-    findings += [finding for dataset in datasets.values() for finding in _part(dataset)]
+    findings += [finding for dataset in datasets.values() for finding in _incomplete(dataset)]
     return Report(kind, path, images, by_severity(findings), uses), tuple(pairs)
 
 
 def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Path) -> list[Finding]:
-    """What images, label files and their values say, without the comparison of images."""
+    """Findings about images, label files and their values, without the comparison of images."""
     return [
         *image_findings(pairs, path),
         *label_findings(pairs, dataset.classes, path),
@@ -93,20 +93,20 @@ def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Pat
     ]
 
 
-def _part(dataset: LabelledImages) -> list[Finding]:
-    """A note if the official release has another number of images."""
+def _incomplete(dataset: LabelledImages) -> list[Finding]:
+    """A note if the number of images differs from the official release."""
     if dataset.expected in (None, len(dataset)):
         return []
     sentence = f"{dataset.split} holds {len(dataset):,} images where the official release has {dataset.expected:,}"
-    fix = "nothing to do if a part of it is meant; otherwise unpack the release again"
+    fix = "nothing to do if this is a part of it on purpose; otherwise unpack the release again"
     return [Finding("note", "part", sentence, len(dataset), (), fix)]
 
 
 def require_sound(datasets: Sequence[LabelledImages], path: Path) -> None:
-    """Look at a few pairs of each split, as a training run does before its first step.
+    """Check a few pairs of each split, as a training run does before its first step.
 
     Raises:
-        DatasetError: something is wrong with them that would spoil the run.
+        DatasetError: there is an error among the findings.
     """
     pairs = [pair for dataset in datasets for pair in examine(dataset, _spread(len(dataset)), quick=True)]
     dataset = datasets[0]
@@ -120,5 +120,5 @@ def require_sound(datasets: Sequence[LabelledImages], path: Path) -> None:
 
 
 def _spread(length: int) -> list[int]:
-    """The places of a few pairs, evenly spaced from first to last."""
+    """The indices of a few pairs, evenly spaced from first to last."""
     return np.unique(np.linspace(0, length - 1, min(length, SAMPLE)).round().astype(int)).tolist()

@@ -1,4 +1,4 @@
-"""How often classes occur, and which of them never do."""
+"""Rules about classes: how often they occur, and which never do."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from cgrseg.data.doctor.findings import ClassUse, Finding, Severity, about
 from cgrseg.types import IGNORE
 
 MOSTLY = 0.9
-"""Share of unlabelled pixels above which a data set is suspicious."""
+"""Share of unlabelled pixels above which a data set gets a warning."""
 
 
 def class_uses(dataset: LabelledImages, pairs: Sequence[Examined], splits: Sequence[str]) -> tuple[ClassUse, ...]:
-    """The pixels and images of each class, split by split."""
+    """The number of pixels and images of each class in each split."""
     k = len(dataset.classes)
     pixels = {split: np.zeros(256, np.int64) for split in splits}
     images = {split: np.zeros(256, np.int64) for split in splits}
@@ -40,7 +40,7 @@ def _labels(dataset: LabelledImages, pair: Examined) -> np.ndarray:
 def class_findings(
     dataset: LabelledImages, pairs: Sequence[Examined], uses: Sequence[ClassUse], root: Path
 ) -> list[Finding]:
-    """Classes that never occur, and maps in which hardly any do."""
+    """Findings about classes that never occur, and label maps without or with a single class."""
     whole = [pair for pair in pairs if not pair.labels.problem]
     return [*_maps(dataset, whole, root), *_unseen(dataset, uses, root)] if whole else []
 
@@ -55,7 +55,7 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
     ]
     total = len(pairs)
     if len(blank) == total:
-        fix = "label the images, or let meta.json say which values are classes and which mean no label"
+        fix = "label the images, or list in meta.json which values are classes and which mean no label"
         return about("error", "nothing-labelled", blank, "no pixel of all {n} label maps has a class", fix, root=root)
     findings = about(
         "warning",
@@ -74,22 +74,22 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
         root=root,
     )
     if not blank and sum(shares) / total > MOSTLY:
-        advice = "if what is not labelled is background, say so: a class called background takes all that is not drawn"
+        advice = "if the unlabelled pixels are background, add a class called background: it takes what no shape covers"
         sentence = f"{sum(shares) / total:.0%} of the pixels have no label"
         findings.append(Finding("warning", "mostly-unlabelled", sentence, total, (), advice))
     return findings
 
 
 def _unlabelled(dataset: LabelledImages, pair: Examined) -> float:
-    """The share of a map's pixels without label."""
+    """The share of unlabelled pixels in a label map."""
     counts = pair.labels.counts
     return float(counts[_labels(dataset, pair) == IGNORE].sum() / counts.sum())
 
 
 def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> list[Finding]:
-    """Classes without a pixel; in part of a release that is to be expected."""
+    """Findings about classes without a pixel; mere notes in a release, a part of which is likely to lack some."""
     severity: Severity = "warning" if dataset.kind == "folder" else "note"
-    none = "" if dataset.kind == "folder" else "nothing to do; part of a release rarely holds every class"
+    release_fix = "" if dataset.kind == "folder" else "nothing to do; a part of a release rarely holds every class"
     never = [use.name for use in uses if not any(use.pixels.values())]
     k, splits = len(uses), list(uses[0].pixels)
     findings = about(
@@ -97,7 +97,7 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
         "unseen",
         never,
         f"{{n}} of {k} classes never [occurs|occur]",
-        none or "is the list of classes that of these labels? if so, leave them out with --merge, or label some",
+        release_fix or "do the classes belong to these labels? if so, leave these out with --merge, or label some",
         root=root,
     )
     if "train" not in splits:
@@ -110,7 +110,7 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
         "unlearnt",
         new,
         f"{{n}} [class occurs|classes occur] in {' and '.join(others)} but never in train: IoU will be 0",
-        none or "move some of their images, with labels, into train",
+        release_fix or "move some of their images, with labels, into train",
         root=root,
     )
     return (
@@ -123,16 +123,16 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
             unscored,
             f"{{n}} [class occurs|classes occur] in train but not in {' and '.join(others)}: [it gets|they get] "
             "no score",
-            none or "move some of their images, with labels, out of train",
+            release_fix or "move some of their images, with labels, out of train",
             root=root,
         )
     )
 
 
 def differing_classes(tables: dict[str, ClassTable], root: Path) -> list[Finding]:
-    """A finding if splits have other classes, as COCO's JSON files may."""
+    """A finding if splits have different classes, as COCO's JSON files may."""
     if len({table.names for table in tables.values()}) < 2:
         return []
     sizes = ", ".join(f"{split} has {len(table)}" for split, table in tables.items())
-    fix = f"write the names to {root / 'classes.txt'}, one a line: it holds for all splits"
+    fix = f"write the names to {root / 'classes.txt'}, one per line: that file applies to all splits"
     return [Finding("error", "classes-differ", f"the splits name different classes: {sizes}", len(tables), (), fix)]

@@ -1,4 +1,4 @@
-"""What can be wrong with the files themselves: images and label maps that do not open, or do not fit each other."""
+"""Rules about files: images that cannot be decoded, and label maps that differ in size from their images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from cgrseg.data.doctor.findings import Finding, about, some
 Misfit = Literal["", "turned", "across", "size"]
 """How a label map's size differs from its image's."""
 SMALLEST_PX = 32
-"""An image with a shorter side than this is nothing to the network but one feature."""
+"""Shortest side of an image: the coarsest features of smaller ones have a single row or column."""
 
 
 def image_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """What is wrong with the images."""
+    """Findings about images that cannot be read or are unusual."""
     return [*_unreadable(pairs, root), *_unusual([pair for pair in pairs if not pair.image.problem], root)]
 
 
@@ -41,9 +41,9 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
 
 
 def _unusual(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Images that can be read, but may not be what was meant."""
+    """Findings about images that can be read but may be a mistake."""
     tiny = [pair for pair in pairs if min(pair.image.size) < SMALLEST_PX]
-    clear = [pair for pair in pairs if pair.image.header.mode in ("RGBA", "LA", "PA", "La")]
+    transparent = [pair for pair in pairs if pair.image.header.mode in ("RGBA", "LA", "PA", "La")]
     deep = [pair for pair in pairs if pair.image.header.mode.startswith("I;16")]
     findings = about(
         "warning",
@@ -56,9 +56,9 @@ def _unusual(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     findings += about(
         "note",
         "picture-alpha",
-        _images(clear),
+        _images(transparent),
         "{n} [image has|images have] transparent parts, which are read as white",
-        "nothing to do if white is meant; otherwise save them on the background that they will be used with",
+        "nothing to do if white is right; otherwise save them on the background that they will be used with",
         root=root,
     )
     return findings + about(
@@ -80,7 +80,7 @@ def _files(pairs: Sequence[Examined]) -> list[Path | str]:
 
 
 def _remove(pairs: Sequence[Examined]) -> str:
-    """The command that takes out pairs."""
+    """The command that removes the files of pairs."""
     return f"rm {some([file for pair in pairs for file in pair.files])}"
 
 
@@ -90,7 +90,7 @@ def _why(pairs: Sequence[Examined]) -> str:
 
 
 def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Images and label maps of different sizes, and marks that an image is to be turned."""
+    """Findings about label maps that differ in size from their images, and about EXIF orientation."""
     both = [pair for pair in pairs if not pair.image.problem and not pair.labels.problem]
     turned, across, scaled = (
         [pair for pair in both if _misfit(pair) == which] for which in ("turned", "across", "size")
@@ -124,17 +124,17 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
 
 
 def _misfit(pair: Examined) -> Misfit:
-    """How the sizes of an image and its label map differ, if they do."""
-    ours, theirs = pair.image.size, pair.labels.size
-    if ours == theirs:
+    """How the size of a label map differs from its image's; empty if it does not."""
+    image_size, label_size = pair.image.size, pair.labels.size
+    if image_size == label_size:
         return ""
-    if pair.image.header.stored == theirs:
+    if pair.image.header.stored == label_size:
         return "turned"
-    return "across" if ours == theirs[::-1] else "size"
+    return "across" if image_size == label_size[::-1] else "size"
 
 
 def _marked(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Images and label maps of equal size that are marked to be turned."""
+    """Findings about images and label maps of equal size with an EXIF orientation."""
     doubtful = [pair for pair in pairs if _is_doubtful(pair)]
     marked = [pair for pair in pairs if pair.labels.header.orientation != 1]
     findings = about(
@@ -157,7 +157,7 @@ def _marked(pairs: Sequence[Examined], root: Path) -> list[Finding]:
 
 
 def _is_doubtful(pair: Examined) -> bool:
-    """Whether an image is turned or mirrored in a way that its size does not show."""
+    """Whether an image is rotated or mirrored in a way that its size does not reveal."""
     header = pair.image.header
     return header.orientation in (2, 3, 4) or (header.orientation > 4 and header.stored[0] == header.stored[1])
 
@@ -165,17 +165,17 @@ def _is_doubtful(pair: Examined) -> bool:
 def _sizes(pairs: Sequence[Examined]) -> str:
     if not pairs:
         return ""
-    theirs, ours = (f"{size[1]} x {size[0]}" for size in (pairs[0].labels.size, pairs[0].image.size))
-    return f"; the first is {theirs} where the image is {ours}"
+    label_size, image_size = (f"{size[1]} x {size[0]}" for size in (pairs[0].labels.size, pairs[0].image.size))
+    return f"; the first is {label_size} where the image is {image_size}"
 
 
 def _resize(pairs: Sequence[Examined]) -> str:
-    """What brings the first label map to its image's size, if it has the same aspect."""
+    """The fix: a command that resizes the first label map to its image's size, if the aspects agree."""
     if not pairs:
         return ""
-    (height, width), (theirs_high, theirs_wide) = pairs[0].image.size, pairs[0].labels.size
-    if abs(height * theirs_wide - width * theirs_high) > max(height, width):
-        return "the shapes differ, so these are not labels of these images, or one was cropped: compare the two files"
+    (height, width), (label_height, label_width) = pairs[0].image.size, pairs[0].labels.size
+    if abs(height * label_width - width * label_height) > max(height, width):
+        return "the shapes differ, so the labels belong to other images, or one was cropped: compare the two files"
     file = pairs[0].pair.labels
     code = f"from PIL import Image; f = '{file}'; Image.open(f).resize(({width}, {height}), 0).save(f)"
-    return f'export them at the size of the images, or enlarge them without mixing: python -c "{code}"'
+    return f'export them at the size of the images, or resize them without interpolation: python -c "{code}"'

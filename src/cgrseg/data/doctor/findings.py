@@ -1,4 +1,4 @@
-"""What a check of a data set gives: findings, each with the line that mends it, and how often each class occurs."""
+"""The result of a check: findings, each with its fix, and how often each class occurs."""
 
 import re
 import shlex
@@ -11,35 +11,35 @@ from cgrseg.config import Kind
 from cgrseg.types import Colour
 
 Severity = Literal["error", "warning", "note"]
-"""Training cannot work; it works, but likely not as meant; worth knowing."""
+"""Errors prevent training, warnings are likely mistakes, notes are for information."""
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 EXAMPLES = 3
-"""Files that a finding names to people."""
+"""Number of files that a finding shows as examples."""
 NAMED = 6
-"""Files that a command names."""
+"""Largest number of files in a suggested command."""
 FORMS = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
-"""The forms of a word for one and for many: [file|files]."""
+"""The singular and the plural of a word: [file|files]."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was noticed, in how many files, and what to do about it."""
+    """A problem or observation: what it is, the files that it concerns, and its fix."""
 
     severity: Severity
     code: str
-    """A short name that stays the same, such as `shifted`."""
+    """A short, stable identifier, such as `shifted`."""
     sentence: str
     count: int
-    """Number of files, pairs or classes that it is about."""
+    """The number of files, pairs or classes concerned."""
     files: tuple[str, ...]
-    """Their names, as seen from the folder of the data set; for classes, those of the classes."""
+    """Their paths relative to the folder of the data set, or the names of the classes."""
     fix: str
-    """A command, a line for a file, or what to do by hand."""
+    """A command, a line for a file, or a description of what to do."""
 
     @property
     def examples(self) -> tuple[str, ...]:
-        """The first few names."""
+        """The first few of `files`."""
         return self.files[:EXAMPLES]
 
     def __str__(self) -> str:
@@ -54,19 +54,19 @@ class ClassUse:
     name: str
     colour: Colour
     pixels: dict[str, int]
-    """In each split."""
+    """The number of its pixels, by split."""
     images: dict[str, int]
-    """In each split, the images with at least one pixel of it."""
+    """The number of images with at least one pixel of it, by split."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a check found."""
+    """The result of checking a data set."""
 
     kind: Kind
     path: Path
     images: dict[str, int]
-    """How many were looked at in each split."""
+    """The number of images checked, by split."""
     findings: tuple[Finding, ...]
     """Errors first, then warnings, then notes."""
     classes: tuple[ClassUse, ...]
@@ -88,21 +88,21 @@ class Report:
 
 
 def by_severity(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings with errors first, otherwise in their order."""
+    """Sort findings: errors, then warnings, then notes, otherwise in their order."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 def about(
     severity: Severity, code: str, files: Sequence[Path | str], sentence: str, fix: str, *, root: Path
 ) -> list[Finding]:
-    """A finding about files, or none if there are no files.
+    """A list of one finding about files; empty if there are no files.
 
     Args:
-        severity: how bad it is.
-        code: its short name.
-        files: what it is about.
-        sentence: {n} in it is their number, and of [file|files] the form is taken that fits the number.
-        fix: what to do.
+        severity: error, warning or note.
+        code: the stable identifier.
+        files: the files, or names of classes, that it concerns.
+        sentence: the description; {n} becomes their number, [file|files] the form that fits the number.
+        fix: how to fix it.
         root: the folder of the data set.
     """
     if not files:
@@ -113,10 +113,10 @@ def about(
 
 
 def short(file: Path | str, root: Path) -> str:
-    """A file as seen from the folder of the data set."""
+    """The path of a file relative to the folder of the data set, if it is below it."""
     return str(file.relative_to(root)) if isinstance(file, Path) and file.is_relative_to(root) else str(file)
 
 
 def some(files: Sequence[Path | str]) -> str:
-    """The first files, as a command takes them."""
+    """The first few files, quoted for a shell command."""
     return " ".join(shlex.quote(str(file)) for file in files[:NAMED]) + (" ..." if len(files) > NAMED else "")

@@ -1,4 +1,4 @@
-"""What can be wrong with label files apart from classes: what they are made of, and whether their numbers survived."""
+"""Rules about label files: formats and colours, and numbers changed by resizing, JPEG or conversion."""
 
 import json
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from cgrseg.data.doctor.examination import Examined, Fault, LabelFacts
 from cgrseg.data.doctor.findings import Finding, about, some
 
 MOST_BETWEEN = 0.08
-"""Largest share of in-between values on borders: drawn maps stay below 0.03, interpolated ones begin at 0.15."""
+"""Largest share of in-between values on borders: drawn maps stay below 0.03, interpolated ones exceed 0.14."""
 FEWEST_MIXED = 4
-"""In-between values that only mixing makes; fewer may be a class that is a thin line around another."""
+"""Smallest number of in-between values that proves interpolation; fewer may be a class drawn as a thin outline."""
 PHOTO_COLOURS = 1_000
-"""A label file with more colours than this is no drawing."""
+"""A label file with more colours than this is taken for a photo."""
 SAVE = "[Image.open(f).getchannel(0).save(f) for f in sys.argv[1:]]"
 FIRST_CHANNEL = f'python -c "import sys; from PIL import Image; {SAVE}"'
 EXPORT = "export the labels again as 8-bit gray or palette PNG"
 
 
 def label_findings(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
-    """What is wrong with the label files themselves."""
+    """Findings about the format, colours and numbers of label files."""
     return [
         *_unreadable(pairs, root),
         *_coloured(pairs, classes, root),
@@ -33,12 +33,12 @@ def label_findings(pairs: Sequence[Examined], classes: ClassTable, root: Path) -
 
 
 def is_interpolated(pair: Examined) -> bool:
-    """Whether a label map was resized by mixing numbers, or is a lossy image of one."""
+    """Whether a label map was resized with interpolation, smoothed or compressed with loss."""
     return pair.labels.between > MOST_BETWEEN and pair.labels.between_values >= FEWEST_MIXED
 
 
 def is_stretched(pair: Examined) -> bool:
-    """Whether 8-bit numbers were stretched to 16 bits: v became 257 v."""
+    """Whether 8-bit numbers v were scaled to 16 bits, as 257 v."""
     values = pair.labels.values
     return bool(values.max(initial=0) > 255 and not (values % 257).any())
 
@@ -52,7 +52,7 @@ def _files(pairs: Sequence[Examined]) -> list[Path | str]:
 
 
 def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Files that hold no label map at all."""
+    """Findings about files that cannot be read."""
     empty, damaged, shapes = (_having(pairs, fault) for fault in ("empty", "damaged", "shapes"))
     total, again = f"{{n}} of {len(pairs):,} label files", "copy, download or export them again"
     findings = about(
@@ -87,7 +87,7 @@ def _first_problem(pairs: Sequence[Examined]) -> tuple[str, str]:
 
 
 def _coloured(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
-    """Files in colours where numbers are needed, and with colours that no class has."""
+    """Findings about files that hold colours instead of numbers, or colours that no class has."""
     jpeg, coloured, unknown = (_having(pairs, fault) for fault in ("jpeg", "colours", "unknown colours"))
     findings = about(
         "error",
@@ -101,9 +101,9 @@ def _coloured(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> lis
 
 
 def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
-    """Files with channels where one number a pixel is needed."""
-    looks = ("gray", "alpha", "photo", "plain")
-    gray, alpha, photos, plain = ([pair for pair in pairs if _look(pair) == look] for look in looks)
+    """Findings about files with several channels where one number per pixel is needed."""
+    kinds = ("gray", "alpha", "photo", "plain")
+    gray, alpha, photos, plain = ([pair for pair in pairs if _colouring(pair) == kind] for kind in kinds)
     findings = about(
         "error",
         "label-rgb-gray",
@@ -116,7 +116,7 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
         "error",
         "label-alpha",
         _files(alpha),
-        "{n} [label file has|label files have] an alpha channel beside the numbers",
+        "{n} [label file has|label files have] an alpha channel in addition to the numbers",
         f"drop it: {FIRST_CHANNEL} {some(_files(alpha))}",
         root=root,
     )
@@ -139,8 +139,8 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
     return findings
 
 
-def _look(pair: Examined) -> str:
-    """What a file in colours looks like: gray without or with alpha, a photo, or plain areas of colour."""
+def _colouring(pair: Examined) -> str:
+    """The kind of a file in colours: gray without or with alpha, a photo, or plain areas of colour."""
     if all(len(set(colour)) == 1 for colour in pair.labels.colours):
         return "alpha" if pair.labels.header.mode in ("LA", "PA", "La", "RGBA") else "gray"
     return "photo" if pair.labels.colour_count > PHOTO_COLOURS else "plain"
@@ -151,7 +151,7 @@ def _count(pairs: Sequence[Examined]) -> str:
 
 
 def _palette_line(pairs: Sequence[Examined], classes: ClassTable) -> str:
-    """What meta.json must say, with the colours that were found."""
+    """The fix: a meta.json that gives the classes the colours of the files."""
     colours = list(dict.fromkeys(colour for pair in pairs for colour in pair.labels.colours))
     names = list(classes.names)
     palette = [list(colour) for colour in colours[: len(names)]]
@@ -168,7 +168,7 @@ def _unknown(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "colours-mixed",
         _files(many),
         "{n} [label file holds|label files hold] colours mixed from those of the classes, as "
-        "smoothing, resizing or JPEG make them",
+        "smoothing, resizing or JPEG produce them",
         f"{EXPORT}, without smoothing (antialiasing)",
         root=root,
     )
@@ -193,7 +193,7 @@ def _unknown_colour(facts: LabelFacts) -> tuple[str, str]:
 
 
 def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Maps whose numbers were changed on their way, and those with more bits than needed."""
+    """Findings about label maps whose numbers were changed, or that use more bits than needed."""
     mixed = [pair for pair in pairs if is_interpolated(pair)]
     thin = [pair for pair in pairs if pair.labels.between > MOST_BETWEEN and not is_interpolated(pair)]
     stretched = [pair for pair in pairs if is_stretched(pair)]
@@ -235,21 +235,20 @@ def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
 
 
 def _palettes(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Palette maps in which one number has different colours in different files."""
-    seen: dict[int, tuple[int, ...]] = {}
+    """A finding about palette files that give the same number different colours."""
+    colours: dict[int, tuple[int, ...]] = {}
     differing: list[Examined] = []
     for pair in pairs:
         palette = np.frombuffer(pair.labels.header.palette, np.uint8).reshape(-1, 3)
         used = {int(value): tuple(palette[value].tolist()) for value in pair.labels.values if value < len(palette)}
-        if any(seen.setdefault(value, colour) != colour for value, colour in used.items()):
+        if any(colours.setdefault(value, colour) != colour for value, colour in used.items()):
             differing.append(pair)
     return about(
         "error",
         "palettes-differ",
         _files(differing),
         "{n} palette [PNG gives|PNGs give] numbers other colours than the first ones do, as programs that choose "
-        "a palette for each "
-        "file write them: their numbers mean nothing",
+        "a palette for each file write them: their numbers mean nothing",
         'save them as RGB PNG instead, and give each class its colour in meta.json under "palette"',
         root=root,
     )

@@ -1,7 +1,9 @@
-"""Images that are there twice: in two splits, in one, or nearly so.
+"""Rules about duplicates: equal or similar images, in two splits or in one.
 
-equal pixels: leak, contradiction, same-image -- nearly equal (`likeness`): near-leak -- equal labels: same-labels
-alike and neighbours by name (`series`): frames
+equal images ----------------------------- leak, contradiction, same-picture
+near-duplicates in two splits ------------ near-leak
+neighbours by name, similar, in two splits  frames
+equal label maps ------------------------- same-labels
 """
 
 from collections import defaultdict
@@ -15,7 +17,7 @@ from cgrseg.recipes import as_option
 
 
 def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[Finding]:
-    """What is there more than once."""
+    """Findings about images and label maps that occur more than once."""
     by_digest: dict[bytes, list[Examined]] = defaultdict(list)
     for pair in pairs:
         if pair.image.digest:
@@ -31,23 +33,23 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         "leak",
         _couples(across, root),
         "{n} [image is|images are] in two splits, so scores say nothing about new images",
-        _filled("take them out of one", across),
+        _removal("take them out of one", across),
         root=root,
     )
     findings += about(
         "warning",
         "contradiction",
         _couples(contrary, root),
-        "{n} [image is|images are] there twice with different labels",
-        _filled(remove, contrary),
+        "{n} [image occurs|images occur] twice with different labels",
+        _removal(remove, contrary),
         root=root,
     )
     findings += about(
         "warning",
         "same-picture",
         _couples(alike, root),
-        "{n} [image is|images are] there twice in one split and [counts|count] double",
-        _filled(remove, alike),
+        "{n} [image occurs|images occur] twice in one split and [counts|count] double",
+        _removal(remove, alike),
         root=root,
     )
     return findings + _near(pairs, root) + _frames(pairs, root) + _same_labels(pairs, root)
@@ -57,7 +59,7 @@ def _couples(groups: list[list[Examined]], root: Path) -> list[Path | str]:
     return [" = ".join(short(pair.pair.image, root) for pair in group[:2]) for group in groups]
 
 
-def _filled(fix: str, groups: list[list[Examined]]) -> str:
+def _removal(fix: str, groups: list[list[Examined]]) -> str:
     if not groups:
         return fix
     spare = [max(group, key=lambda pair: (pair.split == "train", str(pair.pair.image))) for group in groups]
@@ -65,7 +67,7 @@ def _filled(fix: str, groups: list[list[Examined]]) -> str:
 
 
 def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Images of other splits that look like one of train but are not its equal."""
+    """A finding about images outside train that are near-duplicates of one in train but not equal to it."""
     learnt = [pair for pair in pairs if pair.split == "train" and pair.image.bits is not None]
     scored = [pair for pair in pairs if pair.split != "train" and pair.image.bits is not None]
     matches = [(scored[index], learnt[match]) for index, match in near_duplicates(_signs(scored), _signs(learnt))]
@@ -85,13 +87,13 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
 
 
 def _frames(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Images that look like the next one by name, which is in another split: frames of one video, dealt out."""
+    """A finding about images that look like the next one by name, which is in another split: frames of one video."""
     names = [pair.pair.name for pair in pairs]
-    places = series(names, [pair.image.bits for pair in pairs], [pair.split for pair in pairs])
+    indices = series(names, [pair.image.bits for pair in pairs], [pair.split for pair in pairs])
     return about(
         "warning",
         "frames",
-        [pairs[place].pair.image for place in places],
+        [pairs[index].pair.image for index in indices],
         "{n} [image looks|images look] like the next by name, which is in another split (frames of one video dealt "
         "out), so scores flatter",
         "keep whole videos, or at least long parts of them, in one split",
@@ -104,14 +106,14 @@ def _signs(pairs: Sequence[Examined]) -> Signs:
 
 
 def _same_labels(pairs: Sequence[Examined], root: Path) -> list[Finding]:
-    """Different images with one and the same label map, pixel for pixel, of two classes or more."""
+    """A finding about different images with equal label maps of two classes or more."""
     groups: dict[bytes, list[Examined]] = defaultdict(list)
     for pair in pairs:
         if pair.image.digest and len(pair.labels.values) > 1:
             groups[pair.labels.digest].append(pair)
     copied = [group for group in groups.values() if len({pair.image.digest for pair in group}) > 1]
     files: list[Path | str] = [pair.pair.labels for group in copied for pair in group]
-    fix = "look at them: cgrseg data show; a script that wrote them may have written one map for all"
+    fix = "look at them: cgrseg data show; perhaps a script wrote one map for all images"
     return about(
         "warning",
         "same-labels",

@@ -1,4 +1,4 @@
-"""Opening a split for a check: what does not pair or has no classes becomes findings, the rest is looked at."""
+"""Opening a split for a check: files that do not pair become findings, the remaining pairs are checked."""
 
 import shlex
 from collections import defaultdict
@@ -21,7 +21,7 @@ Files = dict[str, list[Path]]
 
 
 def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Finding]]:
-    """The splits that a run would read; for a folder without val, a note that it is split off."""
+    """The splits that a training run would read; for a folder without val, a note that it is split by content."""
     if kind != "folder" or has_split(path, "val"):
         return ("train", "val"), []
     sentence = "there is no split 'val'; cgrseg train without a recipe scores on a fifth of train, chosen by content"
@@ -32,7 +32,7 @@ def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Findi
 def open_split(
     kind: Kind, path: Path, split: str, merge: Merge | None = None
 ) -> tuple[LabelledImages | None, list[Finding]]:
-    """A split as far as it can be opened, and what stands in the way of the rest."""
+    """Open a split as far as possible; the findings say why the rest cannot be read."""
     if kind == "folder" and path.is_dir() and not (path / "annotations" / f"{split}.json").is_file():
         return _open_folder(path, split, merge)
     try:
@@ -50,7 +50,7 @@ def _layout_fix(kind: Kind, advice: str) -> str:
         return advice
     known = read_published(kind)
     archive = known.files[0] if known.files else known.home
-    return f"{advice}; unpack the release once more if files of it are gone: {archive}"
+    return f"{advice}; unpack the release again if some of its files are missing: {archive}"
 
 
 def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledImages | None, list[Finding]]:
@@ -102,24 +102,26 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> Files:
 
 
 def _pairing(path: Path, split: str, images: Files, labels: Files, folders: tuple[Path, Path]) -> list[Finding]:
-    """What is there twice, alone, or in a format that is never read."""
+    """Findings about files with equal names, without partner, or in a format that is never read."""
     folder = folders[1]
-    strangers = [file for file in sorted(folder.iterdir()) if _is_stranger(file, labels)]
-    doubles = [file for files in (images, labels) for group in files.values() if len(group) > 1 for file in group[1:]]
+    unsupported = [file for file in sorted(folder.iterdir()) if _is_unsupported(file, labels)]
+    duplicates = [
+        file for files in (images, labels) for group in files.values() if len(group) > 1 for file in group[1:]
+    ]
     findings = about(
         "error",
         "same-stem",
-        doubles,
+        duplicates,
         "{n} [file has|files have] the name of another, apart from the suffix",
-        f"rm {some(doubles)}   # or give them names of their own",
+        f"rm {some(duplicates)}   # or give them names of their own",
         root=path,
     )
     findings += about(
         "error",
         "label-format",
-        strangers,
+        unsupported,
         "{n} [label file has|label files have] a format that cannot hold class numbers safely",
-        _stranger_fix(folder, strangers),
+        _unsupported_fix(folder, unsupported),
         root=path,
     )
     if not images and not labels:
@@ -129,7 +131,7 @@ def _pairing(path: Path, split: str, images: Files, labels: Files, folders: tupl
 
 
 def _alone(path: Path, split: str, images: Files, labels: Files, folder: Path) -> list[Finding]:
-    """Images without labels, and labels without images."""
+    """Findings about images without labels and labels without images."""
     no_labels = [images[stem][0] for stem in sorted(images.keys() - labels.keys())]
     no_images = [labels[stem][0] for stem in sorted(labels.keys() - images.keys())]
     renaming = _renaming(folder, images, labels)
@@ -152,11 +154,11 @@ def _alone(path: Path, split: str, images: Files, labels: Files, folder: Path) -
     )
 
 
-def _is_stranger(file: Path, labels: Files) -> bool:
+def _is_unsupported(file: Path, labels: Files) -> bool:
     return file.suffix.lower() in SUFFIXES and file.suffix.lower() not in LABELS and file.stem not in labels
 
 
-def _stranger_fix(folder: Path, files: list[Path]) -> str:
+def _unsupported_fix(folder: Path, files: list[Path]) -> str:
     if any(file.suffix.lower() in (".jpg", ".jpeg") for file in files):
         return "export the labels again as PNG: JPEG has changed their numbers, and converting does not bring them back"
     suffix = files[0].suffix if files else ""
@@ -166,7 +168,7 @@ def _stranger_fix(folder: Path, files: list[Path]) -> str:
 
 
 def _renaming(folder: Path, images: Files, labels: Files) -> str:
-    """The line that renames label files whose names all have the same addition to their images', if they do."""
+    """The command that renames label files if all names have the same addition to those of their images."""
     left, right = sorted(images.keys() - labels.keys()), sorted(labels.keys() - images.keys())
     if not left or len(left) != len(right):
         return ""
@@ -176,13 +178,13 @@ def _renaming(folder: Path, images: Files, labels: Files) -> str:
         if word:
             kept = f'"${{f%{word}.*}}.${{f##*.}}"' if is_end else f'"${{f#{word}}}"'
             wanted = f"*{word}.*" if is_end else f"{word}*"
-            place = shlex.quote(str(folder))
-            return f'cd {place} && for f in {wanted}; do mv "$f" {kept}; done   # without {word!r} the names are equal'
+            target = shlex.quote(str(folder))
+            return f'cd {target} && for f in {wanted}; do mv "$f" {kept}; done   # without {word!r} the names are equal'
     return ""
 
 
 def _addition(name: str, own: str, *, is_end: bool) -> str:
-    """What a name has more than another one, at its end or at its beginning."""
+    """The part of a name that another one lacks, at its end or at its beginning; empty if they differ otherwise."""
     if is_end:
         return name[len(own) :] if name.startswith(own) else ""
     return name[: len(name) - len(own)] if name.endswith(own) else ""

@@ -1,9 +1,9 @@
-"""The doctor of several data sets: each with its own labels first, then what only shows when they become one.
+"""Checks of several data sets that are learnt as one: each on its own first, then all together.
 
     sources -- check each, keep its facts --+-- reports, by source
-                                            +-- common classes: who teaches them -- untaught, unscored
-                                            +-- same or look-alike images ---------- leak, near-leak, twice
-                                                of two sources ---- labels --------- contradiction
+                                            +-- common classes without a source ---- untaught, unscored
+                                            +-- near-duplicates in two sources ----- leak, twice
+                                                with labels that exclude each other  contradiction
 
 Axes: k common classes, s labels of the mixture (classes, sets of classes, 255).
 """
@@ -27,23 +27,24 @@ from cgrseg.data.similarity import near_duplicates, signs
 from cgrseg.types import IGNORE
 
 CONTRARY = 0.05
-"""Share of the pixels labelled in both sources at which their labels exclude each other that is worth a word."""
+"""Largest share, among pixels labelled in both sources, of labels that exclude each other without a warning."""
 HERE = Path()
+"""Findings about several data sets have no folder; their names are shown as they are."""
 
 
 @dataclass(frozen=True)
 class MixtureReport:
-    """Everything that a check of several data sets found."""
+    """The result of checking several data sets."""
 
     sources: Mapping[str, Report]
-    """Of each data set, with its own classes."""
+    """The report of each data set, with its own classes."""
     findings: tuple[Finding, ...]
-    """About all of them together."""
+    """Findings about all of them together."""
     classes: tuple[ClassUse, ...]
     """The common classes; counts are by source, in train."""
 
     def count(self, severity: Severity) -> int:
-        """The number of findings of a severity, of all sources and about all together."""
+        """The number of findings of a severity, those of each source included."""
         parts = sum(report.count(severity) for report in self.sources.values())
         return parts + sum(finding.severity == severity for finding in self.findings)
 
@@ -58,15 +59,15 @@ class MixtureReport:
 
 
 @dataclass(frozen=True)
-class Found:
-    """An image of a source, and its facts."""
+class SourceFacts:
+    """The facts about an image and the source that it comes from."""
 
     source: str
     facts: Examined
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name of the image in a mixture."""
         return f"{self.source}/{self.facts.pair.name}"
 
 
@@ -76,63 +77,71 @@ def check_sources(
     paths: Mapping[str, Path],
     show: Callable[[int, int], None] | None = None,
 ) -> MixtureReport:
-    """Look at every file of the data sets of a mixture, and at what they say about each other.
+    """Check every file of the data sets of a mixture, and how they fit together.
 
     Args:
-        sources: what each data set is, by name.
+        sources: the settings of each data set, by name.
         classes: the common classes.
         paths: the folder of each source.
-        show: called with the numbers of pairs done and of all, source by source.
+        show: called with the number of pairs done and of all, source by source.
 
     Raises:
-        DatasetError, RecipeError: the sources cannot be opened as one; `check_dataset` tells more of each.
+        DatasetError, RecipeError: the sources cannot be opened as one; `check_dataset` gives the details of each.
     """
     train = open_mixture(sources, classes, paths, "train")
     scored = open_mixture(sources, classes, paths, "val")
-    reports, found = dict[str, Report](), list[Found]()
+    reports, items = dict[str, Report](), list[SourceFacts]()
     for name, source in sources.items():
         reports[name], facts = examined_report(source.kind, paths[name], show=show)
         held = {pair.image for pair in scored.pairs if pair.source == name}
-        found += [Found(name, _resplit(pair, held)) for pair in facts]
-    uses = _uses(train, found)
-    findings = [*_untaught(uses, found, scored), *_twins(found, train)]
+        items += [SourceFacts(name, _resplit(pair, held)) for pair in facts]
+    uses = _uses(train, items)
+    findings = [*_untaught(uses, items, scored), *_duplicates(items, train)]
     return MixtureReport(reports, by_severity(findings), uses)
 
 
 def _resplit(pair: Examined, held: set[Path]) -> Examined:
-    """The facts under the split that the mixture has the image in: a source may hold images out of its train."""
+    """The facts with the split that the image has in the mixture: a source may hold images out of its train."""
     split = "val" if pair.pair.image in held else "train" if pair.split == "train" else pair.split
     return Examined(split, pair.pair, pair.image, pair.labels)
 
 
-def _counts(dataset: LabelledImages, item: Found) -> Int64[np.ndarray, "s"]:
-    """The pixels of each label of the mixture in an image."""
+def _counts(dataset: LabelledImages, item: SourceFacts) -> Int64[np.ndarray, "s"]:
+    """The number of pixels of each label of the mixture in an image."""
     assert isinstance(dataset.read, MixtureReader)
     lookup = dataset.read.sources[item.source].lookup
     labels = lookup[np.minimum(item.facts.labels.values, len(lookup) - 1)]
     return np.bincount(labels, item.facts.labels.counts, minlength=IGNORE + 1).astype(np.int64)
 
 
-def _uses(train: LabelledImages, found: Sequence[Found]) -> tuple[ClassUse, ...]:
-    """How often each common class occurs in each source, alone, in train."""
-    names = list(dict.fromkeys(item.source for item in found))
+def _uses(train: LabelledImages, items: Sequence[SourceFacts]) -> tuple[ClassUse, ...]:
+    """How often each common class occurs, as the only one allowed, in the training images of each source."""
+    names = list(dict.fromkeys(item.source for item in items))
     pixels = {name: np.zeros(IGNORE + 1, np.int64) for name in names}
     images = {name: np.zeros(IGNORE + 1, np.int64) for name in names}
-    for item in (item for item in found if item.facts.split == "train"):
+    for item in (item for item in items if item.facts.split == "train"):
         counts = _counts(train, item)
         pixels[item.source] += counts
         images[item.source] += counts > 0
     return tuple(
-        ClassUse(name, colour, *({each: int(n[label]) for each, n in table.items()} for table in (pixels, images)))
+        ClassUse(
+            name,
+            colour,
+            *({source: int(counts[label]) for source, counts in table.items()} for table in (pixels, images)),
+        )
         for label, (name, colour) in enumerate(zip(train.classes.names, train.classes.colours, strict=True))
     )
 
 
-def _untaught(uses: Sequence[ClassUse], found: Sequence[Found], scored: LabelledImages) -> list[Finding]:
-    """Common classes that no source teaches, and those that none scores."""
+def _of_label(counts: Mapping[str, Int64[np.ndarray, "256"]], label: int) -> dict[str, int]:
+    return {source: int(numbers[label]) for source, numbers in counts.items()}
+
+
+def _untaught(uses: Sequence[ClassUse], items: Sequence[SourceFacts], scored: LabelledImages) -> list[Finding]:
+    """Findings about common classes that no source teaches, or that none scores."""
     never = [use.name for use in uses if not any(use.pixels.values())]
     total = np.zeros(IGNORE + 1, np.int64)
-    for item in (item for item in found if item.facts.split == "val"):
+    for item in (item for item in items if item.facts.split == "val"):
         total += _counts(scored, item)
     unscored = [use.name for label, use in enumerate(uses) if not total[label] and use.name not in never]
     return [
@@ -155,11 +164,11 @@ def _untaught(uses: Sequence[ClassUse], found: Sequence[Found], scored: Labelled
     ]
 
 
-def _twins(found: Sequence[Found], train: LabelledImages) -> list[Finding]:
-    """Images of one source that are, or look like, one of another."""
-    couples = [(one, other) for one, other in _alike(found) if one.source != other.source]
-    crossing = [pair for pair in couples if {item.facts.split for item in pair} == {"train", "val"}]
-    twice = [pair for pair in couples if {item.facts.split for item in pair} == {"train"}]
+def _duplicates(items: Sequence[SourceFacts], train: LabelledImages) -> list[Finding]:
+    """Findings about images of one source that are equal or similar to one of another."""
+    pairs = [(one, other) for one, other in _similar_pairs(items) if one.source != other.source]
+    crossing = [pair for pair in pairs if {item.facts.split for item in pair} == {"train", "val"}]
+    twice = [pair for pair in pairs if {item.facts.split for item in pair} == {"train"}]
     contrary = [pair for pair in twice if _contradiction(*pair, train) > CONTRARY]
     return [
         *about(
@@ -191,28 +200,28 @@ def _twins(found: Sequence[Found], train: LabelledImages) -> list[Finding]:
     ]
 
 
-def _named(pair: tuple[Found, Found]) -> str:
+def _named(pair: tuple[SourceFacts, SourceFacts]) -> str:
     return " ~ ".join(item.name for item in pair)
 
 
-def _alike(found: Sequence[Found]) -> list[tuple[Found, Found]]:
-    """Each image of a source with the most similar one of the others, where they look alike."""
-    known = [item for item in found if item.facts.image.bits is not None]
-    couples: dict[frozenset[str], tuple[Found, Found]] = {}
+def _similar_pairs(items: Sequence[SourceFacts]) -> list[tuple[SourceFacts, SourceFacts]]:
+    """Each image of a source with the most similar image of the other sources, if it is a near-duplicate."""
+    known = [item for item in items if item.facts.image.bits is not None]
+    pairs: dict[frozenset[str], tuple[SourceFacts, SourceFacts]] = {}
     for name in dict.fromkeys(item.source for item in known):
         own = [item for item in known if item.source == name]
         rest = [item for item in known if item.source != name]
-        for place, twin in near_duplicates(_signs(own), _signs(rest)):
-            couples.setdefault(frozenset({own[place].name, rest[twin].name}), (own[place], rest[twin]))
-    return list(couples.values())
+        for index, match in near_duplicates(_signs(own), _signs(rest)):
+            pairs.setdefault(frozenset({own[index].name, rest[match].name}), (own[index], rest[match]))
+    return list(pairs.values())
 
 
-def _signs(items: Sequence[Found]) -> np.ndarray:
+def _signs(items: Sequence[SourceFacts]) -> np.ndarray:
     return signs([item.facts.image.bits for item in items if item.facts.image.bits is not None])
 
 
-def _contradiction(one: Found, other: Found, train: LabelledImages) -> float:
-    """The share of the pixels labelled in both at which no class is allowed by both."""
+def _contradiction(one: SourceFacts, other: SourceFacts, train: LabelledImages) -> float:
+    """The share of pixels, 0..1 of those labelled in both, whose two labels allow no common class."""
     assert isinstance(train.read, MixtureReader)
     first, second = (train.read.sources[item.source].labels_of(item.facts.pair) for item in (one, other))
     second = resize_labels(second, first.shape)
@@ -223,10 +232,10 @@ def _contradiction(one: Found, other: Found, train: LabelledImages) -> float:
 
 
 def _allowed(dataset: LabelledImages) -> Bool[np.ndarray, "256 k"]:
-    """For each label of the mixture which classes it allows."""
+    """Whether each label of the mixture allows each class."""
     k = len(dataset.classes)
     table = np.zeros((IGNORE + 1, k), bool)
     table[:k] = np.eye(k, dtype=bool)
-    for place, labels in enumerate(dataset.sets):
-        table[k + place, list(labels)] = True
+    for index, labels in enumerate(dataset.sets):
+        table[k + index, list(labels)] = True
     return table

@@ -1,7 +1,7 @@
-"""What can be wrong with the numbers in label maps: values of no class, and slips by one.
+"""Rules about the values in label maps: values of no class, and labels that are off by one.
 
-values of all maps -- outside the table? -- shifted, one too many, spread, unknown
-                   -- inside           -- masks of 0 and 255, a class 0 that never occurs
+values of all maps -- some outside the table -- shifted, one too many, spread, unknown
+-- all inside ------------- masks of 0 and 255, a class 0 that never occurs
 """
 
 import json
@@ -20,25 +20,27 @@ from cgrseg.data.doctor.label_rules import is_interpolated, is_stretched
 from cgrseg.types import IGNORE
 
 LISTED = 5
-"""Values that a sentence lists."""
+"""Largest number of values that a finding lists."""
 FEWEST_MAPS = 4
-"""Maps that it takes before a class that never occurs is suspicious."""
+"""Smallest number of label maps for a warning that class 0 never occurs."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The values in the label maps of a folder or release, as far as they are numbers that survived."""
+    """The values in the label maps of a data set, without maps whose numbers were changed."""
 
     dataset: LabelledImages
     root: Path
     files: dict[int, list[Path | str]]
-    """For each value the files that hold it."""
+    """The files that hold each value."""
     pixels: dict[int, int]
+    """The number of pixels of each value."""
     maps: int
+    """The number of label maps."""
 
     @property
     def values(self) -> set[int]:
-        """The values that occur, without those that a folder always ignores."""
+        """The values that occur, without those that always mean no label."""
         return {value for value in self.files if value not in (IGNORE, UNLABELLED) or self.is_class(value)}
 
     @property
@@ -48,12 +50,12 @@ class Seen:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the folder says that values are 0 to k-1."""
+        """Whether this is a folder whose classes have the values 0..k-1."""
         table = self.dataset.lookup[: len(self.dataset.classes)]
         return self.dataset.kind == "folder" and np.array_equal(table, np.arange(len(table)))
 
     def label(self, value: int) -> int:
-        """What a value in a label file stands for."""
+        """The label of a value in a label file: a class, OUTSIDE or ignore."""
         return int(self.dataset.lookup[min(value, len(self.dataset.lookup) - 1)])
 
     def is_class(self, value: int) -> bool:
@@ -61,12 +63,12 @@ class Seen:
         return self.label(value) < OUTSIDE
 
     def files_with(self, values: Sequence[int]) -> list[Path | str]:
-        """The files that hold any of some values."""
+        """The files that hold one of the values."""
         return sorted({file for value in values for file in self.files[value]}, key=str)
 
 
 def seen_values(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> Seen:
-    """The values in all maps whose numbers survived."""
+    """Collect the values of all label maps whose numbers were not changed."""
     whole = [pair for pair in pairs if not pair.labels.problem and not is_interpolated(pair) and not is_stretched(pair)]
     files: dict[int, list[Path | str]] = {}
     pixels: dict[int, int] = {}
@@ -78,7 +80,7 @@ def seen_values(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) 
 
 
 def value_findings(seen: Seen) -> list[Finding]:
-    """What the values say about the table of classes."""
+    """Findings about values that do not fit the table of classes."""
     if not seen.outside:
         return _inside(seen)
     k = len(seen.dataset.classes)
@@ -116,14 +118,14 @@ def _one_too_many(seen: Seen) -> list[Finding]:
 def _shifted_already(seen: Seen) -> list[Finding]:
     fix = "put them into a folder (--data folder=...), with the 150 names of cgrseg data list ade20k in classes.txt"
     sentence = (
-        "{n} [label map holds|label maps hold] 255, as no file of the release: all values were lowered by 1 already"
+        "{n} [label map holds|label maps hold] 255, which the release never does: all values were lowered by 1 already"
     )
     return _finding(seen, "shifted-already", seen.files_with(seen.outside), sentence, fix)
 
 
 def _spread(seen: Seen) -> list[Finding]:
     values = sorted(seen.values)
-    sentence = f"values are {_text(seen.values)}: as many as classes, but spread out for the eye, in {{n}} [file|files]"
+    sentence = f"values are {_text(seen.values)}: as many as classes, but spread out for viewing, in {{n}} [file|files]"
     return _finding(seen, "spread", seen.files_with(seen.outside), sentence, meta_line(seen.dataset.classes, values))
 
 
@@ -136,14 +138,14 @@ def _unknown(seen: Seen) -> list[Finding]:
         f"{{n}} [label file holds|label files hold] values of no class: {counts}{more}; classes are {spans(inside)}"
     )
     listed = ", ".join(map(str, outside[:20]))
-    fix = f'if they mean no label, say so in meta.json: "ignore": [{listed}, 255]; else name their classes there'
+    fix = f'if they mean no label, add to meta.json: "ignore": [{listed}, 255]; else add their classes there'
     if seen.dataset.kind != "folder":
         fix = f"these are not the label files of the release; values of your own go into a folder with {fix}"
     return _finding(seen, "outside", seen.files_with(outside), sentence, fix)
 
 
 def _inside(seen: Seen) -> list[Finding]:
-    """What is suspicious although every value is known."""
+    """Findings about suspicious values although all of them are in the table."""
     k, values = len(seen.dataset.classes), seen.values
     if not seen.is_plain or k < 2:
         return []
@@ -160,7 +162,7 @@ def _inside(seen: Seen) -> list[Finding]:
 
 
 def meta_line(classes: ClassTable, values: Sequence[int], ignore: Sequence[int] = ()) -> str:
-    """What meta.json must say to give the classes other values."""
+    """The fix: a meta.json that gives the classes other values."""
     tree = {"classes": list(classes.names), "values": list(values)}
     ignored = [value for value in (*ignore, IGNORE) if value not in values]
     return f"in place of classes.txt write meta.json: {json.dumps(tree | {'ignore': ignored})}"
