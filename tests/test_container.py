@@ -23,7 +23,7 @@ import cgrseg
 from cgrseg.cli import commands
 from cgrseg.config import DEFAULT_WEIGHTS
 from cgrseg.serving.app import build_app
-from cgrseg.serving.server import SPARE_SECONDS
+from cgrseg.serving.server import SHUTDOWN_SECONDS
 from cgrseg.serving.settings import ServeConfig
 
 BUILD, FINAL = read_stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))
@@ -138,8 +138,8 @@ def test_there_is_time_to_finish_what_is_in_hand():
     deadline = settings(COMMANDS["kubernetes"])["deadline_s"]
     before = int(CONTAINERS["kubernetes"]["lifecycle"]["preStop"]["exec"]["command"][-1])
 
-    assert POD["terminationGracePeriodSeconds"] > before + deadline + SPARE_SECONDS
-    assert int(COMPOSE["services"]["cgrseg"]["stop_grace_period"][:-1]) > ServeConfig.deadline_s + SPARE_SECONDS
+    assert POD["terminationGracePeriodSeconds"] > before + deadline + SHUTDOWN_SECONDS
+    assert int(COMPOSE["services"]["cgrseg"]["stop_grace_period"][:-1]) > ServeConfig.deadline_s + SHUTDOWN_SECONDS
     assert KSERVE["spec"]["predictor"]["timeout"] > settings(COMMANDS["kserve"])["deadline_s"]
 
 

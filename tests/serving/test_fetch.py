@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from support.upstream import HOST, PUBLIC, answer, upstream
 
-from cgrseg.errors import FetchError
+from cgrseg.errors import FetchError, TooLargeError
 
 URL = f"http://{HOST}/a.jpg?b=c"
 
@@ -112,10 +112,10 @@ def test_what_is_too_large_is_given_up(body):
         (answer(status="404 Not Found"), "answered 404"),
         (answer(status="500 Oh"), "answered 500"),
         (answer(gzip.compress(b"picture"), Content_Encoding="gzip"), "compressed"),
-        (answer(b"pic", Content_Length=7), "cut it short"),
-        (b"SSH-2.0-OpenSSH\r\n", "no answer that can be read"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "no answer that can be read"),
-        (b"", "no answer that can be read"),
+        (answer(b"pic", Content_Length=7), "incomplete response"),
+        (b"SSH-2.0-OpenSSH\r\n", "invalid or incomplete response"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "invalid or incomplete response"),
+        (b"", "invalid or incomplete response"),
     ],
     ids=["404", "500", "gzip", "cut", "ssh", "endless header", "nothing"],
 )

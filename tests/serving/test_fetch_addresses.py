@@ -58,10 +58,10 @@ def test_a_url_has_four_parts(url, target):
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("ftp://a.example/b.jpg", "https://host/picture.jpg"),
-        ("file:///etc/passwd", "https://host/picture.jpg"),
-        ("//a.example/", "https://host/picture.jpg"),
-        ("https:///b.jpg", "https://host/picture.jpg"),
+        ("ftp://a.example/b.jpg", "https://host/image.jpg"),
+        ("file:///etc/passwd", "https://host/image.jpg"),
+        ("//a.example/", "https://host/image.jpg"),
+        ("https:///b.jpg", "https://host/image.jpg"),
         ("https://a.example/b c.jpg", "percent-encoded"),
         ("https://a.example/\r\nHost: b", "percent-encoded"),
         ("https://münchen.example/", "ASCII"),
@@ -69,8 +69,8 @@ def test_a_url_has_four_parts(url, target):
         ("https://user:word@a.example/", "user or a password"),
         ("https://a.example:8443/", "port 8443"),
         ("http://a.example:22/", "port 22"),
-        ("https://a.example/" + "a" * 9000, "https://host/picture.jpg"),
-        ("", "https://host/picture.jpg"),
+        ("https://a.example/" + "a" * 9000, "https://host/image.jpg"),
+        ("", "https://host/image.jpg"),
     ],
 )
 def test_what_is_no_url_of_a_image_is_told_why(url, words):

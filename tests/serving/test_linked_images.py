@@ -21,7 +21,7 @@ def client():
 @pytest.fixture
 def reach(client, monkeypatch):
     """Let the server fetch from a host of the test."""
-    return lambda host: monkeypatch.setattr(client.app.state.house, "fetcher", host.fetcher())
+    return lambda host: monkeypatch.setattr(client.app.state.server, "fetcher", host.fetcher())
 
 
 def ask(client, url: object = URL, **headers: str):

@@ -132,7 +132,7 @@ def test_addresses_that_lead_nowhere_share_a_counter(client):
 
 
 def test_what_goes_wrong_inside_is_one_sentence_outside(client, caplog):
-    client.app.state.house.lines["colours"].segment = None
+    client.app.state.server.queues["colours"].segment = None
 
     answer = client.post("/v1/segment", content=FLAG)
 

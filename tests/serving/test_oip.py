@@ -69,7 +69,7 @@ def test_a_file_in_json_is_base64(client, expected):
         ([tensor("FP32")], "FP32"),
         ([tensor(shape=[40, 60])], r"[40, 60]"),
         ([tensor(shape=[40, 61, 3])], "7320 values; 7200"),
-        ([tensor(shape=[-1, -1, 3])], "no image"),
+        ([tensor(shape=[-1, -1, 3])], "is not an image"),
         ([tensor(data=[256] * 7200)], "0 to 255"),
         ([tensor(data=[[1], [1, 2]])], "evenly nested"),
         ([tensor(data=["a"] * 7200)], "0 to 255"),

@@ -15,7 +15,7 @@ NONE = "default-src 'none'"
 def impatient(tmp_path_factory):
     """A server that waits for a second."""
     folder = tmp_path_factory.mktemp("impatient")
-    with serving_gated(folder, deadline_s=1, header_seconds=1, taking_seconds=1) as (served, _):
+    with serving_gated(folder, deadline_s=1, header_seconds=1, write_seconds=1) as (served, _):
         yield served
 
 

@@ -10,16 +10,16 @@ sys.path.append(str(Path(__file__).parents[1]))
 from support.colour_engine import ColourEngine, colour_info
 
 from cgrseg.predictor import Segmenter
-from cgrseg.serving.server import PatientProtocol, serve
+from cgrseg.serving.server import TimeoutProtocol, serve
 from cgrseg.serving.settings import ServeConfig
 
 folder = Path(sys.argv[1])
 settings = {name: int(value) for name, _, value in (given.partition("=") for given in sys.argv[2:])}
 
 
-for name in ("header_seconds", "taking_seconds"):
+for name in ("header_seconds", "write_seconds"):
     if name in settings:
-        setattr(PatientProtocol, name, settings.pop(name))
+        setattr(TimeoutProtocol, name, settings.pop(name))
 
 
 class FileGatedEngine(ColourEngine):

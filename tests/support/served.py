@@ -61,7 +61,7 @@ def gated(*, fetcher: Fetcher | None = None, **settings) -> Iterator[tuple[TestC
     config = ServeConfig(weights=("colours",), **settings)
     app = build_app(config, lambda source: Segmenter(engine, colour_info()), fetcher)
     with TestClient(app) as client:
-        wait_until(lambda: app.state.house.is_ready)
+        wait_until(lambda: app.state.server.is_ready)
         engine.forget()
         yield client, engine
         engine.open.set()

@@ -1,8 +1,8 @@
-"""The service: weights behind HTTP, for programs and, as a page, for people.
+"""HTTP server: an API for programs and a web page for people.
 
-    request -- guard: id, token, log, count -- read the image, limited -- line of its model -- encode -- answer
-                                                                                |
-                        decode, prepare (a few threads) -- engine (one thread) -- label, encode (a few threads)
+    request -- middleware: id, token, log, metrics -- read the image, limited -- queue of its model -- response
+                                                                                        |
+                             decode, prepare (a few threads) -- engine (one thread) -- label, encode (a few threads)
 
-Nothing heavy is imported before `cgrseg.serving.app` is.
+Importing this package loads nothing heavy; `cgrseg.serving.app` does.
 """

@@ -1,4 +1,4 @@
-"""The application: routes, the guard before them, and every error as one sentence."""
+"""The FastAPI application: routes, middleware and error handlers."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,15 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import cgrseg
 from cgrseg.errors import CGRSegError
 from cgrseg.predictor import Segmenter
-from cgrseg.serving import metadata as describing
-from cgrseg.serving import oip as inference_protocol
-from cgrseg.serving import routes
+from cgrseg.serving import oip, routes
 from cgrseg.serving.fetch import Fetcher
-from cgrseg.serving.http_errors import Refusal
-from cgrseg.serving.metadata import describe
-from cgrseg.serving.middleware import Guard
+from cgrseg.serving.http_errors import RequestError
+from cgrseg.serving.metadata import DOCS_POLICY, render_docs
+from cgrseg.serving.middleware import RequestMiddleware
 from cgrseg.serving.settings import ServeConfig
-from cgrseg.serving.state import House, house_of
+from cgrseg.serving.state import ServerState, state_of
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
@@ -37,23 +35,23 @@ PAGE_HEADERS = {
 def build_app(
     config: ServeConfig, load_weights: Callable[[str], Segmenter] | None = None, fetcher: Fetcher | None = None
 ) -> FastAPI:
-    """The application of a server; its models load once it runs.
+    """Build the application; its models start to load when it starts up.
 
     Args:
-        config: its settings.
-        load_weights: takes the place of `cgrseg.load` with the settings' engine.
-        fetcher: takes the place of the one that fetches from public addresses only.
+        config: the settings.
+        load_weights: replaces `cgrseg.load` with the engine of the settings.
+        fetcher: replaces the one that fetches from public addresses only.
 
     Raises:
-        CGRSegError: two models would have one name.
+        CGRSegError: two models have the same name, or a name does not fit into a URL.
     """
-    house = House(config, load_weights, fetcher)
+    state = ServerState(config, load_weights, fetcher)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001  FastAPI calls it so
-        house.start()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001  the signature that FastAPI calls
+        state.start()
         yield
-        house.stop()
+        state.stop()
 
     app = FastAPI(
         title="cgrseg",
@@ -63,57 +61,58 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.house = house
-    app.include_router(routes.router, tags=["pictures"])
-    app.include_router(inference_protocol.router, tags=["Open Inference Protocol"])
+    app.state.server = state
+    app.include_router(routes.router, tags=["Segmentation"])
+    app.include_router(oip.router, tags=["Open Inference Protocol"])
     app.add_api_route("/metrics", _metrics, methods=["GET"], response_class=Response, tags=["operation"])
     app.add_api_route("/docs", _docs, methods=["GET"], include_in_schema=False)
     app.mount("/", _page(), name="page")
-    for kind in (CGRSegError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _refuse)
-    app.add_middleware(Guard, counters=house.counters, token=config.token)
+    for error_type in (CGRSegError, HTTPException, RequestValidationError):
+        app.add_exception_handler(error_type, _handle_error)
+    app.add_middleware(RequestMiddleware, metrics=state.metrics, token=config.token)
     return app
 
 
 def _page() -> ASGIApp:
-    """The page, which loads from this server only, and is asked for again whether it changed."""
+    """The web page, with headers that restrict it to this server and make browsers revalidate it."""
     files = StaticFiles(directory=PAGE, html=True)
 
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
-        async def dressed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(PAGE_HEADERS)
             await send(message)
 
-        await files(scope, receive, dressed)
+        await files(scope, receive, send_with_headers)
 
     return page
 
 
 async def _docs(request: Request) -> HTMLResponse:
-    """Every address, for people."""
-    return HTMLResponse(describe(request.app.openapi()), headers={"Content-Security-Policy": describing.POLICY})
+    """The API documentation as a page."""
+    return HTMLResponse(render_docs(request.app.openapi()), headers={"Content-Security-Policy": DOCS_POLICY})
 
 
 async def _metrics(request: Request) -> Response:
-    """Counters in Prometheus' text format."""
-    return Response(house_of(request).counters.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    """Metrics in Prometheus' text format."""
+    return Response(state_of(request).metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
-    """Any error that is somebody's mistake, as one sentence."""
-    refusal = _as_refusal(error)
-    request.state.exchange.kind = refusal.kind
-    return JSONResponse({"error": str(refusal)}, refusal.status, refusal.headers)
+async def _handle_error(request: Request, error: Exception) -> Response:
+    """The response for an error that a client or an operator can fix: a status and one sentence."""
+    request_error = _as_request_error(error)
+    request.state.exchange.kind = request_error.kind
+    return JSONResponse({"error": str(request_error)}, request_error.status, request_error.headers)
 
 
-def _as_refusal(error: Exception) -> Refusal:
-    if isinstance(error, Refusal):
+def _as_request_error(error: Exception) -> RequestError:
+    if isinstance(error, RequestError):
         return error
     if isinstance(error, HTTPException):
-        return Refusal(error.status_code, "request", str(error.detail).lower(), dict(error.headers or {}))
+        headers = tuple((error.headers or {}).items())
+        return RequestError(str(error.detail).lower(), status=error.status_code, headers=headers)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"][1:]))
-        return Refusal(422, "request", f"{place}: {first['msg'][:1].lower()}{first['msg'][1:300]}")
-    return Refusal(400, "picture", str(error))
+        parameter = ".".join(map(str, first["loc"][1:]))
+        return RequestError(f"{parameter}: {first['msg'][:1].lower()}{first['msg'][1:300]}", status=422)
+    return RequestError(str(error), kind="picture")

@@ -1,6 +1,8 @@
-"""What a URL may look like, what its host resolves to, and which addresses are public.
+"""Fetches images by URL, from public addresses only: a guard against server-side request forgery.
 
-One GET, and those that redirects lead to, each to an address that was looked at.
+URL -- parse --> host -- resolve --> addresses, all public? -- connect to one of them, GET --> bytes, limited
+^                                                                    |
++------------------------- redirect, at most 3 ----------------------+
 """
 
 import asyncio
@@ -22,70 +24,70 @@ if TYPE_CHECKING:
     import h11
 
 PORTS = {"http": 80, "https": 443}
-MOST_CHARACTERS = 8192
+MAX_URL_LENGTH = 8192
 URL = re.compile(r"(https?)://(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?([/?][!-~]*)?", re.ASCII | re.IGNORECASE)
-"""Scheme, host, port, and the rest, which is sent as it is."""
+"""Scheme, host, port, and path with query, which is sent unchanged."""
 
 UNICAST_6 = IPv6Network("2000::/3")
-"""All that is given out to the public, but for these parts of it."""
+"""The allocated global unicast range; the ranges below are exceptions within it."""
 SPECIAL_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
-"""Of protocols (Teredo and others), of documentation, and 6to4, which leads to IPv4 addresses."""
+"""IETF protocols (Teredo and others), documentation, and 6to4, which leads to IPv4 addresses."""
 NAT_64 = IPv6Network("64:ff9b::/96")
 SPECIAL_4 = tuple(map(IPv4Network, ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "192.31.196.0/24")))
-"""Of providers' own networks, of protocols and of relays: not private, and not anybody's host."""
+"""Shared address space of providers, IETF protocols and relays: not private, but no public hosts either."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A URL in its parts."""
+    """The parts of a URL."""
 
     scheme: str
     host: str
     port: int
     path: str
-    """With the query."""
+    """Path and query."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What is connected to."""
+    """A resolved address and port."""
 
     address: str
     port: int
 
 
 def parse_url(url: str) -> Target:
-    """The parts of a URL.
+    """Parse and check a URL.
 
     Raises:
-        FetchError: it is none of http or https, on another port than theirs, or holds a user's name.
+        FetchError: it is not http or https, has another port than 80 or 443, or contains a user or a password.
     """
     plain = url.partition("#")[0]
-    found = URL.fullmatch(plain) if len(plain) <= MOST_CHARACTERS else None
-    if found is None:
+    match = URL.fullmatch(plain) if len(plain) <= MAX_URL_LENGTH else None
+    if match is None:
         if "@" in re.split(r"[/?]", plain.partition("://")[2], maxsplit=1)[0]:
             raise FetchError(
-                "the URL holds a user or a password, which is not sent on",
+                "the URL contains a user or a password, which would not be sent",
                 advice="give one without",
             )
-        raise FetchError("the URL is not like https://host/image.jpg, in ASCII, other characters percent-encoded")
-    scheme, host, port, rest = found[1].lower(), found[2].lower(), found[3], found[4] or "/"
+        raise FetchError("the URL must look like https://host/image.jpg, in ASCII, other characters percent-encoded")
+    scheme, host, port, rest = match[1].lower(), match[2].lower(), match[3], match[4] or "/"
     if port is not None and int(port) != PORTS[scheme]:
         raise FetchError(
-            f"port {port} is not fetched from",
+            f"port {port} is not allowed",
             advice=f"{scheme} is on port {PORTS[scheme]}",
         )
     return Target(scheme, host.strip("[]"), PORTS[scheme], rest if rest.startswith("/") else f"/{rest}")
 
 
 async def resolve(host: str, port: int) -> list[Endpoint]:
-    """What the system's resolver says that a host is."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(Endpoint(str(entry[4][0]), port) for entry in found))
+    """Resolve a host with the resolver of the system."""
+    entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(Endpoint(str(entry[4][0]), port) for entry in entries))
 
 
 def is_public(address: str) -> bool:
-    """Whether anybody on the Internet may be reached by that address, and nobody else."""
+    """Whether an address belongs to a public host on the Internet."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -99,7 +101,7 @@ def _is_public_4(ip: IPv4Address) -> bool:
 
 
 def _is_public_6(ip: IPv6Address) -> bool:
-    """An address that stands for one of IPv4 is as public as that one."""
+    """Addresses that embed an IPv4 address are judged by that one."""
     if ip.ipv4_mapped is not None:
         return _is_public_4(ip.ipv4_mapped)
     if ip in NAT_64:
@@ -107,10 +109,10 @@ def _is_public_6(ip: IPv6Address) -> bool:
     return ip in UNICAST_6 and not any(ip in network for network in SPECIAL_6)
 
 
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 REDIRECTS = (301, 302, 303, 307, 308)
-MOST_ENDPOINTS, CONNECT_SECONDS = 4, 5.0
-"""Addresses of a host that are tried, and how long each."""
+MAX_ENDPOINTS, CONNECT_SECONDS = 4, 5.0
+"""Addresses of a host that are tried, and the timeout of each."""
 CHUNK_BYTES = 1 << 16
 
 
@@ -121,44 +123,45 @@ def _trusted() -> ssl.SSLContext:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Fetches images; its parts can be replaced from Python only."""
+    """Fetches images; only Python code can replace its parts."""
 
     resolve: Callable[[str, int], Awaitable[list[Endpoint]]] = resolve
     is_allowed: Callable[[str], bool] = is_public
     """Whether an address may be connected to."""
     tls: Callable[[], ssl.SSLContext] = _trusted
 
-    async def fetch(self, url: str, most_bytes: int) -> bytes:
-        """What is at a URL. It takes as long as it takes; cancelling it closes the connection.
+    async def fetch(self, url: str, max_bytes: int) -> bytes:
+        """Fetch the body at a URL. It has no timeout of its own; cancelling it closes the connection.
 
         Raises:
-            FetchError: it is not like a URL, leads to no public address, or no answer of that size came.
-            MissingExtra: the package that speaks HTTP is not installed.
+            FetchError: the URL is invalid, its address is not public, or no successful response came.
+            TooLargeError: the body is larger than `max_bytes`.
+            MissingExtra: h11 is not installed.
         """
         target = parse_url(url)
-        for _ in range(1 + MOST_REDIRECTS):
+        for _ in range(1 + MAX_REDIRECTS):
             async with self._connected(target) as (reader, writer):
-                answer = await _get(target, reader, writer, most_bytes)
-            if isinstance(answer, bytes):
-                return answer
-            target = answer
-        raise FetchError(f"more than {MOST_REDIRECTS} redirects, the last to {target.host}")
+                result = await _get(target, reader, writer, max_bytes)
+            if isinstance(result, bytes):
+                return result
+            target = result
+        raise FetchError(f"more than {MAX_REDIRECTS} redirects, the last to {target.host}")
 
     @asynccontextmanager
     async def _connected(self, target: Target) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """A connection to one of the addresses that were looked at; whatever breaks in the block is one sentence."""
+        """Connect to one of the checked addresses; connection errors in the block become a FetchError."""
         reader, writer = await self._connect(target, await self._endpoints(target))
         try:
             yield reader, writer
         except OSError:
-            raise FetchError(f"{target.host} broke the connection off") from None
+            raise FetchError(f"{target.host} closed the connection") from None
         finally:
             writer.transport.abort()
 
     async def _connect(
         self, target: Target, endpoints: list[Endpoint]
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to the first that answers; TLS asks for the host by its name and checks its certificate."""
+        """Connect to the first address that accepts; TLS checks the certificate against the host name."""
         secure = {"ssl": self.tls(), "server_hostname": target.host} if target.scheme == "https" else {}
         for endpoint in endpoints:
             try:
@@ -169,23 +172,23 @@ class Fetcher:
         raise FetchError(f"{target.host} cannot be reached by {target.scheme}")
 
     async def _endpoints(self, target: Target) -> list[Endpoint]:
-        """The addresses of a host, if all of them are allowed; one sentence hides which names exist inside."""
+        """The addresses of a host if all are allowed; one error for all other cases, to not reveal internal names."""
         try:
-            found = await self.resolve(target.host, target.port)
+            endpoints = await self.resolve(target.host, target.port)
         except (OSError, UnicodeError):
-            found = []
-        if not found or not all(self.is_allowed(endpoint.address) for endpoint in found):
+            endpoints = []
+        if not endpoints or not all(self.is_allowed(endpoint.address) for endpoint in endpoints):
             raise FetchError(
-                f"{target.host} has no public address, or others beside it",
-                advice="nothing else is fetched from",
+                f"{target.host} has no public address, or also has others",
+                advice="images are fetched from public addresses only",
             )
-        return found[:MOST_ENDPOINTS]
+        return endpoints[:MAX_ENDPOINTS]
 
 
 async def _get(
-    target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most_bytes: int
+    target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, max_bytes: int
 ) -> bytes | Target:
-    """The body of the answer, or where a redirect leads."""
+    """The body of the response, or the target of a redirect."""
     try:
         import h11
     except ImportError:
@@ -194,35 +197,35 @@ async def _get(
             advice="run: pip install 'cgrseg[serve]'",
         ) from None
     host = f"[{target.host}]" if ":" in target.host else target.host
-    told = {
+    headers = {
         "Host": host,
         "User-Agent": f"cgrseg/{__version__}",
         "Accept": "image/*, */*;q=0.1",
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
-    speaks = h11.Connection(h11.CLIENT)
-    writer.write(speaks.send(h11.Request(method="GET", target=target.path, headers=list(told.items()))) or b"")
-    writer.write(speaks.send(h11.EndOfMessage()) or b"")
+    connection = h11.Connection(h11.CLIENT)
+    writer.write(connection.send(h11.Request(method="GET", target=target.path, headers=list(headers.items()))) or b"")
+    writer.write(connection.send(h11.EndOfMessage()) or b"")
     try:
-        events = _events(speaks, reader)
+        events = _events(connection, reader)
         async for event in events:
             if isinstance(event, h11.Response):
-                redirect = _look_at(event, target, most_bytes)
-                return redirect or await _body(events, target, most_bytes)
+                redirect = _check_response(event, target, max_bytes)
+                return redirect or await _body(events, target, max_bytes)
     except (h11.RemoteProtocolError, h11.LocalProtocolError):
         pass
-    raise FetchError(f"{target.host} gave no answer that can be read, or cut it short")
+    raise FetchError(f"{target.host} sent an invalid or incomplete response")
 
 
-async def _events(speaks: "h11.Connection", reader: asyncio.StreamReader) -> AsyncGenerator["h11.Event", None]:
-    """The parts of an answer as they come."""
+async def _events(connection: "h11.Connection", reader: asyncio.StreamReader) -> AsyncGenerator["h11.Event", None]:
+    """The events of a response as they arrive."""
     import h11
 
     while True:
-        event = speaks.next_event()
+        event = connection.next_event()
         if event is h11.NEED_DATA:
-            speaks.receive_data(await reader.read(CHUNK_BYTES))
+            connection.receive_data(await reader.read(CHUNK_BYTES))
         elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed) or event is h11.PAUSED:
             return
         else:
@@ -230,35 +233,39 @@ async def _events(speaks: "h11.Connection", reader: asyncio.StreamReader) -> Asy
             yield event
 
 
-def _look_at(answer: "h11.Response", target: Target, most_bytes: int) -> Target | None:
-    """Where a redirect leads; none if the body is what was asked for."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-    if answer.status_code in REDIRECTS and "location" in headers:
-        shown = f"[{target.host}]" if ":" in target.host else target.host
+def _check_response(response: "h11.Response", target: Target, max_bytes: int) -> Target | None:
+    """The target of a redirect; None for a successful response.
+
+    Raises:
+        FetchError: the status, encoding or length is not acceptable.
+    """
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+    if response.status_code in REDIRECTS and "location" in headers:
+        host = f"[{target.host}]" if ":" in target.host else target.host
         try:
-            return parse_url(urljoin(f"{target.scheme}://{shown}{target.path}", headers["location"]))
+            return parse_url(urljoin(f"{target.scheme}://{host}{target.path}", headers["location"]))
         except ValueError:
-            raise FetchError(f"{target.host} redirects to what is no URL") from None
-    if answer.status_code != 200:
-        raise FetchError(f"{target.host} answered {answer.status_code} instead of an image")
+            raise FetchError(f"{target.host} redirects to an invalid URL") from None
+    if response.status_code != 200:
+        raise FetchError(f"{target.host} answered {response.status_code} instead of an image")
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise FetchError(f"{target.host} sent the image compressed once more, which was not asked for")
-    if headers.get("content-length", "").isdigit() and int(headers["content-length"]) > most_bytes:
-        raise _too_large(target, most_bytes)
+        raise FetchError(f"{target.host} sent a compressed response that was not asked for")
+    if headers.get("content-length", "").isdigit() and int(headers["content-length"]) > max_bytes:
+        raise _too_large(target, max_bytes)
     return None
 
 
-async def _body(events: AsyncGenerator["h11.Event", None], target: Target, most_bytes: int) -> bytes:
+async def _body(events: AsyncGenerator["h11.Event", None], target: Target, max_bytes: int) -> bytes:
     import h11
 
     body = bytearray()
     async for event in events:
         if isinstance(event, h11.Data):
             body += event.data
-        if len(body) > most_bytes:
-            raise _too_large(target, most_bytes)
+        if len(body) > max_bytes:
+            raise _too_large(target, max_bytes)
     return bytes(body)
 
 
-def _too_large(target: Target, most_bytes: int) -> TooLargeError:
-    return TooLargeError(f"what {target.host} sends is larger than {most_bytes:,} bytes, the limit here")
+def _too_large(target: Target, max_bytes: int) -> TooLargeError:
+    return TooLargeError(f"the response of {target.host} is larger than {max_bytes:,} bytes, the limit of this server")

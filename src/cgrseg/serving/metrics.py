@@ -1,4 +1,4 @@
-"""What `/metrics` tells: requests, errors by kind, depth of each line, seconds of each stage."""
+"""Prometheus metrics: requests, errors by kind, queue depth of each model, seconds of each stage."""
 
 import os
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ Stage = Literal["decode", "queue", "compute", "encode"]
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable by which the processes of one server count together."""
+"""The environment variable that makes prometheus_client add up the processes of one server in a shared folder."""
 
 
-class Counters:
-    """The counters of one server."""
+class Metrics:
+    """The metrics of one server."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -42,21 +42,21 @@ class Counters:
         )
 
     def count(self, route: str, status: int, kind: str | None) -> None:
-        """One request is over; `kind` says what went wrong, if anything did."""
+        """Count a finished request; `kind` is the kind of its error, None without one."""
         self._requests.labels(route, str(status)).inc()
         if kind is not None:
             self._errors.labels(kind).inc()
 
     def depth(self, model: str) -> Gauge:
-        """How many images a model has in hand."""
+        """The gauge of the images that a model has in hand."""
         return self._depth.labels(model)
 
-    def clock(self, model: str, engine: str) -> "Clock":
-        """What takes the time of each stage of an image."""
-        return Clock(self._seconds, model, engine)
+    def stage_timer(self, model: str, engine: str) -> "StageTimer":
+        """A timer for the stages of images of one model on one engine."""
+        return StageTimer(self._seconds, model, engine)
 
     def exposition(self) -> bytes:
-        """Everything in Prometheus' text format, of all processes of the server."""
+        """All metrics in Prometheus' text format, added up over the processes of the server."""
         registry = self._registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
@@ -65,20 +65,20 @@ class Counters:
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Takes the time of the stages of images of one model on one engine."""
+class StageTimer:
+    """Observes the seconds of each stage of images of one model on one engine."""
 
     seconds: Histogram
     model: str
     engine: str
 
     def add(self, stage: Stage, seconds: float) -> None:
-        """A stage took so long."""
+        """Record the duration of a stage."""
         self.seconds.labels(stage, self.model, self.engine).observe(seconds)
 
     @contextmanager
     def time(self, stage: Stage) -> Iterator[None]:
-        """The block is a stage."""
+        """Time the block as a stage."""
         started = perf_counter()
         yield
         self.add(stage, perf_counter() - started)

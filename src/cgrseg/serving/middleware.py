@@ -1,6 +1,6 @@
-"""What every request passes first and last: its id, the token, the log, the counters.
+"""Outermost ASGI middleware: request id, token, access log and metrics of every request.
 
-request -- id -- token? --> app --> answer, its end held back until the rest of the body was read --> log, count
+request -- id -- token? --> app --> response, its end held back until the body is read --> log, metrics
 """
 
 import asyncio
@@ -17,20 +17,19 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cgrseg.serving.http_errors import GONE, Refusal
-from cgrseg.serving.metrics import Counters
+from cgrseg.serving.http_errors import CLIENT_CLOSED, RequestError
+from cgrseg.serving.metrics import Metrics
 
 access = logging.getLogger("cgrseg.access")
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
-OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
-"""What is answered without a token."""
-CHALLENGE = {"WWW-Authenticate": 'Basic realm="cgrseg", charset="UTF-8", Bearer realm="cgrseg"'}
-"""Basic is for browsers: they ask people for the token, the password of any user. Chromium heeds the first one only."""
+PUBLIC_PATHS = ("/v2/health/live", "/v2/health/ready")
+"""Paths that need no token."""
+CHALLENGE = (("WWW-Authenticate", 'Basic realm="cgrseg", charset="UTF-8", Bearer realm="cgrseg"'),)
+"""Basic makes browsers ask for the token, as the password of any user. It is first as Chromium ignores the second."""
 DRAIN_SECONDS, DRAIN_BYTES = 5.0, 64 << 20
-"""How much of an unread body is taken and dropped, so that its sender gets to read the answer."""
-
+"""How much of an unread body is received and dropped, so that a client that sends first still reads the response."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -39,16 +38,16 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""Of every answer that does not say otherwise: it is what its type says, for whoever asked, and runs nothing."""
+"""Defaults of every response: no type sniffing, no referrer, nothing loaded or run, no caching."""
 
 
 class Exchange:
-    """One request and its answer, as the guard sees them."""
+    """One request and its response, as they pass through the middleware."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        self.id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        client_id = headers.get("x-request-id", "")
+        self.id = client_id if REQUEST_ID.fullmatch(client_id) else secrets.token_hex(8)
         self.status = 0
         self.kind: str | None = None
         self.is_read = "content-length" not in headers and "transfer-encoding" not in headers
@@ -56,13 +55,13 @@ class Exchange:
         self.started = perf_counter()
 
     async def receive(self) -> Message:
-        """The next part of the request."""
+        """Receive the next part of the request."""
         message = await self._receive()
         self.is_read = self.is_read or not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
-        """A part of the answer; before the last, what is left of the request is read."""
+        """Send a part of the response; before the last one, the rest of the request body is read."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -77,26 +76,32 @@ class Exchange:
         await self._send(message)
 
     async def _drain(self) -> None:
-        left = DRAIN_BYTES
+        remaining = DRAIN_BYTES
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while not self.is_read and left > 0:
-                    left -= len((await self.receive()).get("body", b""))
+                while not self.is_read and remaining > 0:
+                    remaining -= len((await self.receive()).get("body", b""))
         except TimeoutError:
             return
 
-    async def refuse(self, refusal: Refusal) -> None:
-        """Answer with a refusal."""
-        self.kind = refusal.kind
-        answer = JSONResponse({"error": str(refusal)}, refusal.status, refusal.headers)
-        await answer(self.scope, self.receive, self.send)
+    async def send_error(self, error: RequestError) -> None:
+        """Respond with an error."""
+        self.kind = error.kind
+        response = JSONResponse({"error": str(error)}, error.status, error.headers)
+        await response(self.scope, self.receive, self.send)
 
 
-class Guard:
-    """The outermost layer of the application."""
+class RequestMiddleware:
+    """Checks the token and adds the id, default headers, access log and metrics.
 
-    def __init__(self, app: ASGIApp, counters: Counters, token: str | None) -> None:
-        self._app, self._counters = app, counters
+    Args:
+        app: the application behind it.
+        metrics: counts every request.
+        token: required of every request except for health checks; None requires nothing.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, token: str | None) -> None:
+        self._app, self._metrics = app, metrics
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,27 +113,29 @@ class Guard:
         try:
             await self._serve(exchange)
         finally:
-            self._note(exchange)
+            self._record(exchange)
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
-            if self._token is not None and not is_known(exchange.scope, self._token):
-                await exchange.refuse(Refusal(401, "token", "this server needs its token", CHALLENGE))
+            if self._token is not None and not is_authorized(exchange.scope, self._token):
+                error = RequestError("this server needs its token", status=401, kind="token", headers=CHALLENGE)
+                await exchange.send_error(error)
                 return
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except Exception:
             logger.exception("request %s failed", exchange.id)
             if exchange.status:
                 raise
-            await exchange.refuse(Refusal(500, "internal", f"something went wrong; tell the operator: {exchange.id}"))
+            advice = f"tell the operator: {exchange.id}"
+            await exchange.send_error(RequestError("something went wrong", advice, status=500, kind="internal"))
 
-    def _note(self, exchange: Exchange) -> None:
-        """Count the request, and write its line of the access log."""
+    def _record(self, exchange: Exchange) -> None:
+        """Count the request and write its line of the access log."""
         scope = exchange.scope
         route = getattr(scope.get("route"), "path", "other")
-        status = exchange.status or GONE
-        kind = exchange.kind or (None if status < 400 else "gone" if status == GONE else "request")
-        self._counters.count(route, status, kind)
+        status = exchange.status or CLIENT_CLOSED
+        kind = exchange.kind or (None if status < 400 else "gone" if status == CLIENT_CLOSED else "request")
+        self._metrics.count(route, status, kind)
         line = {
             "id": exchange.id,
             "client": (scope.get("client") or ("-",))[0],
@@ -141,16 +148,16 @@ class Guard:
         access.info("%s", json.dumps(line, ensure_ascii=True))
 
 
-def is_known(scope: Scope, token: str) -> bool:
-    """Whether a request may go on: it shows the token, or asks for health only."""
-    if scope["path"] in OPEN_PATHS:
+def is_authorized(scope: Scope, token: str) -> bool:
+    """Whether a request carries the token, or is for a path that needs none."""
+    if scope["path"] in PUBLIC_PATHS:
         return True
-    shown = _shown(Headers(scope=scope).get("authorization", ""))
-    return hmac.compare_digest(shown, token.encode())
+    presented = _token_in(Headers(scope=scope).get("authorization", ""))
+    return hmac.compare_digest(presented, token.encode())
 
 
-def _shown(authorization: str) -> bytes:
-    """The token in a header: as it is (Bearer), or as the password (Basic)."""
+def _token_in(authorization: str) -> bytes:
+    """The token in an Authorization header: as it is (Bearer) or as the password (Basic)."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip().encode()

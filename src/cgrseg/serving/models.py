@@ -1,9 +1,9 @@
-"""The models of a server, each loaded by a thread of its own while the server already answers.
+"""Models of a server, each loaded in a thread of its own while the server already responds.
 
-loading -- weights read, engine opened, one image segmented --> ready
-   +------ anything went wrong ---------------------------------> failed, with the sentence that says why
+    loading -- weights read, engine opened, one image segmented --> ready
+       +------ any error -----------------------------------------> failed, with its message
 
-Loading again changes nothing until the new segmenter is ready; if it fails, the old one goes on.
+Reloading keeps the current segmenter until the new one is ready, and for good if the new one fails.
 """
 
 import logging
@@ -16,7 +16,7 @@ from typing import Literal
 
 from cgrseg.errors import CGRSegError, reason
 from cgrseg.predictor import Segmenter
-from cgrseg.serving.http_errors import Refusal
+from cgrseg.serving.http_errors import RequestError, retry_after
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ WARM_UP = "street.jpg"
 
 @dataclass(frozen=True)
 class Status:
-    """How far a model is; replaced as a whole."""
+    """How far loading has come; replaced as a whole, never changed."""
 
     state: Literal["loading", "ready", "failed"] = "loading"
     error: str | None = None
@@ -35,7 +35,7 @@ class Status:
 
 
 class Model:
-    """A name, a source of weights, and what became of it."""
+    """A named model, the source of its weights and its current status."""
 
     def __init__(self, name: str, source: str) -> None:
         self.name, self.source = name, source
@@ -44,7 +44,7 @@ class Model:
         self.engine_thread = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{name}")
 
     def start(self, load: Callable[[str], Segmenter]) -> None:
-        """Begin to load; returns at once."""
+        """Start to load in a thread, and return at once."""
         self._loading = Thread(target=self._load, args=(load,), name=f"load-{self.name}", daemon=True)
         self._loading.start()
 
@@ -57,7 +57,7 @@ class Model:
         try:
             segmenter = load(self.source)
             warm_up(segmenter)
-        except Exception as error:  # the server lives on, whatever the reason
+        except Exception as error:  # a model that fails must not stop the server
             is_ours = isinstance(error, CGRSegError | OSError)
             logger.log(logging.ERROR, "model %s failed: %s", self.name, reason(error), exc_info=not is_ours)
             if self.status.segmenter is None:
@@ -67,27 +67,33 @@ class Model:
         logger.info("model %s is ready on engine %s", self.name, segmenter.engine.name)
 
     def require(self) -> Segmenter:
-        """What segments.
+        """The segmenter.
 
         Raises:
-            Refusal: it is still loading, or it failed.
+            RequestError: the model is still loading, or could not be loaded.
         """
         status = self.status
         if status.segmenter is not None:
             return status.segmenter
         if status.state == "loading":
-            raise Refusal(503, "loading", f"model {self.name!r} is still loading; try again", {"Retry-After": "2"})
-        raise Refusal(503, "failed", f"model {self.name!r} could not be loaded: {status.error}")
+            raise RequestError(
+                f"model {self.name!r} is still loading",
+                advice="try again",
+                status=503,
+                kind="loading",
+                headers=retry_after(2),
+            )
+        raise RequestError(f"model {self.name!r} could not be loaded: {status.error}", status=503, kind="failed")
 
     def describe(self) -> dict:
-        """What `/v1/models` says of it."""
-        told = {"name": self.name, "state": self.status.state, "error": self.status.error}
+        """The entry of this model in `/v1/models`."""
+        description = {"name": self.name, "state": self.status.state, "error": self.status.error}
         segmenter = self.status.segmenter
         if segmenter is None:
-            return told | {"engine": None, "size": None, "input": None, "classes": [], "scores": {}}
+            return description | {"engine": None, "size": None, "input": None, "classes": [], "scores": {}}
         info = segmenter.info
         rows = zip(info.classes.names, info.classes.colours, strict=True)
-        return told | {
+        return description | {
             "engine": segmenter.engine.name,
             "size": info.model.size,
             "input": f"short side {info.inference.short_px}, long side at most {info.inference.long_px}",
@@ -97,11 +103,11 @@ class Model:
 
 
 def warm_up(segmenter: Segmenter) -> None:
-    """Segment an image in full, so that the first request waits for nothing."""
+    """Segment an image in full, so that the first request finds everything loaded and compiled."""
     with resources.as_file(SAMPLES / WARM_UP) as path:
         _ = segmenter(path).confidence
 
 
 def sample_names() -> list[str]:
-    """The images in the package to try a model on."""
+    """File names of the example images in the package."""
     return sorted(entry.name for entry in SAMPLES.iterdir() if entry.name.endswith(".jpg"))

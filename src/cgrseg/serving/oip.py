@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (KServe v2) over HTTP: health, metadata, infer."""
+"""Routes of the Open Inference Protocol (KServe v2) over HTTP: health, metadata, infer."""
 
 import asyncio
 from functools import partial
@@ -8,15 +8,15 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 import cgrseg
-from cgrseg.serving.oip_tensors import LENGTH_HEADER, VERSION, read_question, reply
-from cgrseg.serving.request import deadline_of, read_body, unless_gone
+from cgrseg.serving.oip_tensors import LENGTH_HEADER, VERSION, build_response, parse_request
+from cgrseg.serving.request import cancel_on_disconnect, deadline_of, read_body
 from cgrseg.serving.routes import BINARY, ERRORS
-from cgrseg.serving.state import house_of
+from cgrseg.serving.state import state_of
 from cgrseg.types import IGNORE
 
 router = APIRouter(prefix="/v2")
 
-UNKNOWN: dict[int | str, dict[str, Any]] = {status: ERRORS[status] for status in (401, 404, 503)}
+MODEL_ERRORS: dict[int | str, dict[str, Any]] = {status: ERRORS[status] for status in (401, 404, 503)}
 INPUT = {
     "type": "object",
     "required": ["name", "datatype", "shape"],
@@ -28,7 +28,7 @@ INPUT = {
         "parameters": {"type": "object"},
     },
 }
-QUESTION = {
+INFER_REQUEST = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
@@ -42,38 +42,38 @@ QUESTION = {
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": f"JSON; tensors may follow it as bytes, if `{LENGTH_HEADER}` says where it ends.",
-        "content": {"application/json": {"schema": QUESTION}, "application/octet-stream": {"schema": BINARY}},
+        "description": f"JSON; binary tensors may follow it if `{LENGTH_HEADER}` gives its length.",
+        "content": {"application/json": {"schema": INFER_REQUEST}, "application/octet-stream": {"schema": BINARY}},
     }
 }
 
 
 @router.get("/health/live")
 async def live() -> dict[str, bool]:
-    """The server answers."""
+    """Whether the process responds."""
     return {"live": True}
 
 
 @router.get("/health/ready", responses={503: {"description": "A model is loading or failed, or the server stops"}})
 async def ready(request: Request) -> JSONResponse:
-    """Every model serves."""
-    house = house_of(request)
-    models = {name: line.model.status.state for name, line in house.lines.items()}
-    told: dict[str, Any] = {"ready": house.is_ready, "stopping": house.is_stopping, "models": models}
-    return JSONResponse(told, 200 if house.is_ready else 503)
+    """Whether every model is ready."""
+    state = state_of(request)
+    models = {name: queue.model.status.state for name, queue in state.queues.items()}
+    health: dict[str, Any] = {"ready": state.is_ready, "stopping": state.should_exit(), "models": models}
+    return JSONResponse(health, 200 if state.is_ready else 503)
 
 
 @router.get("")
 async def server_metadata() -> dict[str, Any]:
-    """The server."""
+    """Name, version and extensions of the server."""
     return {"name": "cgrseg", "version": cgrseg.__version__, "extensions": ["binary_tensor_data"]}
 
 
-@router.get("/models/{name}", responses=UNKNOWN)
+@router.get("/models/{name}", responses=MODEL_ERRORS)
 @router.get("/models/{name}/versions/1", include_in_schema=False)
 async def model_metadata(request: Request, name: str) -> dict[str, Any]:
-    """A model: either input will do, `confidence` comes where it is asked for."""
-    segmenter = house_of(request).line(name).model.require()
+    """Inputs and outputs of a model: give one of the inputs; `confidence` is returned on request."""
+    segmenter = state_of(request).queue(name).model.require()
     labels = "UINT8" if len(segmenter.classes) <= IGNORE else "UINT16"
     return {
         "name": name,
@@ -90,26 +90,26 @@ async def model_metadata(request: Request, name: str) -> dict[str, Any]:
     }
 
 
-@router.get("/models/{name}/ready", responses=UNKNOWN)
+@router.get("/models/{name}/ready", responses=MODEL_ERRORS)
 @router.get("/models/{name}/versions/1/ready", include_in_schema=False)
 async def model_ready(request: Request, name: str) -> JSONResponse:
-    """Whether a model serves."""
-    house = house_of(request)
-    is_ready = house.line(name).model.status.state == "ready" and not house.is_stopping
+    """Whether a model is ready."""
+    state = state_of(request)
+    is_ready = state.queue(name).model.status.state == "ready" and not state.should_exit()
     return JSONResponse({"name": name, "ready": is_ready}, 200 if is_ready else 503)
 
 
 @router.post("/models/{name}/infer", response_class=Response, responses=ERRORS, openapi_extra=BODY)
 @router.post("/models/{name}/versions/1/infer", response_class=Response, include_in_schema=False)
 async def infer(request: Request, name: str) -> Response:
-    """Segment the image in the tensor `image` (RGB numbers) or `encoded` (a file)."""
-    house = house_of(request)
-    deadline = deadline_of(request, house.config)
-    line = house.line(name)
-    line.require_place()
-    body = await read_body(request, house.config.body_bytes, deadline)
+    """Segment the image in the tensor `image` (RGB values) or `encoded` (a file)."""
+    state = state_of(request)
+    deadline = deadline_of(request, state.config)
+    queue = state.queue(name)
+    queue.require_capacity()
+    body = await read_body(request, state.config.body_bytes, deadline)
     header = request.headers.get(LENGTH_HEADER)
-    question = await asyncio.to_thread(read_question, body, header, house.config)
-    work = line.segment(question.decode, partial(reply, question=question, model=name), deadline)
-    answer = await unless_gone(request, work)
-    return Response(answer.body, headers=answer.headers)
+    parsed = await asyncio.to_thread(parse_request, body, header, state.config)
+    work = queue.segment(parsed.decode, partial(build_response, request=parsed, model=name), deadline)
+    response = await cancel_on_disconnect(request, work)
+    return Response(response.body, headers=response.headers)

@@ -1,9 +1,9 @@
-"""The line before a model: bounded, and whoever gives up leaves it.
+"""Bounded queue in front of a model.
 
-    place in line -- decode, prepare --> engine --> label, encode --> answer
-    (503 if none)    (a few threads)   (1 thread)   (a few threads)
+    slot in the queue -- decode, prepare --> engine --> label, encode --> response
+    (503 if none)        (a few threads)   (1 thread)   (a few threads)
 
-Work that waits for a thread is a future; a deadline that passes and a client that leaves cancel it, so it never runs.
+Work that waits for a thread is a future. A passed deadline or a closed connection cancels it, so it never runs.
 """
 
 import asyncio
@@ -15,87 +15,95 @@ from time import perf_counter
 from typing import TypeVar
 
 from cgrseg.predictor import Inferred, Named, Prepared, Segmentation, Segmenter
-from cgrseg.serving.http_errors import before, busy
-from cgrseg.serving.metrics import Counters
+from cgrseg.serving.http_errors import enforce_deadline, queue_full
+from cgrseg.serving.metrics import Metrics
 from cgrseg.serving.models import Model
 from cgrseg.types import Image
 
 T = TypeVar("T")
 
-DECODED = (os.cpu_count() or 1) + 2
-"""Images of a model that are decoded at a time: those that wait longer are kept as the bytes that came."""
+MAX_DECODED = (os.cpu_count() or 1) + 2
+"""Images of a model that are in memory as pixels; those that wait longer are kept as encoded files."""
 
 
-class Line:
-    """The line before one model; lives in one event loop."""
+class RequestQueue:
+    """The queue in front of one model, for one event loop.
 
-    def __init__(self, model: Model, limit: int, pool: Executor, counters: Counters) -> None:
-        """`pool` decodes and encodes, for all models."""
+    Args:
+        model: segments the images.
+        limit: images that the model has in hand at most, from waiting to encoded.
+        pool: threads that decode and encode, shared by all models.
+        metrics: counts the images and times their stages.
+    """
+
+    def __init__(self, model: Model, limit: int, pool: Executor, metrics: Metrics) -> None:
         self.model, self.limit = model, limit
-        self._pool, self._counters = pool, counters
-        self._taken = 0
-        self._decoded = asyncio.Semaphore(DECODED)
-        self._depth = counters.depth(model.name)
+        self._pool, self._metrics = pool, metrics
+        self._in_hand = 0
+        self._decoded = asyncio.Semaphore(MAX_DECODED)
+        self._depth = metrics.depth(model.name)
         self._depth.set(0)
 
-    def require_place(self) -> None:
-        """Say at once whether it is of any use to wait.
+    def require_capacity(self) -> None:
+        """Check that one more image would be accepted now.
 
         Raises:
-            Refusal: the model is not ready, or its line is full.
+            RequestError: the model is not ready, or its queue is full.
         """
         self.model.require()
-        if self._taken >= self.limit:
-            raise busy(self.model.name, self.limit)
+        if self._in_hand >= self.limit:
+            raise queue_full(self.model.name, self.limit)
 
     async def segment(self, decode: Callable[[], Image], encode: Callable[[Segmentation], T], deadline: float) -> T:
-        """What `encode` makes of the segmented image; both are called in threads.
+        """Segment an image and encode the result; both callables run in threads.
 
         Args:
-            decode: gives the image.
-            encode: makes the answer.
-            deadline: by the clock of the event loop.
+            decode: returns the image.
+            encode: turns the result into the response.
+            deadline: a time of the event loop's clock.
 
         Raises:
-            Refusal: there is no place, or the deadline passed.
-            ImageError: it is no image.
+            RequestError: the model is not ready, its queue is full, or the deadline passed.
+            ImageError: the image cannot be decoded.
         """
         segmenter = self.model.require()
-        with self._place():
-            async with before(deadline), self._decoded:
-                return await self._work(segmenter, decode, encode)
+        with self._slot():
+            async with enforce_deadline(deadline), self._decoded:
+                return await self._run_stages(segmenter, decode, encode)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        self.require_place()
-        self._taken += 1
+    def _slot(self) -> Iterator[None]:
+        self.require_capacity()
+        self._in_hand += 1
         self._depth.inc()
         try:
             yield
         finally:
-            self._taken -= 1
+            self._in_hand -= 1
             self._depth.dec()
 
-    async def _work(self, segmenter: Segmenter, decode: Callable[[], Image], encode: Callable[[Segmentation], T]) -> T:
+    async def _run_stages(
+        self, segmenter: Segmenter, decode: Callable[[], Image], encode: Callable[[Segmentation], T]
+    ) -> T:
         loop = asyncio.get_running_loop()
-        clock = self._counters.clock(self.model.name, segmenter.engine.name)
+        timer = self._metrics.stage_timer(self.model.name, segmenter.engine.name)
 
         def prepare() -> Prepared:
-            with clock.time("decode"):
-                return segmenter.prepare(Named(decode(), "picture", None))
+            with timer.time("decode"):
+                return segmenter.prepare(Named(decode(), "image", None))
 
         prepared = await loop.run_in_executor(self._pool, prepare)
-        asked = perf_counter()
+        queued = perf_counter()
 
         def infer() -> Inferred:
-            clock.add("queue", perf_counter() - asked)
-            with clock.time("compute"):
+            timer.add("queue", perf_counter() - queued)
+            with timer.time("compute"):
                 return segmenter.infer([prepared])[0]
 
         inferred = await loop.run_in_executor(self.model.engine_thread, infer)
 
         def finish() -> T:
-            with clock.time("encode"):
+            with timer.time("encode"):
                 return encode(segmenter.label(inferred))
 
         return await loop.run_in_executor(self._pool, finish)

@@ -1,9 +1,10 @@
-"""From a request to an image: the body is counted while it comes, the format is told by its bytes.
+"""Reads the image of a request: from its body, a form, or a URL.
 
-body, limited --+-- raw ---------------+-- decode: known formats only, its size by its header first
-                +-- multipart, `image` -+
+    body, limited --+-- raw ---------------------------+-- decode: accepted formats only, size checked first
+                    +-- form, field `image` -----------+
+                    +-- JSON {"url": ...} -- fetch ----+
 
-From a request that names an image's address, {"url": "https://..."}, to the image's bytes.
+Bodies are counted while they arrive. The format of an image is detected from its bytes.
 """
 
 import asyncio
@@ -19,150 +20,158 @@ from starlette.requests import ClientDisconnect
 
 from cgrseg.data.images import decode_image
 from cgrseg.errors import FetchError, TooLargeError
-from cgrseg.serving.http_errors import Refusal, before, gone, too_long
+from cgrseg.serving.http_errors import RequestError, body_too_large, client_closed, enforce_deadline
 from cgrseg.serving.settings import ServeConfig
-from cgrseg.serving.state import House
+from cgrseg.serving.state import ServerState
 from cgrseg.types import Image
 
 T = TypeVar("T")
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Formats of images from strangers, MPO with JPEG: none that starts another program or is told by its name only."""
+"""Accepted formats (JPEG includes MPO): none whose decoder starts another program or goes by the file name."""
 RAW = ("", "application/octet-stream", "application/x-www-form-urlencoded")
-"""Types of a body that may be an image though they do not say so; the last is what `curl --data-binary` sends."""
+"""Content types of bodies that may be images; the last is the default of `curl --data-binary`."""
 FIELD = "image"
 DEADLINE_HEADER = "x-deadline-ms"
+MAX_JSON_BYTES = 16_384
 
 
 def deadline_of(request: Request, config: ServeConfig) -> float:
-    """When the work for a request ends, by the clock of the event loop; a header may bring it forward.
+    """The deadline of a request, a time of the event loop's clock; the header X-Deadline-Ms can only shorten it.
 
     Raises:
-        Refusal: the header is no number.
+        RequestError: the header is not a whole number.
     """
     seconds = config.deadline_s
-    given = request.headers.get(DEADLINE_HEADER)
-    if given is not None:
-        if not (given.isascii() and given.isdigit() and len(given) <= 9):
-            raise Refusal(400, "request", f"X-Deadline-Ms: {given[:50]!r} is no whole number of milliseconds")
-        seconds = min(seconds, int(given) / 1000)
+    value = request.headers.get(DEADLINE_HEADER)
+    if value is not None:
+        if not (value.isascii() and value.isdigit() and len(value) <= 9):
+            raise RequestError(f"X-Deadline-Ms: {value[:50]!r} is not a whole number of milliseconds")
+        seconds = min(seconds, int(value) / 1000)
     return asyncio.get_running_loop().time() + seconds
 
 
-def type_of(request: Request) -> str:
-    """What a request says that its body is."""
+def media_type_of(request: Request) -> str:
+    """The media type in the Content-Type header, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def read_body(request: Request, limit: int, deadline: float) -> bytes:
-    """The whole body, of so many bytes at most.
+    """Read the whole body, up to a limit in bytes.
 
     Raises:
-        Refusal: it is too long or comes too slowly, or the client went away.
+        RequestError: the body is too large, the deadline passed, or the client closed the connection.
     """
-    async with before(deadline):
+    async with enforce_deadline(deadline):
         return b"".join([chunk async for chunk in _limited(request, limit)])
 
 
 async def read_image(request: Request, config: ServeConfig, deadline: float) -> bytes:
-    """The file of an image: the body, or the field `image` of a form.
+    """Read an encoded image: the body, or the field `image` of a form.
 
     Raises:
-        Refusal: the body is no image by its type, has no such field, or cannot be read.
+        RequestError: the content type is not an image's, the form lacks the field, or the body cannot be read.
     """
-    kind = type_of(request)
-    if kind == "multipart/form-data":
-        async with before(deadline):
+    media_type = media_type_of(request)
+    if media_type == "multipart/form-data":
+        async with enforce_deadline(deadline):
             return await _field(request, config.body_bytes)
-    if kind in RAW or kind.startswith("image/"):
+    if media_type in RAW or media_type.startswith("image/"):
         return await read_body(request, config.body_bytes, deadline)
-    raise Refusal(415, "type", f"a body of type {kind[:100]!r} is no image; send image/* or a form with {FIELD!r}")
+    raise RequestError(
+        f"a body of type {media_type[:100]!r} is not an image",
+        advice=f"send image/* or a form with {FIELD!r}",
+        status=415,
+        kind="type",
+    )
 
 
 def decoder(data: bytes, config: ServeConfig) -> "partial[Image]":
-    """What decodes a file when called."""
+    """A function that decodes the image when called, within the limits of the server."""
     return partial(decode_image, data, "the image", formats=FORMATS, most_pixels=config.pixels)
 
 
 async def _field(request: Request, limit: int) -> bytes:
-    """The field `image` of a form."""
+    """Read the field `image` of a form."""
     try:
         form = await MultiPartParser(request.headers, _limited(request, limit), max_files=1, max_fields=8).parse()
     except (MultiPartException, KeyError) as error:
-        told = error.message if isinstance(error, MultiPartException) else "it names no boundary"
-        raise Refusal(400, "request", f"the form cannot be read: {told.rstrip('.')}") from None
+        message = error.message if isinstance(error, MultiPartException) else "it names no boundary"
+        raise RequestError(f"the form cannot be read: {message.rstrip('.')}") from None
     try:
-        given = form.get(FIELD)
-        if isinstance(given, UploadFile):
-            return await given.read()
+        field = form.get(FIELD)
+        if isinstance(field, UploadFile):
+            return await field.read()
     finally:
         await form.close()
-    raise Refusal(400, "request", f"the form has no file in a field named {FIELD!r}")
+    raise RequestError(f"the form has no file in a field named {FIELD!r}")
 
 
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body as it comes, until it is too long."""
+    """Stream the body, and fail as soon as it exceeds the limit."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
-        raise too_long(limit)
+        raise body_too_large(limit)
     total = 0
     try:
         async for chunk in request.stream():
             total += len(chunk)
             if total > limit:
-                raise too_long(limit)
+                raise body_too_large(limit)
             yield chunk
     except ClientDisconnect:
-        raise gone() from None
+        raise client_closed() from None
 
 
-async def unless_gone(request: Request, work: Coroutine[None, None, T]) -> T:
-    """What `work` gives; it is cancelled when the client, whose body is read, goes away.
+async def cancel_on_disconnect(request: Request, work: Coroutine[None, None, T]) -> T:
+    """Await `work`, and cancel it when the client closes the connection. The body must have been read.
 
     Raises:
-        Refusal: it went away.
+        RequestError: the client closed the connection.
     """
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_leaving(request))
+    working, disconnected = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, disconnected}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise gone()
+        raise client_closed()
     finally:
         working.cancel()
-        leaving.cancel()
+        disconnected.cancel()
 
 
-async def _leaving(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-MOST_BYTES = 16_384
-"""Of the JSON."""
-
-
-async def read_linked(request: Request, house: House, deadline: float) -> bytes:
-    """The image at the address that the body names.
+async def read_image_by_url(request: Request, state: ServerState, deadline: float) -> bytes:
+    """Fetch the image at the URL that the body names.
 
     Raises:
-        Refusal: this server fetches none, the address leads nowhere that it may, or the deadline passed.
+        RequestError: fetching is disabled, the URL is invalid or not public, no image came, or the deadline passed.
     """
-    if not house.config.allow_url:
-        raise Refusal(403, "url", "this server fetches no images; send the image, or start it with --allow-url")
-    url = _url_in(await read_body(request, min(MOST_BYTES, house.config.body_bytes), deadline))
-    async with before(deadline), house.fetches:
+    if not state.config.allow_url:
+        raise RequestError(
+            "this server does not fetch images",
+            advice="send the image itself, or start the server with --allow-url",
+            status=403,
+            kind="url",
+        )
+    url = _url_in(await read_body(request, min(MAX_JSON_BYTES, state.config.body_bytes), deadline))
+    async with enforce_deadline(deadline), state.fetch_slots:
         try:
-            return await unless_gone(request, house.fetcher.fetch(url, house.config.body_bytes))
+            return await cancel_on_disconnect(request, state.fetcher.fetch(url, state.config.body_bytes))
         except FetchError as error:
-            raise Refusal(413 if isinstance(error, TooLargeError) else 400, "url", str(error)) from None
+            status = 413 if isinstance(error, TooLargeError) else 400
+            raise RequestError(error.problem, error.advice, status=status, kind="url") from None
 
 
 def _url_in(body: bytes) -> str:
     try:
-        told = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or not isinstance(told.get("url"), str):
-        raise Refusal(400, "request", 'the body names no image; send {"url": "https://..."}')
-    return told["url"]
+        document = None
+    if not isinstance(document, dict) or not isinstance(document.get("url"), str):
+        raise RequestError("the body does not name an image", advice='send {"url": "https://..."}')
+    return document["url"]

@@ -1,10 +1,10 @@
-"""From a segmentation to the bytes of an answer: one function for each format.
+"""Encodes a segmentation as the body of a response: one function for each format.
 
-Segmentation --+-- png      the label map, the very file that `cgrseg predict` writes
-               +-- overlay  the image under its classes' colours, JPEG
-               +-- json     areas, and masks where they are asked for
-               +-- npz      labels and confidence, NumPy
-               +-- maps     labels and confidence, 8 bits each, for the page
+Segmentation --+-- png      the label map, the same bytes that `cgrseg predict` writes
++-- overlay  the image under the colours of its classes, JPEG
++-- json     areas, and masks on request
++-- npz      labels and confidence, NumPy
++-- maps     labels and confidence, 8 bits each, for the page
 """
 
 import io
@@ -20,20 +20,20 @@ from PIL import Image as Pillow
 from cgrseg.data.images import palette_image
 from cgrseg.predictor import Segmentation
 from cgrseg.predictor.result import JPEG_PX
-from cgrseg.serving.http_errors import Refusal
+from cgrseg.serving.http_errors import RequestError
 from cgrseg.serving.rle import find_runs, polygons
 
 Format = Literal["png", "overlay", "json", "npz", "maps"]
 Masks = Literal["none", "rle", "polygons"]
 
-QUALITY = 90
-SPEED = 1
-"""zlib's level for the page's maps: the network between them is fast, the wait is for people."""
+JPEG_QUALITY = 90
+MAPS_LEVEL = 1
+"""zlib's compression level of `maps`: the fastest, as a person waits and the network is usually quick."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A body and what its headers say."""
+    """The body and headers of a response."""
 
     body: bytes
     media_type: str
@@ -41,50 +41,55 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What an answer shall look like, and whose it is."""
+class ResponseOptions:
+    """How a result is encoded, and the name of the model that made it."""
 
     model: str
-    form: Format
+    format: Format
     masks: Masks = "none"
 
 
-def encode(result: Segmentation, wish: Wish) -> Encoded:
-    """A segmentation as it was wished for.
+def encode(result: Segmentation, options: ResponseOptions) -> Encoded:
+    """Encode a segmentation.
 
     Raises:
-        Refusal: the format cannot hold it.
+        RequestError: the format cannot represent it.
     """
     height, width = result.labels.shape
-    headers = {"X-Model": wish.model, "X-Height": str(height), "X-Width": str(width)}
-    media_type, body = ENCODERS[wish.form](result, wish)
+    headers = {"X-Model": options.model, "X-Height": str(height), "X-Width": str(width)}
+    media_type, body = ENCODERS[options.format](result, options)
     return Encoded(body, media_type, headers)
 
 
-def _png(result: Segmentation, wish: Wish) -> tuple[str, bytes]:  # noqa: ARG001  every encoder is called alike
+def _png(result: Segmentation, options: ResponseOptions) -> tuple[str, bytes]:  # noqa: ARG001
     return "image/png", _saved(palette_image(result.labels, result.classes.colours), "PNG")
 
 
-def _overlay(result: Segmentation, wish: Wish) -> tuple[str, bytes]:  # noqa: ARG001
+def _overlay(result: Segmentation, options: ResponseOptions) -> tuple[str, bytes]:  # noqa: ARG001
     if max(result.labels.shape) >= JPEG_PX:
-        raise Refusal(422, "format", f"a side of {JPEG_PX:,} pixels or more does not fit in a JPEG; ask for format=png")
-    return "image/jpeg", _saved(Pillow.fromarray(result.overlay()), "JPEG", quality=QUALITY)
+        raise RequestError(
+            f"a side of {JPEG_PX:,} pixels or more does not fit in a JPEG",
+            advice="ask for format=png",
+            status=422,
+            kind="format",
+        )
+    return "image/jpeg", _saved(Pillow.fromarray(result.overlay()), "JPEG", quality=JPEG_QUALITY)
 
 
-def _json(result: Segmentation, wish: Wish) -> tuple[str, bytes]:
+def _json(result: Segmentation, options: ResponseOptions) -> tuple[str, bytes]:
     height, width = result.labels.shape
-    told = {
-        "model": wish.model,
+    document = {
+        "model": options.model,
         "height": height,
         "width": width,
         "confidence": float(result.confidence.mean(dtype=np.float64)),
-        "areas": _areas(result, wish.masks),
+        "areas": _areas(result, options.masks),
     }
-    return "application/json", json.dumps(told, ensure_ascii=False).encode()
+    return "application/json", json.dumps(document, ensure_ascii=False).encode()
 
 
 def _areas(result: Segmentation, masks: Masks) -> list[dict]:
-    """What is known of each class present, the largest first."""
+    """The area of each class in the image, largest first, with its mask or polygons on request."""
     rows = [
         {"label": row["label"], "name": row["name"], "area": row["area"], "pixels": row["pixels"]}
         for row in result.rows()
@@ -97,26 +102,31 @@ def _areas(result: Segmentation, masks: Masks) -> list[dict]:
     return rows
 
 
-def _npz(result: Segmentation, wish: Wish) -> tuple[str, bytes]:  # noqa: ARG001
+def _npz(result: Segmentation, options: ResponseOptions) -> tuple[str, bytes]:  # noqa: ARG001
     file = io.BytesIO()
     np.savez_compressed(file, labels=result.labels, confidence=result.confidence)
     return "application/x-npz", file.getvalue()
 
 
-def _maps(result: Segmentation, wish: Wish) -> tuple[str, bytes]:  # noqa: ARG001
+def _maps(result: Segmentation, options: ResponseOptions) -> tuple[str, bytes]:  # noqa: ARG001
     if result.labels.dtype != np.uint8:
-        raise Refusal(422, "format", f"{len(result.classes)} classes do not fit in 8 bits; ask for format=npz")
+        raise RequestError(
+            f"{len(result.classes)} classes do not fit in 8 bits",
+            advice="ask for format=npz",
+            status=422,
+            kind="format",
+        )
     confidence = np.rint(result.confidence * 255).astype(np.uint8)
-    return "application/octet-stream", zlib.compress(result.labels.tobytes() + confidence.tobytes(), SPEED)
+    return "application/octet-stream", zlib.compress(result.labels.tobytes() + confidence.tobytes(), MAPS_LEVEL)
 
 
-def _saved(image: Pillow.Image, form: str, **settings: int) -> bytes:
+def _saved(image: Pillow.Image, image_format: str, **settings: int) -> bytes:
     file = io.BytesIO()
-    image.save(file, format=form, **settings)
+    image.save(file, format=image_format, **settings)
     return file.getvalue()
 
 
-ENCODERS: dict[Format, Callable[[Segmentation, Wish], tuple[str, bytes]]] = {
+ENCODERS: dict[Format, Callable[[Segmentation, ResponseOptions], tuple[str, bytes]]] = {
     "png": _png,
     "overlay": _overlay,
     "json": _json,
@@ -130,33 +140,37 @@ ACCEPTED: dict[str, Format] = {
     "application/x-npz": "npz",
     "application/octet-stream": "maps",
 }
-"""What `Accept` may name; whoever takes anything gets the first that fits."""
+"""Media types in `Accept`, in order of preference where several match."""
 
 
-def choose_format(asked: Format | None, accept: str) -> Format:
-    """The format that a request wants: by name, else the one that its `Accept` likes best.
+def choose_format(query: Format | None, accept: str) -> Format:
+    """The format of the response: the one named by the query, else the best match of the `Accept` header.
 
     Raises:
-        Refusal: it accepts none of them.
+        RequestError: `Accept` matches no format.
     """
-    if asked is not None:
-        return asked
-    for wanted in _by_liking(accept or "*/*"):
-        for media_type, form in ACCEPTED.items():
-            if wanted in (media_type, "*/*", media_type.split("/")[0] + "/*"):
-                return form
-    kinds = ", ".join(ACCEPTED)
-    raise Refusal(406, "format", f"none of {accept[:200]!r} can be given; accept one of {kinds}, or give format=")
+    if query is not None:
+        return query
+    for pattern in _by_preference(accept or "*/*"):
+        for media_type, name in ACCEPTED.items():
+            if pattern in (media_type, "*/*", media_type.split("/")[0] + "/*"):
+                return name
+    raise RequestError(
+        f"none of {accept[:200]!r} is available",
+        advice=f"accept one of {', '.join(ACCEPTED)}, or give format=",
+        status=406,
+        kind="format",
+    )
 
 
-def _by_liking(accept: str) -> list[str]:
-    """The media types of an `Accept` header, best liked first."""
-    liked: list[tuple[float, str]] = []
+def _by_preference(accept: str) -> list[str]:
+    """The media types of an `Accept` header, highest weight first."""
+    weighted: list[tuple[float, str]] = []
     for part in accept.split(","):
         media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weights = [piece[2:] for piece in parameters if piece.startswith("q=")]
-        liked.append((_number(weights[0]) if weights else 1.0, media_type))
-    return [media_type for weight, media_type in sorted(liked, key=lambda each: -each[0]) if weight > 0]
+        weighted.append((_number(weights[0]) if weights else 1.0, media_type))
+    return [media_type for weight, media_type in sorted(weighted, key=lambda entry: -entry[0]) if weight > 0]
 
 
 def _number(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What lives as long as a server: its settings, its models and the lines before them, its threads and counters."""
+"""State that lives as long as the server: settings, models with their queues, threads and metrics."""
 
 import asyncio
 import os
@@ -9,18 +9,24 @@ from fastapi import Request
 
 from cgrseg.predictor import Segmenter, load
 from cgrseg.serving.fetch import Fetcher
-from cgrseg.serving.http_errors import Refusal
-from cgrseg.serving.metrics import Counters
+from cgrseg.serving.http_errors import RequestError
+from cgrseg.serving.metrics import Metrics
 from cgrseg.serving.models import Model
-from cgrseg.serving.queue import Line
+from cgrseg.serving.queue import RequestQueue
 from cgrseg.serving.settings import ServeConfig
 
-MOST_FETCHES = 16
-"""Images that are fetched at a time; more wait, and their deadlines run."""
+MAX_FETCHES = 16
+"""Images fetched at the same time; further requests wait while their deadlines run."""
 
 
-class House:
-    """Everything behind the routes."""
+class ServerState:
+    """Everything behind the routes.
+
+    Args:
+        config: the settings.
+        load_weights: replaces `cgrseg.load` with the engine of the settings.
+        fetcher: replaces the one that fetches from public addresses only.
+    """
 
     def __init__(
         self,
@@ -28,58 +34,61 @@ class House:
         load_weights: Callable[[str], Segmenter] | None = None,
         fetcher: Fetcher | None = None,
     ) -> None:
-        """`load_weights` takes the place of `cgrseg.load` with the settings' engine, `fetcher` of the strict one."""
-        self.config, self.counters = config, Counters()
-        self._load = load_weights or self._load_as_set
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="picture")
+        self.config, self.metrics = config, Metrics()
+        self.should_exit: Callable[[], bool] = lambda: False  # set by `cgrseg.serving.server`
+        self._load = load_weights or self._load_with_settings
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="image")
         models = [Model(name, source) for name, source in config.sources().items()]
-        self.lines = {model.name: Line(model, config.queue, self._pool, self.counters) for model in models}
-        self.fetcher, self.fetches = fetcher or Fetcher(), asyncio.Semaphore(MOST_FETCHES)
-        self.is_stopping = False
+        self.queues = {model.name: RequestQueue(model, config.queue, self._pool, self.metrics) for model in models}
+        self.fetcher, self.fetch_slots = fetcher or Fetcher(), asyncio.Semaphore(MAX_FETCHES)
 
     @property
     def default(self) -> str:
-        """The name of the model that serves who names none."""
-        return next(iter(self.lines))
+        """The name of the model for requests that name none."""
+        return next(iter(self.queues))
 
     @property
     def is_ready(self) -> bool:
-        """Whether every model serves, and will."""
-        return not self.is_stopping and all(line.model.status.state == "ready" for line in self.lines.values())
+        """Whether every model serves and the server is not stopping."""
+        return not self.should_exit() and all(queue.model.status.state == "ready" for queue in self.queues.values())
 
     @property
     def is_loading(self) -> bool:
-        """Whether the weights of a model are still being read, for the first time or again."""
-        return any(line.model.is_loading for line in self.lines.values())
+        """Whether the weights of any model are being read, for the first time or again."""
+        return any(queue.model.is_loading for queue in self.queues.values())
 
     def start(self) -> None:
-        """Begin to load the models; returns at once."""
-        for line in self.lines.values():
-            line.model.start(self._load)
+        """Start to load all models, and return at once."""
+        for queue in self.queues.values():
+            queue.model.start(self._load)
 
     def stop(self) -> None:
-        """Let the threads end."""
+        """Shut the threads down without waiting for them."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for line in self.lines.values():
-            line.model.engine_thread.shutdown(wait=False, cancel_futures=True)
+        for queue in self.queues.values():
+            queue.model.engine_thread.shutdown(wait=False, cancel_futures=True)
 
-    def line(self, name: str | None) -> Line:
-        """The line of a model; of the default one for none.
+    def queue(self, name: str | None) -> RequestQueue:
+        """The queue of a model; of the default model if `name` is None.
 
         Raises:
-            Refusal: there is no such model.
+            RequestError: no model has that name.
         """
-        line = self.lines.get(self.default if name is None else name)
-        if line is None:
-            known = ", ".join(self.lines)
-            raise Refusal(404, "unknown", f"no model is called {str(name)[:100]!r}; the models are {known}")
-        return line
+        queue = self.queues.get(self.default if name is None else name)
+        if queue is None:
+            raise RequestError(
+                f"no model is called {str(name)[:100]!r}",
+                advice=f"the models are {', '.join(self.queues)}",
+                status=404,
+                kind="unknown",
+            )
+        return queue
 
-    def _load_as_set(self, source: str) -> Segmenter:
+    def _load_with_settings(self, source: str) -> Segmenter:
         config = self.config
         return load(source, engine=config.engine, device=config.device, threads=config.threads)
 
 
-def house_of(request: Request) -> House:
-    """The house that a request came to."""
-    return request.app.state.house
+def state_of(request: Request) -> ServerState:
+    """The state of the server that received a request."""
+    return request.app.state.server
