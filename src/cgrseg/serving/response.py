@@ -18,10 +18,11 @@ import numpy as np
 from PIL import Image as Pillow
 
 from cgrseg.data.images import palette_image
+from cgrseg.data.polygons import trace_polygons
+from cgrseg.data.rle import find_runs
 from cgrseg.predictor import Segmentation
 from cgrseg.predictor.result import JPEG_PX
 from cgrseg.serving.http_errors import RequestError
-from cgrseg.serving.rle import find_runs, polygons
 
 Format = Literal["png", "overlay", "json", "npz", "maps"]
 Masks = Literal["none", "rle", "polygons"]
@@ -98,7 +99,7 @@ def _areas(result: Segmentation, masks: Masks) -> list[dict]:
         runs = find_runs(result.labels)
         return [row | {"mask": runs.mask(row["label"])} for row in rows]
     if masks == "polygons":
-        return [row | {"polygons": polygons(result.labels, row["label"])} for row in rows]
+        return [row | {"polygons": trace_polygons(result.labels, row["label"])} for row in rows]
     return rows
 
 
