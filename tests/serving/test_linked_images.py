@@ -1,4 +1,4 @@
-"""Images that a request names by URL: off, on, and every way in which none comes."""
+"""Images by URL: disabled, enabled, and every way in which fetching fails."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def test_a_server_that_fetches_nothing_says_how_it_would():
     assert "--allow-url" in refused.json()["error"]
 
 
-def test_a_image_by_url_has_the_label_map_of_the_same_image_sent(client, reach):
+def test_an_image_by_url_has_the_label_map_of_the_same_image_sent(client, reach):
     with upstream(answer(FLAG)) as host:
         reach(host)
         by_url = ask(client)

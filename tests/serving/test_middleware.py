@@ -1,4 +1,4 @@
-"""What every request passes: its id, the token, the access log, the counters."""
+"""The middleware: request id, token, access log and metrics."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ def locked():
 
 
 def metric(client, name: str, **labels: str) -> float:
-    """The value of one line of `/metrics`; 0 where there is none yet."""
+    """The value of a metric in `/metrics`; 0 if it has none yet."""
     for line in client.get("/metrics").text.splitlines():
         found = re.fullmatch(rf"{name}\{{(.*)\}} (\S+)", line)
         if found and dict(re.findall(r'(\w+)="([^"]*)"', found[1])) == labels:
@@ -58,7 +58,7 @@ def test_without_the_token_nothing_but_health_is_told(locked, path):
     assert locked.get("/v2/health/ready").status_code == 200
 
 
-def test_a_image_without_the_token_is_not_looked_at(locked):
+def test_an_image_without_the_token_is_not_looked_at(locked):
     assert locked.post("/v1/segment", content=FLAG).status_code == 401
     assert metric_of_errors(locked) == {"token": 1.0}
 
