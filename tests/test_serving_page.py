@@ -1,4 +1,4 @@
-"""What docs/serving.md says of the server is what the server is."""
+"""docs/serving.md agrees with the server: formats, options, routes, commands."""
 
 import re
 import shlex

@@ -73,6 +73,6 @@ def test_a_url_has_four_parts(url, target):
         ("", "https://host/image.jpg"),
     ],
 )
-def test_what_is_no_url_of_an_image_is_told_why(url, words):
+def test_an_invalid_url_is_rejected_with_the_reason(url, words):
     with pytest.raises(FetchError, match=words):
         parse_url(url)

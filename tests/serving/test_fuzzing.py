@@ -1,4 +1,4 @@
-"""Every address that the OpenAPI document names, asked things that it does and does not allow."""
+"""Every route of the OpenAPI document, with valid and invalid requests."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Images that a request names by URL: off, on, and every way in which none comes."""
+"""Images by URL: disabled, enabled, and every way in which fetching fails."""
 
 import json
 import re

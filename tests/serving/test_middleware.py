@@ -1,4 +1,4 @@
-"""What every request passes: its id, the token, the access log, the counters."""
+"""The middleware: request id, token, access log and metrics."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ def locked():
 
 
 def metric(client, name: str, **labels: str) -> float:
-    """The value of one line of `/metrics`; 0 where there is none yet."""
+    """The value of a metric in `/metrics`; 0 if it has none yet."""
     for line in client.get("/metrics").text.splitlines():
         found = re.fullmatch(rf"{name}\{{(.*)\}} (\S+)", line)
         if found and dict(re.findall(r'(\w+)="([^"]*)"', found[1])) == labels:

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, asked by its public client and by hand."""
+"""The Open Inference Protocol: JSON and binary tensors, valid and malformed."""
 
 import base64
 import json
@@ -45,10 +45,10 @@ def test_the_server_and_its_model_describe_themselves(client):
 
 @pytest.mark.parametrize(("shape", "answered"), [([1, 40, 60, 3], [1, 40, 60]), ([40, 60, 3], [40, 60])])
 def test_numbers_in_json_are_segmented(client, expected, shape, answered):
-    told = infer(client, tensor(shape=shape), id="seven").json()
+    document = infer(client, tensor(shape=shape), id="seven").json()
 
-    output = told["outputs"][0]
-    assert (told["model_name"], told["id"], len(told["outputs"])) == ("colours", "seven", 1)
+    output = document["outputs"][0]
+    assert (document["model_name"], document["id"], len(document["outputs"])) == ("colours", "seven", 1)
     assert (output["name"], output["datatype"], output["shape"]) == ("labels", "UINT8", answered)
     assert output["data"] == expected.labels.ravel().tolist()
 
@@ -56,10 +56,10 @@ def test_numbers_in_json_are_segmented(client, expected, shape, answered):
 def test_a_file_in_json_is_base64(client, expected):
     text = base64.b64encode(png(FLAG)).decode()
 
-    told = infer(client, tensor("BYTES", [1], [text]), outputs=[{"name": "confidence"}]).json()
+    document = infer(client, tensor("BYTES", [1], [text]), outputs=[{"name": "confidence"}]).json()
 
-    assert told["outputs"][0]["datatype"] == "FP32"
-    assert np.allclose(told["outputs"][0]["data"], expected.confidence.ravel())
+    assert document["outputs"][0]["datatype"] == "FP32"
+    assert np.allclose(document["outputs"][0]["data"], expected.confidence.ravel())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`cgrseg serve` as its operator knows it: a process with weights, from loading to the end."""
+"""`cgrseg serve` as a process with real weights, from loading to shutdown."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""One image to one answer, in every format, and every way in which an image is none."""
+"""Segmentation over HTTP: every format, and every way in which an image cannot be read."""
 
 import io
 import json
@@ -57,29 +57,29 @@ def test_a_request_that_accepts_nothing_of_ours_is_told_what_there_is(client):
 
 
 def test_json_tells_areas_that_add_up(client):
-    told = ask(client, "?format=json").json()
+    document = ask(client, "?format=json").json()
 
-    assert (told["model"], told["height"], told["width"]) == ("colours", 40, 60)
-    assert 0 < told["confidence"] <= 1
-    assert sum(row["pixels"] for row in told["areas"]) == 40 * 60
-    assert {row["name"] for row in told["areas"]} <= set(CLASSES.names)
+    assert (document["model"], document["height"], document["width"]) == ("colours", 40, 60)
+    assert 0 < document["confidence"] <= 1
+    assert sum(row["pixels"] for row in document["areas"]) == 40 * 60
+    assert {row["name"] for row in document["areas"]} <= set(CLASSES.names)
 
 
 def test_run_lengths_give_the_label_map_back(client):
     labels = np.array(Image.open(io.BytesIO(ask(client).content)))
 
-    told = ask(client, "?format=json&masks=rle").json()
+    document = ask(client, "?format=json&masks=rle").json()
 
     painted = np.full_like(labels, 255)
-    for row in told["areas"]:
+    for row in document["areas"]:
         painted[decode_mask(row["mask"], (40, 60))] = row["label"]
     assert np.array_equal(painted, labels)
 
 
 def test_polygons_bound_their_class(client):
-    told = ask(client, "?format=json&masks=polygons").json()
+    document = ask(client, "?format=json&masks=polygons").json()
 
-    red = next(row for row in told["areas"] if row["name"] == "red")
+    red = next(row for row in document["areas"] if row["name"] == "red")
     points = np.array(red["polygons"][0]).reshape(-1, 2)
     assert points[:, 0].min() == 0
     assert 25 < points[:, 0].max() < 35
@@ -151,12 +151,12 @@ def test_one_bad_image_among_many_fails_alone(client):
 
 
 def test_models_are_described(client):
-    told = client.get("/v1/models").json()
+    document = client.get("/v1/models").json()
 
-    assert told["default"] == "colours"
-    assert told["limits"] == {"body_bytes": 100_000, "pixels": 10_000, "needs_token": False}
-    assert told["models"][0]["state"] == "ready"
-    assert [row["name"] for row in told["models"][0]["classes"]] == list(CLASSES.names)
+    assert document["default"] == "colours"
+    assert document["limits"] == {"body_bytes": 100_000, "pixels": 10_000, "needs_token": False}
+    assert document["models"][0]["state"] == "ready"
+    assert [row["name"] for row in document["models"][0]["classes"]] == list(CLASSES.names)
 
 
 def test_samples_come_with_the_server_and_nothing_else_does(client, photo):
@@ -167,7 +167,7 @@ def test_samples_come_with_the_server_and_nothing_else_does(client, photo):
 
 
 def test_the_openapi_document_names_the_routes(client):
-    told = client.get("/openapi.json").json()
+    document = client.get("/openapi.json").json()
 
-    assert {"/v1/segment", "/v1/models", "/v2/health/ready"} <= set(told["paths"])
-    assert "multipart/form-data" in json.dumps(told["paths"]["/v1/segment"])
+    assert {"/v1/segment", "/v1/models", "/v2/health/ready"} <= set(document["paths"])
+    assert "multipart/form-data" in json.dumps(document["paths"]["/v1/segment"])

@@ -1,4 +1,4 @@
-"""What a server is started with: names of models, and what the command line makes of its options."""
+"""Settings of the server: model names, and the options of the command line."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A server process under stress: full, late, left alone, stopped."""
+"""A server process under stress: full queues, passed deadlines, closed connections, shutdown."""
 
 import http.client
 import re

@@ -1,4 +1,4 @@
-"""Clients that trickle: headers, a body, or the reading of an answer; and what answers say to browsers."""
+"""Timeouts for clients that send or read slowly, and the security headers of responses."""
 
 import re
 import socket
@@ -20,7 +20,7 @@ def impatient(tmp_path_factory):
 
 
 def trickle(served, beginning: bytes, rest: bytes = b"") -> bytes:
-    """What a client gets that sends one byte at a time."""
+    """The response to a client that sends one byte at a time."""
     told = b""
     with socket.create_connection((served.host, served.port), timeout=30) as connection:
         connection.sendall(beginning)

@@ -32,11 +32,11 @@ from cgrseg.serving.fetch import Fetcher
 from cgrseg.serving.settings import ServeConfig
 from cgrseg.weights import WeightsInfo, save_weights
 
-PATIENCE_S = 40
+TIMEOUT_S = 40
 
 
 class GatedEngine(ColourEngine):
-    """Tells when it is asked, and answers when it is let."""
+    """Records each call, and answers only while it is open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,11 +45,11 @@ class GatedEngine(ColourEngine):
 
     def __call__(self, images):
         self.asked.put(images.shape)
-        assert self.open.wait(PATIENCE_S)
+        assert self.open.wait(TIMEOUT_S)
         return super().__call__(images)
 
     def forget(self) -> None:
-        """As if nothing had been asked yet."""
+        """Clear the record of calls."""
         while not self.asked.empty():
             self.asked.get()
 
@@ -68,8 +68,8 @@ def gated(*, fetcher: Fetcher | None = None, **settings) -> Iterator[tuple[TestC
 
 
 def wait_until(holds) -> None:
-    """Wait for something that threads do."""
-    end = time.monotonic() + PATIENCE_S
+    """Poll a condition that threads bring about."""
+    end = time.monotonic() + TIMEOUT_S
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -121,7 +121,7 @@ class Served:
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection that is the caller's to use and to close."""
-        return http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
+        return http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
 
     def ask(self, method: str, path: str, body=None, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
         """One request on a connection of its own: status, headers, body."""
@@ -134,7 +134,7 @@ class Served:
             connection.close()
 
     def answers(self, path: str, status: int) -> bool:
-        """Whether the address answers so now."""
+        """Whether the path responds with that status now."""
         try:
             return self.ask("GET", path)[0] == status
         except OSError:
@@ -150,11 +150,11 @@ class Served:
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def stop(self) -> int:
-        """Ask it to end; how it ended."""
+        """Ask it to stop; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(PATIENCE_S)
+            return self.process.wait(TIMEOUT_S)
         finally:
             self.process.kill()
 
