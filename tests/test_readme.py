@@ -84,9 +84,8 @@ def test_no_number_is_left_to_fill_in():
     assert not re.findall(r"@@\w+@@", README)
 
 
-def test_the_floors_described_are_those_checked():
+def test_the_layers_described_are_those_checked():
     contract = re.search(r"^layers = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE)
     checked = set(re.findall(r"\w+", contract[1]))
 
-    for text in (README, CONTRIBUTING):
-        assert not [name for name in checked if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", text)]
+    assert not [name for name in checked if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", CONTRIBUTING)]

@@ -92,14 +92,7 @@ def evaluate(
     if calibrated is not None:
         require_target(segmenters[0], calibrated)
     dataset = opened(data, split, segmenters)
-    results = scored(
-        segmenters,
-        dataset,
-        boundary=boundary or page is not None,
-        calibration=calibration or page is not None,
-        workers=workers,
-        batch=batch,
-    )
+    results = scored(segmenters, dataset, boundary or bool(page), calibration or bool(page), workers, batch)
     rival = None if against is None else (against, results[1])
     fitted = None if calibrated is None else fit(segmenters[0], dataset, calibrated, workers=workers, batch=batch)
     report = report_tree(weights, results[0], rival, fitted)
@@ -130,7 +123,6 @@ def opened(data: options.DataPaths, split: str, segmenters: "list[Segmenter]") -
 def scored(
     segmenters: "list[Segmenter]",
     dataset: "LabelledImages",
-    *,
     boundary: bool,
     calibration: bool,
     workers: int,
