@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cgrseg.report.page import SCRIPTS
+from cgrseg.report import SCRIPTS
 
 ROOT = Path(__file__).parents[1]
 

@@ -124,8 +124,8 @@ def test_tables_fit_a_terminal_of_100_columns(wide):
     [
         (["cgrseg-t", "--engine", "torch,onyx"], "'onyx' is none of auto, torch"),
         (["cgrseg-t", "--against", "deeplab"], "'deeplab' is none of plain, segformer-b0"),
-        (["cgrseg-t", "--size", "512"], "'512' is no size; write height x width, for example 512x683"),
-        (["cgrseg-t", "--size", "0x9"], "'0x9' is no size"),
+        (["cgrseg-t", "--size", "512"], "'512' is not a size; write height x width, for example 512x683"),
+        (["cgrseg-t", "--size", "0x9"], "'0x9' is not a size"),
         (["cgrseg-t", "--repeats", "1"], "--repeats"),
         ([], "Missing argument 'WEIGHTS...'"),
     ],

@@ -1,4 +1,5 @@
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,23 +44,29 @@ def trained_with(weights, tmp_path) -> Callable[[HoldOut], Path]:
 
 
 @pytest.mark.parametrize("hold_out", [("0", "2"), ("1",), "1"])
-def test_held_out_images_leave_train_of_the_data_set_that_names_them(run, labelled, tmp_path, trained_with, hold_out):
+def test_held_out_images_leave_train_of_the_data_set_that_names_them(
+    run, labelled, tmp_path, trained_with, hold_out, caplog
+):
+    caplog.set_level(logging.INFO)
     arguments = ("--data", f"folder={labelled}", "--split", "train", "--json", tmp_path / "scores.json")
     result = run("evaluate", trained_with(hold_out), *arguments)
 
     assert result.code == 0, result.err
     assert json.loads((tmp_path / "scores.json").read_text())["pictures"] == 4 - len(hold_out)
-    assert "is scored whole" not in result.err
+    assert "is scored whole" not in caplog.text
 
 
 @pytest.mark.parametrize("hold_out", [("elsewhere",), ("0", "elsewhere"), "0001TP"])
-def test_train_of_another_data_set_is_scored_whole_with_a_sentence(run, labelled, tmp_path, trained_with, hold_out):
+def test_train_of_another_data_set_is_scored_whole_with_a_sentence(
+    run, labelled, tmp_path, trained_with, hold_out, caplog
+):
+    caplog.set_level(logging.INFO)
     arguments = ("--data", f"folder={labelled}", "--split", "train", "--json", tmp_path / "scores.json")
     result = run("evaluate", trained_with(hold_out), *arguments)
 
     assert result.code == 0, result.err
     assert json.loads((tmp_path / "scores.json").read_text())["pictures"] == 4
-    assert f"{labelled} is scored whole: the images that the weights' recipe holds out are not in it" in result.err
+    assert f"{labelled} is scored whole: the images that the weights' recipe holds out are not in it" in caplog.text
 
 
 def test_the_split_holdout_of_another_data_set_is_a_mistake(run, labelled, trained_with):

@@ -1,14 +1,17 @@
+from typing import get_args
+
 import pytest
 from click.testing import CliRunner
 
 from cgrseg.cli import commands
-from cgrseg.cli.export import TARGETS, table
+from cgrseg.cli.export import table
+from cgrseg.config import ExportTarget
 from cgrseg.exporting import SUFFIXES
 from cgrseg.exporting.parity import Parity, SizeParity
 
 
 def test_the_targets_are_those_of_the_library():
-    assert set(TARGETS) == set(SUFFIXES)
+    assert set(get_args(ExportTarget)) == set(SUFFIXES)
 
 
 @pytest.mark.parametrize(

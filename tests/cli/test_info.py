@@ -49,4 +49,4 @@ def test_a_backbone_alone_is_named_with_the_way_to_train_from_it(run, imagenet_s
     result = run("info", imagenet_s0)
 
     assert result.code == 1
-    assert f"RECIPE --set start.backbone={imagenet_s0}, where model.size is s0" in result.err
+    assert f"with start.backbone={imagenet_s0} and model.size=s0" in result.err

@@ -17,7 +17,7 @@ CLASSES = named(("dark", "bright", "never"))
 class Brightness:
     """An engine that calls a pixel bright where its normalised red is positive."""
 
-    name = "brightness"
+    name, precision, metadata = "brightness", "fp32", {}
 
     def __call__(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b 3 h w"]:
         red = images[:, 0, 4::8, 4::8]

@@ -1,11 +1,11 @@
 """Images fetched from a host on this machine, that stands for hosts of the Internet and for what lies inside."""
 
-import asyncio
 import gzip
 import ssl
 import subprocess
 
 import pytest
+from support.asyncs import in_own_loop
 from support.upstream import HOST, PUBLIC, answer, upstream
 
 from cgrseg.errors import FetchError, TooLargeError
@@ -14,7 +14,7 @@ URL = f"http://{HOST}/a.jpg?b=c"
 
 
 def fetch(fetcher, url: str = URL, most_bytes: int = 1000) -> bytes:
-    return asyncio.run(fetcher.fetch(url, most_bytes))
+    return in_own_loop(fetcher.fetch(url, most_bytes))
 
 
 def test_what_is_at_a_url_comes_and_the_host_is_asked_by_its_name():

@@ -1,8 +1,7 @@
 """What is a URL, and which addresses are nobody's but the public's."""
 
-import asyncio
-
 import pytest
+from support.asyncs import in_own_loop
 
 from cgrseg.errors import FetchError
 from cgrseg.serving.fetch import Target, is_public, parse_url, resolve
@@ -35,7 +34,7 @@ def test_an_address_of_a_host_of_the_internet_is_public(address):
 def test_other_ways_to_write_this_machine_are_seen_through(host):
     """Whatever the resolver makes of a name is what is judged."""
     try:
-        found = asyncio.run(resolve(parse_url(f"http://{host}/").host, 80))
+        found = in_own_loop(resolve(parse_url(f"http://{host}/").host, 80))
     except OSError:
         return  # not an address to this system, either
 

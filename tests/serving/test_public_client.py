@@ -62,5 +62,5 @@ def test_it_is_told_what_is_wrong(triton):
     given = public.InferInput("image", [2, 2], "UINT8")
     given.set_data_from_numpy(np.zeros((2, 2), np.uint8))
 
-    with pytest.raises(public.InferenceServerException, match="is no image"):
+    with pytest.raises(public.InferenceServerException, match="is not an image"):
         client.infer("tiny", [given])
