@@ -57,7 +57,7 @@ def test_several_data_sets_need_no_recipe(run, folders, tmp_path, monkeypatch):
 
     assert made.code == 0, made.err
     assert "12 images to train on, 4 to evaluate on" in made.err
-    assert "shares of what is drawn, by the roots of their sizes: first 0.5 (6 images), second 0.5" in made.err
+    assert "shares of the samples, by the square roots of the sizes: first 0.5 (6 images), second 0.5" in made.err
     recipe = yaml.safe_load((tmp_path / "runs/first-second/recipe.yaml").read_text())
     assert recipe["data"]["classes"] == ["dark", "bright"]
     assert list(recipe["sources"]) == ["first", "second"]

@@ -116,7 +116,7 @@ def test_masks_of_another_size_than_the_image_name_the_image(devkit):
     add_json(devkit, [(AEROPLANE, [1, 5])])
 
     with pytest.raises(
-        DatasetError, match="mask 1 of 2008_000003 is malformed: its runs are 6 pixels long, but the image has 8"
+        DatasetError, match="mask 1 of 2008_000003 is malformed: .* 6 pixels long, but .* 8"
     ):
         labels_of(devkit, "pascalcontext60")
 
