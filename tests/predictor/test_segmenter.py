@@ -48,7 +48,7 @@ def test_a_path_a_pil_image_and_an_array_give_the_same_labels(segmenter, write):
 
 
 @pytest.mark.parametrize(
-    ("picture", "shown"),
+    ("image", "shown"),
     [
         (Pillow.new("L", (9, 8), 77), (77, 77, 77)),
         (Pillow.new("RGBA", (9, 8), (255, 0, 0, 0)), (255, 255, 255)),
@@ -67,7 +67,7 @@ def test_pil_images_of_any_8_bit_mode_become_rgb(segmenter, image, shown):
 
 
 @pytest.mark.parametrize(
-    ("picture", "shape"),
+    ("image", "shape"),
     [
         (np.zeros((4, 5, 3), np.float32), "4 x 5 x 3 float32"),
         (np.zeros((4, 5), np.uint8), "4 x 5 uint8"),
@@ -77,7 +77,7 @@ def test_pil_images_of_any_8_bit_mode_become_rgb(segmenter, image, shown):
     ],
 )
 def test_an_array_that_is_no_image_is_told_what_is_needed(segmenter, image, shape):
-    with pytest.raises(ImageError, match=f"an array of {shape} is no image; an RGB array of h x w x 3 uint8 is needed"):
+    with pytest.raises(ImageError, match=f"an array of {shape} is not an image; an RGB array of h x w x 3 uint8 is needed"):
         segmenter(image)
 
 
