@@ -77,7 +77,7 @@ def test_pil_images_of_any_8_bit_mode_become_rgb(segmenter, image, shown):
     ],
 )
 def test_an_array_that_is_no_image_is_told_what_is_needed(segmenter, image, shape):
-    with pytest.raises(ImageError, match=f"an array of {shape} is not an image; an RGB array of h x w x 3 uint8 is needed"):
+    with pytest.raises(ImageError, match=f"an array of {shape} is not an image; an RGB array of h x w x 3 uint8"):
         segmenter(image)
 
 
