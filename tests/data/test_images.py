@@ -36,7 +36,7 @@ GOOD = {
 BROKEN = {
     "14_truncated_ultrahdr_1512x2688.jpg": "cut short",
     "16_broken_data_stream.png": "damaged",
-    "17_broken.png": "its beginning is damaged",
+    "17_broken.png": "its header is damaged",
     "19_decompression_bomb.gif": "claims more than 178,956,970 pixels",
     "46_truncated.jpg": "cut short",
     "47_empty.jpg": r"is empty \(0 bytes\)",

@@ -117,7 +117,7 @@ def test_a_mistake_about_classes_is_one_sentence(classes, message):
 
 
 def test_rest_must_leave_something():
-    with pytest.raises(RecipeError, match="'rest' is nothing"):
+    with pytest.raises(RecipeError, match="'rest' is empty"):
         allowed_classes((*COMMON, "background"), SourceConfig(classes={"background": "rest"}), COMMON, "s")
 
 

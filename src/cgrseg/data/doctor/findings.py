@@ -58,6 +58,10 @@ class ClassUse:
     images: dict[str, int]
     """The number of images with at least one pixel of it, by split."""
 
+    def as_tree(self) -> dict:
+        """The counts as plain values, for JSON."""
+        return {"name": self.name, "colour": list(self.colour), "pixels": self.pixels, "pictures": self.images}
+
 
 @dataclass(frozen=True)
 class Report:
@@ -83,7 +87,7 @@ class Report:
             "pictures": self.images,
             **{f"{severity}s": self.count(severity) for severity in SEVERITIES},
             "findings": [vars(finding) | {"files": list(finding.files)} for finding in self.findings],
-            "classes": [vars(use) | {"colour": list(use.colour)} for use in self.classes],
+            "classes": [use.as_tree() for use in self.classes],
         }
 
 

@@ -54,7 +54,7 @@ class MixtureReport:
             "sources": {name: report.as_tree() for name, report in self.sources.items()},
             **{f"{severity}s": self.count(severity) for severity in SEVERITIES},
             "findings": [vars(finding) | {"files": list(finding.files)} for finding in self.findings],
-            "classes": [vars(use) | {"colour": list(use.colour)} for use in self.classes],
+            "classes": [use.as_tree() for use in self.classes],
         }
 
 
