@@ -189,6 +189,7 @@ def test_the_report_is_plain_data(root):
     assert (tree["data"], tree["pictures"], tree["errors"]) == ("folder", COUNTS, 1)
     assert tree["findings"][0]["files"] == ["images/train/p0.png = images/val/p1.png"]
     assert tree["classes"][0]["name"] == "grass"
+    assert tree["classes"][0]["pictures"] == COUNTS
 
 
 def test_progress_counts_the_pairs_of_all_splits(root):

@@ -59,7 +59,7 @@ class ClassUse:
     """The number of images with at least one pixel of it, by split."""
 
     def as_tree(self) -> dict:
-        """Plain values, for JSON."""
+        """The counts as plain values, for JSON."""
         return {"name": self.name, "colour": list(self.colour), "pixels": self.pixels, "pictures": self.images}
 
 
