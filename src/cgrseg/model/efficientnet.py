@@ -66,15 +66,13 @@ class InvertedResidual(nn.Module):
         hidden = inputs * expansion
         self.is_residual = stride == 1 and inputs == outputs
         self.expand = (
-            nn.Sequential(ConvNorm(inputs, hidden, bias=False, eps=EPS), nn.ReLU6()) if expansion > 1 else nn.Identity()
+            nn.Sequential(ConvNorm(inputs, hidden, bias=False), nn.ReLU6()) if expansion > 1 else nn.Identity()
         )
         padding = 0 if stride == 2 else kernel // 2
         self.pad = same_padding(kernel) if stride == 2 else nn.Identity()
-        self.depthwise = ConvNorm(
-            hidden, hidden, kernel, stride=stride, groups=hidden, bias=False, padding=padding, eps=EPS
-        )
+        self.depthwise = ConvNorm(hidden, hidden, kernel, stride=stride, groups=hidden, bias=False, padding=padding)
         self.act = nn.ReLU6()
-        self.project = ConvNorm(hidden, outputs, bias=False, eps=EPS)
+        self.project = ConvNorm(hidden, outputs, bias=False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h_ w_"]:
         hidden = self.act(self.depthwise(self.pad(self.expand(x))))
@@ -97,7 +95,7 @@ class EfficientNetLite(nn.Module):
         self.register_buffer("factor", (torch.tensor(std) / RANGE)[:, None, None], persistent=False)
         self.register_buffer("shift", ((torch.tensor(mean) - OFFSET) / RANGE)[:, None, None], persistent=False)
         self.stem = nn.Sequential(
-            same_padding(3), ConvNorm(3, STEM_WIDTH, 3, stride=2, bias=False, padding=0, eps=EPS), nn.ReLU6()
+            same_padding(3), ConvNorm(3, STEM_WIDTH, 3, stride=2, bias=False, padding=0), nn.ReLU6()
         )
         self.stages = nn.ModuleList()
         width = STEM_WIDTH
@@ -110,6 +108,9 @@ class EfficientNetLite(nn.Module):
                 )
                 width = row.width
             self.stages.append(nn.Sequential(*blocks))
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = EPS
 
     def forward(self, image: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b _ _ _"]]:
         """Features of an image whose sides are multiples of 32."""

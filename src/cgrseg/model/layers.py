@@ -23,7 +23,7 @@ class ConvNorm(nn.Module):
     `padding` is for who pads otherwise than by half the kernel on each side.
     """
 
-    def __init__(  # noqa: PLR0913  the arguments of a convolution
+    def __init__(
         self,
         inputs: int,
         outputs: int,
@@ -33,12 +33,11 @@ class ConvNorm(nn.Module):
         groups: int = 1,
         bias: bool = True,
         padding: int | None = None,
-        eps: float = 1e-5,
     ) -> None:
         super().__init__()
         padding = kernel // 2 if padding is None else padding
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
-        self.norm = nn.BatchNorm2d(outputs, eps=eps)
+        self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h_ w_"]:
         return self.norm(self.conv(x))
