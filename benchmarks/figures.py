@@ -39,7 +39,7 @@ from large import in_own_process
 from support.reference import fill_lite, official_weights
 
 from cgrseg.benchmarking.baselines import ALL_QUERIES
-from cgrseg.benchmarking.complexity import complexity
+from cgrseg.benchmarking.entries import complexity
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig
 from cgrseg.data.images import read_image, resize_image
 from cgrseg.data.transforms import normalise

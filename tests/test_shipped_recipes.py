@@ -11,7 +11,7 @@ from support.drawn import DRAW
 
 import cgrseg
 from cgrseg.advisor.deviations import PUBLISHED, compare_with_published
-from cgrseg.benchmarking.complexity import complexity
+from cgrseg.benchmarking.entries import complexity
 from cgrseg.classes import published
 from cgrseg.cli import commands
 from cgrseg.weights.backbone import BACKBONES

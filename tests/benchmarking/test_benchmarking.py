@@ -20,8 +20,7 @@ from cgrseg.benchmarking import (
     take_rounds,
     timing,
 )
-from cgrseg.benchmarking.complexity import Complexity
-from cgrseg.benchmarking.entries import STAGES, Entry, Memory, SegmenterRunner
+from cgrseg.benchmarking.entries import STAGES, Complexity, Entry, Memory, SegmenterRunner
 from cgrseg.data.images import read_image, write_image
 from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.predictor import Segmenter

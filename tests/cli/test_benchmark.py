@@ -5,8 +5,7 @@ import pytest
 from rich.console import Console
 
 from cgrseg.benchmarking.baselines import BASELINES as KNOWN_BASELINES
-from cgrseg.cli.benchmark import BASELINES
-from cgrseg.cli.benchmark_tables import tables
+from cgrseg.cli.benchmark import BASELINES, tables
 
 
 @pytest.fixture

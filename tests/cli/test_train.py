@@ -99,7 +99,7 @@ def test_a_folder_with_a_run_is_not_overwritten(run, recipe, labelled, tmp_path)
 @pytest.mark.slow
 def test_a_stopped_run_says_how_to_go_on(run, recipe, labelled, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "cgrseg.cli.training_display.TrainingDisplay._step", lambda *_: signal.raise_signal(signal.SIGTERM)
+        "cgrseg.cli.train_display.TrainingDisplay._step", lambda *_: signal.raise_signal(signal.SIGTERM)
     )
     words = ("train", recipe, "--data", f"folder={labelled}", "-o", tmp_path / "run")
 

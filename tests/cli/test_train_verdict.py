@@ -7,7 +7,7 @@ import pytest
 
 from cgrseg.advisor.active_learning import Candidate, Ranking
 from cgrseg.advisor.verdict import ClassVerdict, Verdict
-from cgrseg.cli.train_verdict import COURSES, NEEDS, classes, next_labels, summary, worst
+from cgrseg.cli.train_display import COURSES, NEEDS, classes, next_labels, summary, worst
 
 SKY = ClassVerdict(name="sky", iou=0.9, images=100, pixels=900, confused_with="road", need="")
 CAR = ClassVerdict(name="car", iou=0.4, images=9, pixels=100, confused_with="road", need="rare")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from cgrseg import labelmap
-from cgrseg.labelmap import confidence_map, label_map, warmup
+from cgrseg.labelmap import compiling, confidence_map, label_map
 from cgrseg.labelmap.grid import locate
 
 
@@ -232,7 +232,7 @@ def test_threads_share_the_rows_and_change_nothing(threads):
 
 def test_the_first_call_on_a_machine_says_that_it_compiles(monkeypatch, caplog):
     monkeypatch.setattr("cgrseg.labelmap.compiling.is_kept", lambda function: False)
-    for once in (labelmap._label_kernel, labelmap._confidence_kernel, warmup.announce):
+    for once in (labelmap._label_kernel, labelmap._confidence_kernel, compiling.announce):
         once.cache_clear()
     caplog.set_level(logging.INFO)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from support.colour_engine import CLASSES, flag
 from support.served import gated, png
 
-from cgrseg.data.datasets.masks import decode_mask
+from cgrseg.data.datasets.coco import decode_mask
 
 FLAG = flag(40, 60)
 

@@ -29,7 +29,7 @@ from cgrseg.model import build_model
 from cgrseg.predictor import Segmenter
 from cgrseg.serving.app import build_app
 from cgrseg.serving.fetch import Fetcher
-from cgrseg.serving.settings import ServeConfig
+from cgrseg.serving.state import ServeConfig
 from cgrseg.weights import WeightsInfo, save_weights
 
 TIMEOUT_S = 40

@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from cgrseg.benchmarking.complexity import Complexity, complexity
-from cgrseg.benchmarking.entries import STAGES, Entry, Memory, Runner, memory_of, timed_pass
+from cgrseg.benchmarking.entries import STAGES, Complexity, Entry, Memory, Runner, complexity, memory_of, timed_pass
 from cgrseg.data.images import read_image, resize_image, write_image
 from cgrseg.errors import CGRSegError
 from cgrseg.machine import Machine, machine, matrix_rate

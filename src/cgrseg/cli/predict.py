@@ -63,7 +63,7 @@ def predict(
 def save_all(results: "Iterator[Segmentation | Failure]", output: Path) -> "Iterator[Path | Failure]":
     """Save results while the next ones are made; the path of each label map, in order."""
     from cgrseg.predictor import Failure
-    from cgrseg.predictor.pipeline import in_order
+    from cgrseg.predictor.segmenter import in_order
 
     def save(result: "Segmentation | Failure") -> "Path | Failure":
         return result if isinstance(result, Failure) else result.save(output)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cgrseg.cli import options, train_deviations
+from cgrseg.cli import options
 from cgrseg.cli.progress import say
-from cgrseg.cli.train_plan import settle
-from cgrseg.cli.train_verdict import tell_verdict
+from cgrseg.cli.train_plan import deviations_asked, deviations_option, print_deviations, settle
 
 if TYPE_CHECKING:
-    from cgrseg.cli.training_display import TrainingDisplay
+    from cgrseg.cli.train_display import TrainingDisplay
     from cgrseg.training.events import Event
     from cgrseg.training.loggers import TensorBoard
 
@@ -42,7 +41,7 @@ Example:
 @click.option("--accept-changes", is_flag=True, help="With --resume: go on though recipe or images have changed.")
 @click.option("--tensorboard", is_flag=True, help="Write numbers and images for TensorBoard, too.")
 @options.device
-@train_deviations.option
+@deviations_option
 @click.option("--unlabelled", type=options.FOLDER, help="Images without labels; the verdict says which to label next.")
 @click.option("-o", "--output", type=options.FOLDER, help="Folder of the run.  [default: runs/<recipe or data>]")
 def train(
@@ -58,8 +57,8 @@ def train(
     output: Path | None,
 ) -> None:
     """Train a network by a RECIPE, or by settings made from the data. All of a run goes into one folder."""
-    if click.get_current_context().meta[train_deviations.ASKED]:
-        train_deviations.print_deviations(recipe, overrides, data)
+    if deviations_asked():
+        print_deviations(recipe, overrides, data)
         return
     import cgrseg
 
@@ -74,6 +73,8 @@ def train(
         click.echo(f"cgrseg: {stopped}; the same command with --resume continues it", err=True)
         sys.exit(RESUMABLE)
     if is_first_process():
+        from cgrseg.cli.train_display import tell_verdict
+
         tell_verdict(folder, where, str(data), unlabelled, device)
         click.echo(best)
 
@@ -101,7 +102,7 @@ def watching(folder: Path, *, tensorboard: bool) -> "Iterator[Callable[[Event], 
 def _watchers(folder: Path, tensorboard: bool) -> "list[TrainingDisplay | TensorBoard]":
     if not is_first_process():
         return []
-    from cgrseg.cli.training_display import TrainingDisplay
+    from cgrseg.cli.train_display import TrainingDisplay
 
     if not tensorboard:
         return [TrainingDisplay()]

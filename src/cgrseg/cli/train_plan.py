@@ -1,9 +1,10 @@
-"""The settings of a training run: those of a recipe, of the run to go on with, or made from the data and explained."""
+"""The settings of a training run: of a recipe, of the run to resume, or made from the data; and `--deviations`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from cgrseg.cli import options
 from cgrseg.cli.progress import bar_of
@@ -11,6 +12,7 @@ from cgrseg.cli.progress import bar_of
 if TYPE_CHECKING:
     from cgrseg import Recipe
     from cgrseg.advisor.plan import Plan
+
 
 WIDTH = 110
 
@@ -93,3 +95,54 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{','.join(_shown(item) for item in value)}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+ASKED = "cgrseg.advisor.deviations"
+"""Where the context keeps that --deviations was given."""
+
+
+def _keep(context: click.Context, parameter: click.Parameter, asked: bool) -> None:  # noqa: ARG001
+    """Keep the flag, and give --data, which is not read then, a value that lets the command line pass."""
+    context.meta[ASKED] = asked
+    if asked:
+        context.default_map = {"data": ["folder=."]}
+
+
+deviations_option = click.option(
+    "--deviations",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_keep,
+    help="Print where RECIPE and this code differ from what was published, and stop; needs no --data.",
+)
+
+
+def deviations_asked() -> bool:
+    """Whether the command line has --deviations."""
+    return click.get_current_context().meta[ASKED]
+
+
+def print_deviations(recipe: Path | None, overrides: tuple[str, ...], data: options.DataPaths) -> None:
+    """Compare and print."""
+    from cgrseg.advisor.deviations import compare_with_published
+    from cgrseg.recipes import read_recipe
+
+    if recipe is None:
+        raise click.UsageError("--deviations compares a RECIPE; name one, such as recipes/cgrseg-t-ade20k.yaml")
+    settings = read_recipe(recipe, overrides)
+    if not settings.sources:
+        settings = read_recipe(recipe, (*overrides, *_of_data(data)))
+    comparison = compare_with_published(settings)
+    click.echo(f"Compared with {comparison.source}.")
+    for title, found in (("Settings", comparison.settings), ("Whatever the settings", comparison.always)):
+        click.echo(f"\n{title}:" if found else f"\n{title}: no difference.")
+        for deviation in found:
+            click.echo(click.wrap_text(str(deviation), 100, initial_indent="  ", subsequent_indent="    "))
+
+
+def _of_data(data: options.DataPaths) -> list[str]:
+    """The settings that --data and --merge stand for."""
+    is_given = click.get_current_context().get_parameter_source("data") is ParameterSource.COMMANDLINE
+    kind, *merge = data.single().overrides()
+    return [kind, *merge] if is_given else merge

@@ -17,9 +17,9 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
+from cgrseg.labelmap.compiling import announce, warm_up
 from cgrseg.labelmap.ensemble import ViewLogits, ensemble_maps
 from cgrseg.labelmap.grid import Blend, Windows, cover, locate, locate_evenly
-from cgrseg.labelmap.warmup import announce, warm_up
 from cgrseg.types import IGNORE, Confidence, LabelMap, Size
 
 __all__ = ["Blend", "ViewLogits", "Windows", "confidence_map", "cover", "ensemble_maps", "label_map", "warm_up"]

@@ -4,14 +4,22 @@
     PIL image -----+-- prepare -- infer -- label -- Segmentation
     array ---------+
 
-The three stages may run in threads of their own; `stream` overlaps them.
+The three stages may run in threads of their own, and `overlap` runs them so: several items in work at a time, few in
+memory, results in order.
+
+    items --> first --> second --> third --> results
+              item 3    item 2     item 1             at the same moment
+
+NumPy, OpenCV, Pillow, the engines and the kernels release the GIL meanwhile.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image as Pillow
@@ -20,13 +28,20 @@ from torch import nn
 from cgrseg.classes import ClassTable
 from cgrseg.data.images import name_images, read_image, to_rgb
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.predictor.pipeline import overlap
 from cgrseg.predictor.protocols import WHOLE, Protocol, ProtocolName, choose_protocol
 from cgrseg.predictor.result import Failure, Segmentation
 from cgrseg.predictor.views import EnsembleLogits, ImageLogits, PreparedImage, infer, prepare_views
 from cgrseg.runtime import Engine, EngineName, TorchEngine, is_graph, open_engine, open_graph
 from cgrseg.types import Image, Size
 from cgrseg.weights import WeightsInfo, open_weights, with_classes
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+
+AHEAD = 4
+"""Items in work: one for each of three stages, and one whose result waits to be fetched."""
 
 ImageLike = str | Path | Pillow.Image | np.ndarray
 """Input of a segmenter: the path of a file, a PIL image or an (h, w, 3) uint8 RGB array."""
@@ -202,3 +217,44 @@ def load(
         opened = open_engine(model, engine=engine, device=device, threads=threads)
     chosen = choose_protocol(protocol, info, paper_exact=paper_exact)
     return Segmenter(opened, info, str(source), threads or 1, chosen)
+
+
+def overlap(
+    items: Iterable[A], first: Callable[[A], B], second: Callable[[B], C], third: Callable[[C], D], workers: int = 1
+) -> Generator[Future[D], None, None]:
+    """`third(second(first(item)))` of each item, in order and finished, with at most `AHEAD` of them begun.
+
+    Each function is called by one thread only; with several workers that many threads call the first, and as many the
+    third, and two more items are begun for each. What one of them raises is raised by the `result()` of that item, and
+    does not touch the others. Nothing begins before the first result is asked for, and closing the iterator ends the
+    threads after the calls they are in.
+    """
+    threads = {"first": workers, "second": 1, "third": workers}
+    pools = [ThreadPoolExecutor(count, thread_name_prefix=f"overlap-{stage}") for stage, count in threads.items()]
+
+    def submit(item: A) -> Future[D]:
+        begun = pools[0].submit(first, item)
+        halfway = pools[1].submit(lambda: second(begun.result()))
+        return pools[2].submit(lambda: third(halfway.result()))
+
+    try:
+        yield from in_order(items, submit, AHEAD + 2 * (workers - 1))
+    finally:
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
+
+
+def in_order(items: Iterable[A], submit: Callable[[A], Future[B]], ahead: int) -> Generator[Future[B], None, None]:
+    """The futures that `submit` gives for the items, each finished, with at most `ahead` of them not fetched yet."""
+    waiting: deque[Future[B]] = deque()
+    for item in items:
+        waiting.append(submit(item))
+        if len(waiting) >= ahead or waiting[0].done():
+            yield _finished(waiting.popleft())
+    while waiting:
+        yield _finished(waiting.popleft())
+
+
+def _finished(future: Future[B]) -> Future[B]:
+    future.exception()  # waits, and raises nothing
+    return future

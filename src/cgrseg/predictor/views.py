@@ -22,7 +22,6 @@ from cgrseg.data.images import resize_image
 from cgrseg.data.transforms import fit_size, normalise
 from cgrseg.labelmap import ViewLogits, Windows, confidence_map, cover, ensemble_maps, label_map
 from cgrseg.labelmap.grid import Axis, locate
-from cgrseg.predictor.pipeline import run
 from cgrseg.predictor.protocols import Protocol
 from cgrseg.runtime import Engine
 from cgrseg.types import Confidence, Image, LabelMap, Size
@@ -231,3 +230,25 @@ def view_logits(view: View, grids: Sequence[Float32[np.ndarray, "k h w"]], size:
         blend(view.rows, size[0], height),
         columns.mirrored() if view.is_mirrored else columns,
     )
+
+
+def run(
+    engine: Engine, images: Iterable[Float32[np.ndarray, "3 _ _"]], batch: int
+) -> list[Float32[np.ndarray, "k _ _"]]:
+    """The logits of each image, in order; up to `batch` images of one size share a call."""
+    waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
+    answers: dict[int, np.ndarray] = {}
+    for index, image in enumerate(images):
+        group = waiting.setdefault(image.shape, [])
+        group.append((index, image))
+        if len(group) == batch:
+            answers |= _call(engine, waiting.pop(image.shape))
+    for group in waiting.values():
+        answers |= _call(engine, group)
+    return [answers[index] for index in range(len(answers))]
+
+
+def _call(engine: Engine, group: list[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
+    indices, images = zip(*group, strict=True)
+    together = np.ascontiguousarray(images[0][None]) if len(group) == 1 else np.stack(images)
+    return dict(zip(indices, engine(together), strict=True))

@@ -21,8 +21,7 @@ from cgrseg.serving.fetch import Fetcher
 from cgrseg.serving.http_errors import RequestError
 from cgrseg.serving.metadata import DOCS_POLICY, render_docs
 from cgrseg.serving.middleware import RequestMiddleware
-from cgrseg.serving.settings import ServeConfig
-from cgrseg.serving.state import ServerState, state_of
+from cgrseg.serving.state import ServeConfig, ServerState, state_of
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 from cgrseg.predictor import Segmentation
 from cgrseg.serving.http_errors import RequestError
 from cgrseg.serving.request import decoder
-from cgrseg.serving.settings import ServeConfig
+from cgrseg.serving.state import ServeConfig
 from cgrseg.types import Image
 
 LENGTH_HEADER = "Inference-Header-Content-Length"

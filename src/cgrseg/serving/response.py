@@ -18,8 +18,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from cgrseg.data.images import palette_image
-from cgrseg.data.polygons import trace_polygons
-from cgrseg.data.rle import find_runs
+from cgrseg.data.masks import find_runs, trace_polygons
 from cgrseg.predictor import Segmentation
 from cgrseg.predictor.result import JPEG_PX
 from cgrseg.serving.http_errors import RequestError

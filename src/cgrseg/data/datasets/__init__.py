@@ -1,6 +1,6 @@
-"""Labelled data sets: one small module for each layout on disk, and `open_dataset` for all of them.
+"""Labelled data sets: a function for each layout on disk, and `open_dataset` for all of them.
 
-A new kind needs a module with `find(path, split) -> Layout`, a line in `READERS`, its name in `cgrseg.config.Kind`, and
+A new kind needs a function `find(path, split) -> Layout`, a line in `READERS`, its name in `cgrseg.config.Kind`, and
 a JSON of class names and raw values in `assets`.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cgrseg.classes import ClassTable, read_published
 from cgrseg.config import HoldOut, Kind, Merge
-from cgrseg.data.datasets import ade20k, camvid, cityscapes, cocostuff10k, cocostuff164k, folder, pascalcontext, voc2012
+from cgrseg.data.datasets import cocostuff10k, folder, pascalcontext, published
 from cgrseg.data.datasets.labelled import LabelledImages, Layout, Pair
 from cgrseg.data.datasets.merging import merge_classes
 from cgrseg.errors import DatasetError
@@ -20,14 +20,14 @@ from cgrseg.recipes import read_merge
 __all__ = ["LabelledImages", "Pair", "open_dataset", "without_held_out"]
 
 READERS = {
-    "camvid": camvid.find,
-    "ade20k": ade20k.find,
+    "camvid": published.find_camvid,
+    "ade20k": published.find_ade20k,
     "cocostuff10k": cocostuff10k.find,
-    "cocostuff164k": cocostuff164k.find,
+    "cocostuff164k": published.find_cocostuff164k,
     "pascalcontext59": partial(pascalcontext.find, kind="pascalcontext59"),
     "pascalcontext60": partial(pascalcontext.find, kind="pascalcontext60"),
-    "cityscapes": cityscapes.find,
-    "voc2012": voc2012.find,
+    "cityscapes": published.find_cityscapes,
+    "voc2012": published.find_voc2012,
 }
 """The readers of published data sets; a `folder` brings its own classes."""
 

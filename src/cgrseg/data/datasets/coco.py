@@ -4,18 +4,68 @@
     categories   id, name
     annotations  image_id, category_id, segmentation (polygons or runs), iscrowd
 
+    polygon [x0 y0 x1 y1 ...]   the pixels whose centre lies inside, by the even-odd rule
+    runs {size, counts}         column by column, beginning outside the mask; numbers or COCO's text
+
 Later annotations cover earlier ones, as in the maps of COCO-Stuff. Crowd regions outline many objects at once: their
 pixels have no label, except where other annotations cover them.
+
+Axes: H W image rows and columns.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from jaxtyping import Bool, UInt16
+
 from cgrseg.classes import named
-from cgrseg.data.datasets.labelled import UNLABELLED
-from cgrseg.data.datasets.masks import Mask, MaskReader
+from cgrseg.data.datasets.labelled import UNLABELLED, Pair
 from cgrseg.data.datasets.table import Table, checked_names, plain_table
+from cgrseg.data.masks import decode_rle, fill_polygon
 from cgrseg.errors import DatasetError
+from cgrseg.types import Size
+
+Mask = list | dict
+"""A mask in JSON: a list of polygons, or a mapping with `size` and `counts`."""
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """Paints the label map of an image; sizes and masks, each with its value, are keyed by image name."""
+
+    sizes: dict[str, Size]
+    masks: dict[str, list[tuple[int, Mask]]]
+    unlabelled: int
+
+    def __call__(self, pair: Pair) -> UInt16[np.ndarray, "H W"]:
+        size = self.sizes[pair.name]
+        labels = np.full(size, self.unlabelled, np.uint16)
+        for index, (value, mask) in enumerate(self.masks.get(pair.name, ())):
+            try:
+                labels[decode_mask(mask, size)] = value
+            except (ValueError, TypeError, KeyError, OverflowError) as error:
+                raise DatasetError(f"{pair.labels}: mask {index + 1} of {pair.name} is malformed: {error}") from None
+        return labels
+
+
+def decode_mask(mask: Mask, size: Size) -> Bool[np.ndarray, "H W"]:
+    """Decode a mask in either format.
+
+    Raises:
+        ValueError, TypeError, KeyError, OverflowError: the mask is malformed.
+    """
+    if isinstance(mask, dict):
+        if tuple(mask["size"]) != size:
+            raise ValueError(f"its size is {mask['size']}, but the size of the image is {list(size)}")
+        return decode_rle(mask["counts"], size)
+    if not mask:
+        raise ValueError("it has no outline, and boxes are not labels")
+    inside = np.zeros(size, bool)
+    for polygon in mask:
+        inside |= fill_polygon(np.asarray(polygon, np.float64).reshape(-1, 2), size)
+    return inside
 
 
 def read_coco(file: Path, table: Table | None) -> tuple[Table, MaskReader]:

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from cgrseg.classes import published
+from cgrseg.data.datasets.coco import Mask, MaskReader
 from cgrseg.data.datasets.cocostuff10k import as_label_map, read_mat
 from cgrseg.data.datasets.labelled import (
     Layout,
@@ -31,7 +32,6 @@ from cgrseg.data.datasets.labelled import (
     published_layout,
     root_of,
 )
-from cgrseg.data.datasets.masks import Mask, MaskReader
 from cgrseg.errors import DatasetError
 from cgrseg.types import LabelMap
 

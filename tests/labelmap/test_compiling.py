@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from cgrseg.labelmap import confidence_map, label_map, warm_up, warmup
+from cgrseg.labelmap import compiling, confidence_map, label_map, warm_up
 from cgrseg.labelmap.argmax import label_rows
 from cgrseg.labelmap.softmax import weigh_rows
 
@@ -44,7 +44,7 @@ def test_garbage_is_collected_afterwards_if_it_was_before(collects):
     was = gc.isenabled()
     try:
         (gc.enable if collects else gc.disable)()
-        warmup._use_kernels()
+        compiling._use_kernels()
         assert gc.isenabled() == collects
     finally:
         (gc.enable if was else gc.disable)()
