@@ -193,7 +193,7 @@ def test_workers_and_batches_do_not_change_the_report(run, weights, labelled, tm
 
 def test_weights_are_calibrated_into_a_file(run, weights, labelled, tmp_path):
     target = tmp_path / "calibrated.safetensors"
-    arguments = ("--calibrate", target, "--json", tmp_path / "scores.json")
+    arguments = ("--fit-temperature", target, "--json", tmp_path / "scores.json")
     result = run("evaluate", weights, "--data", f"folder={labelled}", *arguments)
 
     report = json.loads((tmp_path / "scores.json").read_text())["calibrated"]
@@ -206,7 +206,7 @@ def test_weights_are_calibrated_into_a_file(run, weights, labelled, tmp_path):
 
 
 def test_weights_that_ship_with_the_package_are_calibrated_into_another_file(run, labelled):
-    arguments = ("--calibrate", "cgrseg-t-camvid")
+    arguments = ("--fit-temperature", "cgrseg-t-camvid")
     result = run("evaluate", "cgrseg-t-camvid", "--data", f"folder={labelled}", *arguments)
 
     assert result.code == 1
@@ -214,7 +214,7 @@ def test_weights_that_ship_with_the_package_are_calibrated_into_another_file(run
 
 
 def test_each_key_of_the_report_is_explained_in_the_docs(run, weights, labelled, tmp_path):
-    target = ("--calibrate", tmp_path / "calibrated.safetensors")
+    target = ("--fit-temperature", tmp_path / "calibrated.safetensors")
     arguments = ("--against", weights, "--boundary", "--calibration", *target, "--json", tmp_path / "scores.json")
     page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
 

@@ -6,7 +6,7 @@ import pytest
 @pytest.mark.slow
 def test_a_report_is_written_with_its_numbers_beside_it(run, weights, labelled, tmp_path):
     page = tmp_path / "made" / "out.html"
-    files = ("--json", tmp_path / "scores.json", "--calibrate", tmp_path / "made/calibrated.safetensors")
+    files = ("--json", tmp_path / "scores.json", "--fit-temperature", tmp_path / "made/calibrated.safetensors")
     arguments = ("--report", page, *files, "--threads", "1")
 
     result = run("evaluate", weights, "--data", f"folder={labelled}", *arguments)

@@ -47,7 +47,7 @@ def names_of(page) -> list[str]:
 
 
 def said_of(page) -> str:
-    return re.sub(r"\s+", " ", page.locator("#pictures .said").inner_text())
+    return re.sub(r"\s+", " ", page.locator("#images .said").inner_text())
 
 
 def pixel_of(page, x: int, y: int) -> list[int]:
@@ -69,7 +69,7 @@ def test_the_page_shows_its_numbers_and_strange_names_as_they_are(page, scene):
     assert page.title() == "<b>odd on your data val"
     assert [part.inner_text() for part in page.locator("nav a").all()] == [
         "Classes",
-        "Pictures",
+        "Images",
         "Confusions",
         "Confidence",
     ]
@@ -237,7 +237,7 @@ def test_a_split_without_labels_still_gives_a_page(visit, scene, tmp_path):
 
     page.wait_for_selector(READY)
     assert page.locator("tr.absent").count() == 3
-    assert page.locator("#pictures").count() == 0
+    assert page.locator("#images").count() == 0
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--boundary", is_flag=True, help="Score the edges of the classes, too (Boundary IoU).")
 @click.option("--calibration", is_flag=True, help="Compare confidence with accuracy, too.")
 @click.option(
-    "--calibrate",
+    "--fit-temperature",
     "calibrated",
     type=options.FILE,
     help="Fit confidence to the images, and write the weights with its temperature to this .safetensors file.",

@@ -36,7 +36,7 @@ WEIGHTS = (".safetensors", ".pth", ".pt", ".onnx", ".xml")
 """Suffixes of weights, left out of titles."""
 OF_RUN = ("best", "last")
 """Files that every run has; a title names the run's folder, too."""
-SCRIPTS = ("base", "charts", "headline", "classes", "confusion", "confidence", "pictures", "training", "start")
+SCRIPTS = ("base", "charts", "headline", "classes", "confusion", "confidence", "examples", "training", "start")
 """Scripts of the page, in the order in which a browser reads them."""
 
 Rival = tuple[str, Evaluation]

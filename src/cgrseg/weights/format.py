@@ -42,7 +42,7 @@ class WeightsInfo:
     trained_on: tuple[str, ...] = ()
     """SHA-256 (first 16 hex digits) of each training image's RGB pixels, to find leaks."""
     temperature: float = 1.0
-    """Divides the logits that confidence comes from; fitted by `cgrseg evaluate --calibrate`.
+    """Divides the logits that confidence comes from; fitted by `cgrseg evaluate --fit-temperature`.
 
     Labels do not depend on it, so it raised no format version: an older cgrseg gives the same labels, and the
     confidence that it always gave.

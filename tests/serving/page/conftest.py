@@ -10,7 +10,7 @@ REFUSALS = "the server responded with a status of"
 
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory):
-    """A server that tells red, green and blue, one picture at a time; and a file that holds it up while it is there."""
+    """A server that tells red, green and blue, one image at a time; and a file that holds it up while it is there."""
     with serving_gated(tmp_path_factory.mktemp("colours"), queue=1) as (served, closed):
         yield f"http://{served.host}:{served.port}/", closed
 
@@ -41,7 +41,7 @@ def opens(browser):
 
 @pytest.fixture
 def page(opens, colours):
-    """The page with a labelled picture whose left half is red and right half blue."""
+    """The page with a labelled image whose left half is red and right half blue."""
     opened = opens(colours[0])
     choose(opened, FLAG)
     return opened

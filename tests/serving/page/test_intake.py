@@ -1,4 +1,4 @@
-"""The ways a picture comes to the page, and which pictures."""
+"""The ways an image comes to the page, and which images."""
 
 import io
 
@@ -40,7 +40,7 @@ def test_an_image_that_comes_in_is_labelled(opens, colours, way):
     assert page.locator("#over").is_hidden()
 
 
-@pytest.mark.parametrize(("way", "words"), [("drop", "That was no file"), ("paste", "There is no picture")])
+@pytest.mark.parametrize(("way", "words"), [("drop", "That was no file"), ("paste", "There is no image")])
 def test_what_is_no_file_is_not_fetched(opens, colours, way, words):
     page = opens(colours[0])
 
@@ -60,7 +60,7 @@ def test_photos_that_a_camera_turned_line_up_with_their_labels(opens, colours, t
     assert "120 \u00d7 80" in page.locator("#facts").inner_text()
     for across, channel in ((0.25, 0), (0.75, 2)):
         assert colour_at(page, "labels", across)[channel] == 255
-        assert colour_at(page, "picture", across)[channel] > 240
+        assert colour_at(page, "image", across)[channel] > 240
 
 
 def test_a_format_that_the_browser_cannot_show_is_labelled_all_the_same(opens, colours):
@@ -70,16 +70,16 @@ def test_a_format_that_the_browser_cannot_show_is_labelled_all_the_same(opens, c
 
     choose(page, {"name": "flag.tif", "mimeType": "image/tiff", "buffer": file.getvalue()})
 
-    assert "cannot show the picture" in page.locator("#facts").inner_text()
+    assert "cannot show the image" in page.locator("#facts").inner_text()
     assert colour_at(page, "labels", 0.25) == [255, 0, 0, 255]
 
 
 def test_large_photos_are_drawn_small_and_keep_their_size(page):
     script = """async () => {
-        const { readPicture } = await import("/picture.js");
+        const { readImage } = await import("/image.js");
         const canvas = new OffscreenCanvas(5000, 4000);
         canvas.getContext("2d").fillRect(0, 0, 9, 9);
-        const read = await readPicture(await canvas.convertToBlob());
+        const read = await readImage(await canvas.convertToBlob());
         return [read.width, read.height, read.canvas.width * read.canvas.height];
     }"""
 

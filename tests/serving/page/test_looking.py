@@ -1,4 +1,4 @@
-"""What one does with a labelled picture."""
+"""What one does with a labelled image."""
 
 import re
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_the_heat_map_shows_confidence_of_the_classes_that_show(page):
 
 def test_the_swipe_moves_between_image_and_labels(page):
     page.get_by_role("button", name="Swipe").click()
-    handle = page.get_by_role("slider", name="Picture before")
+    handle = page.get_by_role("slider", name="Image before")
     box = page.locator(".stage").bounding_box()
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 

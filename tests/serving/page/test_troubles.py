@@ -75,7 +75,7 @@ def test_waiting_can_be_cancelled(browser, colours):
     page.get_by_role("button", name="Try again").click()
     page.wait_for_selector(LABELLED)
 
-    assert "The picture was not labelled" in cancelled
+    assert "The image was not labelled" in cancelled
     assert is_hidden
     page.close()
 

@@ -12,7 +12,7 @@ function columns() {
     { key: "recall", title: "Recall", text: share("recall"), mean: report.mean_accuracy, help: "share of its true pixels that were found (accuracy)" },
     { key: "precision", title: "Precision", text: share("precision"), help: "share of the pixels labelled as it that are it" },
     { key: "share", title: "Of pixels", text: share("share", 2), help: "share of the labelled pixels" },
-    { key: "pictures", title: "Pictures", text: (row) => count(row.pictures), help: "pictures in whose truth it occurs" },
+    { key: "pictures", title: "Images", text: (row) => count(row.pictures), help: "images in whose truth it occurs" },
     { key: "against_iou", title: "Against", text: share("against_iou"), mean: report.against?.miou, skip: !report.against },
     { key: "gain", title: "Gain", text: (row) => points(row.gain), mean: report.comparison?.miou, skip: !report.against },
   ];

@@ -1,4 +1,4 @@
-// Whether confidence is earned, what dropping the least sure pixels would give, and how the pictures differ.
+// Whether confidence is earned, what dropping the least sure pixels would give, and how the images differ.
 
 function showConfidence() {
   if (!report.calibration) return;
@@ -10,13 +10,13 @@ function showConfidence() {
     make("div", { class: "pair" }, reliabilityChart(bins, total), coverageChart(bins, total)), calibrated());
 }
 
-/** What the temperature that was fitted does to the calibration error: on all pictures, and across halves of them. */
+/** What the temperature that was fitted does to the calibration error: on all images, and across halves of them. */
 function calibrated() {
   const found = report.calibrated;
   if (!found) return null;
   const [first, second] = found.halves;
   const rows = [
-    ["All pictures", found, "fitted on the same pictures, which flatters"],
+    ["All images", found, "fitted on the same images, which flatters"],
     ["Second half", first, "fitted on the first half"],
     ["First half", second, "fitted on the second half"],
   ];
@@ -79,14 +79,14 @@ function coverageChart(bins, total) {
   });
 }
 
-/** Every picture's own mIoU, in order. */
-function pictureChart() {
+/** Every image's own mIoU, in order. */
+function imageChart() {
   const ranked = Object.entries(report.picture_mious).filter(([, miou]) => miou !== null).sort((one, other) => one[1] - other[1]);
   if (ranked.length < 2) return null;
   const middle = ranked[Math.floor(ranked.length / 2)][1];
-  const caption = `Each picture\u2019s own mean IoU, the worst first; half of them are above ${percent(middle)} %.`;
-  return figure("All pictures", caption, 0.26, (width, height) => {
-    const { svg, across, up } = axes(width, height, "Mean IoU of each picture, in order", whole("pictures, the worst first", 1, ranked.length, width < 500 ? 4 : 8), shares("mIoU, %"));
+  const caption = `Each image\u2019s own mean IoU, the worst first; half of them are above ${percent(middle)} %.`;
+  return figure("All images", caption, 0.26, (width, height) => {
+    const { svg, across, up } = axes(width, height, "Mean IoU of each image, in order", whole("images, the worst first", 1, ranked.length, width < 500 ? 4 : 8), shares("mIoU, %"));
     const places = ranked.map((_, place) => across(place + 1));
     const heights = ranked.map(([, miou]) => up(miou));
     svg.append(line([[places[0], up(0)], ...places.map((x, place) => [x, heights[place]]), [places.at(-1), up(0)]], "area"));

@@ -22,7 +22,7 @@ function mainScore() {
   if (!ends) return score;
   const level = Math.round(100 * report.bootstrap.level);
   score.append(make("p", { class: "sure" }, `${level} % interval ${percent(ends[0])} to ${percent(ends[1])}`,
-    make("span", {}, "over other samples of such pictures")), classScale(ends));
+    make("span", {}, "over other samples of such images")), classScale(ends));
   return score;
 }
 
@@ -42,7 +42,7 @@ function sideScores() {
     ["Pixel accuracy", percent(report.pixel_accuracy), "%", "of the labelled pixels are right"],
     ["Mean accuracy", percent(report.mean_accuracy), "%", "of a class\u2019s pixels are right, on average"],
     ["Frequency-weighted IoU", percent(report.frequency_weighted_iou), "%", "each class weighs as much as its pixels"],
-    ["Mean over pictures", percent(report.picture_miou), "%", spanOf(report.picture_miou_interval) ?? "each weighs the same"],
+    ["Mean over images", percent(report.picture_miou), "%", spanOf(report.picture_miou_interval) ?? "each weighs the same"],
   ];
   if (report.boundary) found.push(["Boundary IoU", percent(report.boundary.miou), "%", "mean IoU along the edges of the classes"]);
   if (report.calibration) {
@@ -63,11 +63,11 @@ function facts() {
   const versions = used.map(([name, version]) => `${name} ${version}`).join(", ");
   const known = [
     ["Weights", report.weights],
-    ["Data", `${content.title.data} ${report.split}, ${count(report.pictures, "picture")}`],
+    ["Data", `${content.title.data} ${report.split}, ${count(report.pictures, "image")}`],
     ["Protocol", report.protocol],
     ["Engine", `${conditions.engine}, ${threads}`],
     ["Processor", `${machine.processor}, ${machine.system}`],
-    ["Time", content.pictures.length ? `${conditions.seconds_a_picture.toPrecision(2)} s a picture (median of the ${content.pictures.length} shown)` : DASH],
+    ["Time", content.pictures.length ? `${conditions.seconds_a_picture.toPrecision(2)} s an image (median of the ${content.pictures.length} shown)` : DASH],
     ["Versions", versions + (machine.commit ? `, commit ${machine.commit}` : "")],
     ...otherFacts(),
     ["Date", conditions.date.replace("T", " ").replace("+00:00", " UTC")],
@@ -105,29 +105,29 @@ function showComparison() {
   const ends = found.miou_interval;
   const isClear = ends && (ends[0] > 0 || ends[1] < 0);
   const verdict = !ends ? "Nothing is labelled, so there is nothing to compare."
-    : isClear ? "Zero lies outside the interval: the choice of pictures hardly explains the difference."
-      : "Zero lies inside the interval: another choice of pictures could turn the difference around.";
-  const rows = [["mean IoU", found.miou, found.miou_interval], ["mean over pictures", found.picture_miou, found.picture_miou_interval]];
+    : isClear ? "Zero lies outside the interval: the choice of images hardly explains the difference."
+      : "Zero lies inside the interval: another choice of images could turn the difference around.";
+  const rows = [["mean IoU", found.miou, found.miou_interval], ["mean over images", found.picture_miou, found.picture_miou_interval]];
   section("comparison", "Against other weights", make("span", {}, "Points gained over ", make("strong", {}, report.against.weights),
-    ` (mean IoU ${percent(report.against.miou)} %) on the same pictures. ${verdict}`),
+    ` (mean IoU ${percent(report.against.miou)} %) on the same images. ${verdict}`),
   make("div", { class: "pair" },
     make("dl", { class: "gains" }, rows.filter(([, value]) => value !== null).map(([name, value, span]) => make("div", {},
       make("dt", {}, name), make("dd", { class: value < 0 ? "loss" : "gain" }, make("strong", {}, points(value, 2)),
         make("span", {}, span ? `95 % interval ${points(span[0], 2)} to ${points(span[1], 2)}` : "")))),
-    make("div", {}, make("dt", {}, "pictures"), make("dd", {}, make("strong", {}, `${found.better} : ${found.worse}`),
+    make("div", {}, make("dt", {}, "images"), make("dd", {}, make("strong", {}, `${found.better} : ${found.worse}`),
       make("span", {}, `better : worse${found.equal ? `, ${found.equal} equal` : ""}`)))),
     gainChart()));
 }
 
-/** The gain of each picture, the largest loss first. */
+/** The gain of each image, the largest loss first. */
 function gainChart() {
   const gains = Object.entries(report.picture_mious)
     .map(([name, value]) => ({ name, value, gain: value - report.against.picture_mious[name] }))
     .filter(({ value }) => value !== null).sort((one, other) => one.gain - other.gain);
-  return figure("Gain of each picture", "Points of the picture\u2019s own mean IoU; pictures in order of gain.", 0.5, (width, height) => {
+  return figure("Gain of each image", "Points of the image\u2019s own mean IoU; images in order of gain.", 0.5, (width, height) => {
     const most = Math.max(0.01, ...gains.map(({ gain }) => Math.abs(gain)));
     const y = { ...shares("points", -most, most, 4), format: (value) => points(value, most < 0.05 ? 1 : 0) };
-    const { svg, across, up } = axes(width, height, "Gain of each picture", whole("pictures, in order", 0, gains.length), y);
+    const { svg, across, up } = axes(width, height, "Gain of each image", whole("images, in order", 0, gains.length), y);
     const room = across(1) - across(0);
     gains.forEach(({ name, gain }, place) => {
       const [top, bottom] = gain > 0 ? [up(gain), up(0)] : [up(0), up(gain)];

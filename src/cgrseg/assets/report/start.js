@@ -3,7 +3,7 @@
 showHeadline();
 showComparison();
 showClasses();
-showPictures();
+showImages();
 showConfusion();
 showConfidence();
 showTraining();

@@ -24,7 +24,7 @@ function lossChart(losses) {
 function scoreChart(mious) {
   if (mious.length === 0) return null;
   const best = mious.reduce((one, other) => (other.miou > one.miou ? other : one));
-  const caption = `On ${[...new Set(mious.map(({ split }) => split))].filter(Boolean).join(", ") || "held-out pictures"} while training; the best is ${percent(best.miou)} % at step ${count(best.step)}.`;
+  const caption = `On ${[...new Set(mious.map(({ split }) => split))].filter(Boolean).join(", ") || "held-out images"} while training; the best is ${percent(best.miou)} % at step ${count(best.step)}.`;
   return figure("Mean IoU", caption, 0.6, (width, height) => {
     const y = shares("mIoU, %", 0, Math.min(1, Math.ceil(10 * best.miou + 0.5) / 10));
     const { svg, across, up } = axes(width, height, "Mean IoU over the steps", whole("step", 0, mious.at(-1).step, 4), y);

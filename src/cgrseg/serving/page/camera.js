@@ -4,9 +4,9 @@ import { button, find, make } from "./elements.js";
 import { Trouble } from "./server.js";
 
 const REFUSED = {
-  NotAllowedError: "The camera was not allowed. Allow it beside this page's address, or choose a picture instead.",
-  NotFoundError: "This device has no camera. Choose a picture instead.",
-  NotReadableError: "Another program is using the camera. Close it there, or choose a picture instead.",
+  NotAllowedError: "The camera was not allowed. Allow it beside this page's address, or choose an image instead.",
+  NotFoundError: "This device has no camera. Choose an image instead.",
+  NotReadableError: "Another program is using the camera. Close it there, or choose an image instead.",
 };
 
 /** Take a photo; `onFile` gets it. The browser shows cameras to pages of https and of this machine only. */
@@ -24,7 +24,7 @@ async function open(facingMode) {
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { facingMode, width: { ideal: 1920 }, height: { ideal: 1080 } } });
   } catch (error) {
-    throw new Trouble("camera", REFUSED[error.name] ?? `The camera could not be opened (${error.name}). Choose a picture instead.`);
+    throw new Trouble("camera", REFUSED[error.name] ?? `The camera could not be opened (${error.name}). Choose an image instead.`);
   }
 }
 

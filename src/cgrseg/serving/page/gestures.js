@@ -1,7 +1,7 @@
 // From fingers, mouse, wheel and keys to what they mean: zoom, move, point.
 
 const SLACK = 4; // a hand trembles this many pixels without meaning to drag
-const PACE = 8; // an arrow key moves the cross by so many pixels of the screen, with Shift by one of the picture
+const PACE = 8; // an arrow key moves the cross by so many pixels of the screen, with Shift by one of the image
 
 /** Call `act` ({zoom, move, point, step, fit, canMove}) for what happens on an element. */
 export function listen(surface, act) {

@@ -1,4 +1,4 @@
-// The ways a picture comes in: chosen, dropped anywhere, pasted.
+// The ways an image comes in: chosen, dropped anywhere, pasted.
 
 import { find } from "./elements.js";
 
@@ -14,7 +14,7 @@ export function takeIn(onFile, onOther) {
   document.addEventListener("paste", (event) => {
     const file = event.clipboardData?.files[0];
     if (file) onFile(file);
-    else if (!event.target.closest?.("input")) onOther("There is no picture in what was pasted. Copy a picture itself, not its address.");
+    else if (!event.target.closest?.("input")) onOther("There is no image in what was pasted. Copy an image itself, not its address.");
   });
 }
 
@@ -35,6 +35,6 @@ function takeDropped(onFile, onOther) {
     over.hidden = true;
     const file = event.dataTransfer.files[0];
     if (file) onFile(file);
-    else onOther("That was no file. Save the picture first, then drop the file; addresses are not fetched.");
+    else onOther("That was no file. Save the image first, then drop the file; addresses are not fetched.");
   });
 }

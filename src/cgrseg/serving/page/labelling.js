@@ -1,4 +1,4 @@
-// One picture to its maps, with the patience a person would have: for a model that loads, and once for a busy server.
+// One image to its maps, with the patience a person would have: for a model that loads, and once for a busy server.
 
 import { pause } from "./elements.js";
 import { Trouble, askMaps } from "./server.js";
@@ -10,8 +10,8 @@ const LONGEST = 30; // seconds to wait for a busy server, whatever it says
 export async function label(file, model, { refresh, say, signal }) {
   await becomesReady(model, { refresh, say, signal });
   const ask = () => {
-    say("Sending the picture", 0);
-    return askMaps(file, model, { signal, onSent: (share) => (share < 1 ? say("Sending the picture", share) : say("Labelling")) });
+    say("Sending the image", 0);
+    return askMaps(file, model, { signal, onSent: (share) => (share < 1 ? say("Sending the image", share) : say("Labelling")) });
   };
   try {
     return await ask();

@@ -1,4 +1,4 @@
-// The classes that are in the picture, the largest first: each can be hidden, or shown alone.
+// The classes that are in the image, the largest first: each can be hidden, or shown alone.
 
 import { button, css, make, percent, rounded } from "./elements.js";
 

@@ -1,6 +1,6 @@
-// The page: a picture comes in, is labelled by the server, and is looked at.
+// The page: an image comes in, is labelled by the server, and is looked at.
 //
-// intake --+                 +-- stage (picture, labels, confidence)
+// intake --+                 +-- stage (image, labels, confidence)
 // camera --+-- open -- label -+-- legend
 // example -+                 +-- tools, downloads
 
@@ -12,7 +12,7 @@ import { makeLegend } from "./legend.js";
 import { showModels, tellModel } from "./models.js";
 import { askToken, clear, complain, makeProgress } from "./notices.js";
 import { measure } from "./paint.js";
-import { readPicture } from "./picture.js";
+import { readImage } from "./image.js";
 import { Trouble, askExample, askExamples, askFor, askModels, keepToken } from "./server.js";
 import { Stage } from "./stage.js";
 import { makeDownloads, makeTools } from "./tools.js";
@@ -22,7 +22,7 @@ const LOOK_AGAIN = 1500; // milliseconds, while a model loads and nobody waits f
 
 const legend = makeLegend(paint);
 const stage = new Stage({ describe, onPoint });
-const progress = makeProgress(() => state.waiting?.abort(new Trouble("cancelled", "The picture was not labelled")));
+const progress = makeProgress(() => state.waiting?.abort(new Trouble("cancelled", "The image was not labelled")));
 find("stage").append(stage.element);
 find("tools").append(...makeTools(stage, (layer) => { state.layer = layer; paint(); }));
 find("aside").append(legend.element, makeDownloads(fetchAs, () => state.current.file.name));
@@ -32,25 +32,25 @@ async function open(file) {
   const signal = begin();
   const { body_bytes: most, pixels } = state.limits ?? {};
   if (file.size > most) return fail(new Trouble("large", `${file.name} has ${megabytes(file.size)}; this server takes at most ${megabytes(most)}`));
-  const picture = await readPicture(file);
+  const image = await readImage(file);
   if (signal.aborted) return undefined;
-  if (picture && picture.width * picture.height > pixels) return fail(new Trouble("large", `${file.name} has ${megapixels(picture.width * picture.height)}; this server takes at most ${megapixels(pixels)}`));
-  if (picture) show({ file, picture, maps: null });
-  return work({ file, picture });
+  if (image && image.width * image.height > pixels) return fail(new Trouble("large", `${file.name} has ${megapixels(image.width * image.height)}; this server takes at most ${megapixels(pixels)}`));
+  if (image) show({ file, image, maps: null });
+  return work({ file, image });
 }
 
-/** Label a picture and show what comes of it. */
-async function work({ file, picture }) {
+/** Label an image and show what comes of it. */
+async function work({ file, image }) {
   const signal = begin();
-  (picture ? find("stage") : find("notices")).append(progress.element);
+  (image ? find("stage") : find("notices")).append(progress.element);
   const started = performance.now();
   try {
     if (!state.model) await refresh();
     const maps = await label(file, state.model, { refresh, say: progress.say, signal });
-    show({ file, picture, maps, model: state.model, seconds: (performance.now() - started) / 1000 });
+    show({ file, image, maps, model: state.model, seconds: (performance.now() - started) / 1000 });
     speak(`Labelled ${file.name}`);
   } catch (error) {
-    fail(error, () => work({ file, picture }), file.name);
+    fail(error, () => work({ file, image }), file.name);
   } finally {
     if (!signal.aborted || state.waiting?.signal === signal) progress.end();
   }
@@ -76,12 +76,12 @@ function fail(error, again, name) {
 }
 
 function show(current) {
-  const { file, picture, maps, model, seconds } = current;
+  const { file, image, maps, model, seconds } = current;
   state.current = current;
   find("welcome").hidden = true;
   find("work").hidden = false;
   find("name").textContent = file.name;
-  const size = maps ?? picture;
+  const size = maps ?? image;
   const facts = [`${size.width} \u00d7 ${size.height}`];
   find("work").classList.toggle("bare", !maps);
   find("tools").inert = !maps;
@@ -91,10 +91,10 @@ function show(current) {
     legend.fill(measured, state.classes);
     const mean = measured.reduce((sum, row) => sum + row.share * row.confidence, 0);
     facts.push(model, `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`, `mean confidence ${rounded(mean)}`);
-    if (!picture) facts.push("this browser cannot show the picture itself");
+    if (!image) facts.push("this browser cannot show the image itself");
   }
   find("facts").textContent = facts.join(" \u00b7 ");
-  stage.show(picture, maps);
+  stage.show(image, maps);
   paint();
 }
 

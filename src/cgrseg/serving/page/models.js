@@ -23,10 +23,10 @@ function state(model) {
 
 /** What a model does, in a sentence. */
 export function tellModel(model) {
-  if (model.state === "loading") return `${model.name} is still loading. You can choose a picture already.`;
+  if (model.state === "loading") return `${model.name} is still loading. You can choose an image already.`;
   if (model.state === "failed") return `${model.name} could not be loaded: ${model.error}.`;
   const names = model.classes.map(({ name }) => name);
   const score = model.scores["val/miou"];
-  const scored = score === undefined ? "" : ` On its validation pictures it reached a mean IoU of ${percent(score)}.`;
+  const scored = score === undefined ? "" : ` On its validation images it reached a mean IoU of ${percent(score)}.`;
   return `${model.name} gives each pixel one of ${names.length} classes: ${several(names, 5)}.${scored}`;
 }

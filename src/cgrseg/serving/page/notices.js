@@ -5,8 +5,8 @@ import { button, find, make, speak } from "./elements.js";
 const TITLES = {
   gone: "The server does not answer",
   token: "This server needs its token",
-  large: "The picture is too large",
-  picture: "This request was refused",
+  large: "The image is too large",
+  image: "This request was refused",
   busy: "The server is busy",
   failed: "The model is not available",
   late: "It took too long",
@@ -22,12 +22,12 @@ const NEXT = {
 };
 const AGAIN = new Set(["gone", "busy", "late", "broken", "cancelled"]);
 
-/** Say what went wrong; `again` does what failed once more, `name` is the picture's. */
+/** Say what went wrong; `again` does what failed once more, `name` is the image's. */
 export function complain(trouble, again, name) {
   const kind = TITLES[trouble.kind] ? trouble.kind : "broken";
   const close = button("\u00d7", clear, { class: "close", "aria-label": "Close" });
   const retry = again && AGAIN.has(kind) ? button("Try again", () => { clear(); again(); }) : null;
-  const text = make("div", {}, make("strong", {}, kind === "picture" && name ? `${name} cannot be labelled` : TITLES[kind]), make("p", {}, spelled(trouble.message || NEXT[kind] || "")));
+  const text = make("div", {}, make("strong", {}, kind === "image" && name ? `${name} cannot be labelled` : TITLES[kind]), make("p", {}, spelled(trouble.message || NEXT[kind] || "")));
   find("notices").replaceChildren(make("div", { class: "notice", role: "alert", "data-kind": kind }, text, retry, close));
 }
 

@@ -17,7 +17,7 @@ function rampAt(share) {
 
 const HEAT = Uint32Array.from({ length: 256 }, (_, value) => word(rampAt(value / 255)));
 
-/** For each row or column of the screen the one of the picture it shows, -1 beside it. */
+/** For each row or column of the screen the one of the image it shows, -1 beside it. */
 function lookUp(length, offset, scale, most) {
   return Int32Array.from({ length }, (_, place) => {
     const found = Math.floor((place + 0.5 - offset) / scale);

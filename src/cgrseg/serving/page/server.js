@@ -22,12 +22,12 @@ export async function askModels() {
   return readJson(await ask("v1/models"));
 }
 
-/** Names of the pictures to try. */
+/** Names of the images to try. */
 export async function askExamples() {
   return readJson(await ask("v1/examples"));
 }
 
-/** One of the pictures to try, as a file. */
+/** One of the images to try, as a file. */
 export async function askExample(name) {
   const { body } = await ask(`v1/examples/${encodeURIComponent(name)}`);
   return new File([body], name, { type: body.type });
@@ -81,7 +81,7 @@ async function answer(request) {
   const header = (name) => request.getResponseHeader(name);
   if (request.status === 200) return { body: request.response, header };
   const retryAfter = Number(header("Retry-After")) || null;
-  const kind = KINDS[request.status] ?? (request.status >= 500 ? "broken" : "picture");
+  const kind = KINDS[request.status] ?? (request.status >= 500 ? "broken" : "image");
   throw new Trouble(kind === "busy" && !retryAfter ? "failed" : kind, await sentence(request), retryAfter);
 }
 

@@ -1,4 +1,4 @@
-// The picture with its labels on it: two canvases, the upper one seen through by CSS, and what lies over them.
+// The image with its labels on it: two canvases, the upper one seen through by CSS, and what lies over them.
 
 import { button, make } from "./elements.js";
 import { listen } from "./gestures.js";
@@ -11,12 +11,12 @@ const STEP = 1.5;
 export class Stage {
   /** `describe` gives what to write beside a pixel; `onPoint` hears the pixel pointed at, or null. */
   constructor({ describe, onPoint }) {
-    Object.assign(this, { describe, onPoint, size: null, picture: null, maps: null, view: null, at: null, look: null });
-    this.below = make("canvas", { "data-layer": "picture" });
+    Object.assign(this, { describe, onPoint, size: null, image: null, maps: null, view: null, at: null, look: null });
+    this.below = make("canvas", { "data-layer": "image" });
     this.above = make("canvas", { "data-layer": "labels" });
     this.cross = make("i", { class: "cross", hidden: true });
     this.tip = make("div", { class: "tip", hidden: true });
-    this.surface = make("div", { class: "surface", tabindex: "0", role: "application", "aria-label": "The picture and its labels; arrow keys move over it, plus and minus zoom, 0 fits" },
+    this.surface = make("div", { class: "surface", tabindex: "0", role: "application", "aria-label": "The image and its labels; arrow keys move over it, plus and minus zoom, 0 fits" },
       this.below, this.above, this.cross, this.tip);
     this.swipe = makeSwipe((share) => { this.above.style.clipPath = share === null ? "" : `inset(0 0 0 ${100 * share}%)`; });
     this.level = make("output", { class: "level" });
@@ -29,11 +29,11 @@ export class Stage {
     new ResizeObserver(() => this.resize()).observe(this.surface);
   }
 
-  /** Show a picture (null: this browser cannot) and its maps (null: not here yet). */
-  show(picture, maps) {
-    const size = maps ?? picture;
-    const isSame = this.size && this.size.width === size.width && this.size.height === size.height && this.picture === picture;
-    Object.assign(this, { picture, maps, size: { width: size.width, height: size.height } });
+  /** Show an image (null: this browser cannot) and its maps (null: not here yet). */
+  show(image, maps) {
+    const size = maps ?? image;
+    const isSame = this.size && this.size.width === size.width && this.size.height === size.height && this.image === image;
+    Object.assign(this, { image, maps, size: { width: size.width, height: size.height } });
     this.element.style.setProperty("--ratio", size.width / size.height);
     if (!isSame) this.view = null;
     this.point(null);
@@ -139,19 +139,19 @@ export class Stage {
     const view = { scale: this.view.scale * ratio, x: this.view.x * ratio, y: this.view.y * ratio };
     const [width, height] = [this.size.width * view.scale, this.size.height * view.scale];
     const pen = this.below.getContext("2d");
-    if (this.picture) {
-      pen.imageSmoothingEnabled = width < 3 * this.picture.canvas.width;
+    if (this.image) {
+      pen.imageSmoothingEnabled = width < 3 * this.image.canvas.width;
       pen.imageSmoothingQuality = "high";
-      pen.drawImage(this.picture.canvas, view.x, view.y, width, height);
+      pen.drawImage(this.image.canvas, view.x, view.y, width, height);
     }
     if (this.maps && this.look) paint(this.above, view, this.maps, this.look);
   }
 }
 
-/** A line to drag between the bare picture and its labels; `onMove` hears where it is, null when it is put away. */
+/** A line to drag between the bare image and its labels; `onMove` hears where it is, null when it is put away. */
 function makeSwipe(onMove) {
-  const element = make("div", { class: "swipe", role: "slider", tabindex: "0", hidden: true, "aria-label": "Picture before, labels behind", "aria-valuemin": "0", "aria-valuemax": "100" },
-    make("span", { class: "before" }, "Picture"), make("i"), make("span", { class: "behind" }, "Labels"));
+  const element = make("div", { class: "swipe", role: "slider", tabindex: "0", hidden: true, "aria-label": "Image before, labels behind", "aria-valuemin": "0", "aria-valuemax": "100" },
+    make("span", { class: "before" }, "Image"), make("i"), make("span", { class: "behind" }, "Labels"));
   let share = 0.5;
   const set = (wanted) => {
     share = Math.max(0, Math.min(1, wanted));

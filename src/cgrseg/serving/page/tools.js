@@ -1,4 +1,4 @@
-// What one does with a labelled picture: another layer, a swipe, the opacity, files to keep.
+// What one does with a labelled image: another layer, a swipe, the opacity, files to keep.
 
 import { button, choice, make } from "./elements.js";
 
@@ -24,7 +24,7 @@ export function makeTools(stage, onLayer) {
   return [layers, swipe, make("label", { class: "opacity" }, "Opacity", opacity), ramp];
 }
 
-/** Buttons that fetch a file; `fetchAs(format)` gives its bytes, `name()` the picture's. */
+/** Buttons that fetch a file; `fetchAs(format)` gives its bytes, `name()` the image's. */
 export function makeDownloads(fetchAs, name) {
   const buttons = Object.entries(DOWNLOADS).map(([format, [text, ending]]) => {
     const one = button(text, async () => {

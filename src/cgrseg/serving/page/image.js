@@ -3,8 +3,8 @@
 const MOST_PIXELS = 12e6;
 const MOST_SIDE = 4096;
 
-/** The drawn picture and its true upright size; null if this browser cannot show such a file. */
-export async function readPicture(file) {
+/** The drawn image and its true upright size; null if this browser cannot show such a file. */
+export async function readImage(file) {
   const image = new Image();
   image.src = URL.createObjectURL(file);
   try {

@@ -1,32 +1,32 @@
-// The worst and the best pictures: layers over the photo, and what lies under the pointer in words.
+// The worst and the best images: layers over the photo, and what lies under the pointer in words.
 
-const LAYERS = { image: "Picture", truth: "Truth", labels: "Prediction", errors: "Errors", confidence: "Confidence" };
+const LAYERS = { image: "Image", truth: "Truth", labels: "Prediction", errors: "Errors", confidence: "Confidence" };
 const TILES = ["truth", "labels", "errors", "confidence"];
 const UNLABELLED = 255;
 const RAMP = [[250, 226, 120], [231, 120, 74], [158, 52, 110], [52, 28, 98]]; // from unsure to sure
 
-function showPictures() {
+function showImages() {
   if (content.pictures.length === 0) return;
   if (!("DecompressionStream" in window)) {
-    section("pictures", "Pictures", "This browser is too old to unpack them; one of 2023 or later is needed.");
+    section("images", "Images", "This browser is too old to unpack them; one of 2023 or later is needed.");
     return;
   }
   const viewer = makeViewer();
   const groups = { worst: "The worst", best: "The best" };
   const strips = Object.entries(groups).map(([group, title]) => {
-    const members = content.pictures.filter((picture) => picture.group === group);
-    return members.length ? make("div", { class: "strip" }, make("h3", {}, title), make("div", { class: "thumbs" }, members.map((picture) => thumb(picture, viewer)))) : null;
+    const members = content.pictures.filter((example) => example.group === group);
+    return members.length ? make("div", { class: "strip" }, make("h3", {}, title), make("div", { class: "thumbs" }, members.map((example) => thumb(example, viewer)))) : null;
   });
-  section("pictures", "Pictures", "Those with the lowest and the highest mean IoU of their own. Point at one to read its classes.",
-    strips, viewer.element, pictureChart());
+  section("images", "Images", "Those with the lowest and the highest mean IoU of their own. Point at one to read its classes.",
+    strips, viewer.element, imageChart());
   document.querySelector(".thumbs button").click();
 }
 
-function thumb(picture, viewer) {
-  const button = make("button", { type: "button", "aria-pressed": "false", title: picture.name, click: () => {
+function thumb(example, viewer) {
+  const button = make("button", { type: "button", "aria-pressed": "false", title: example.name, click: () => {
     document.querySelectorAll(".thumbs button").forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-    viewer.show(picture);
-  } }, make("img", { src: picture.image, alt: picture.name, width: picture.width, height: picture.height, decoding: "async" }), make("span", {}, `${percent(picture.miou)} %`));
+    viewer.show(example);
+  } }, make("img", { src: example.image, alt: example.name, width: example.width, height: example.height, decoding: "async" }), make("span", {}, `${percent(example.miou)} %`));
   return button;
 }
 
@@ -42,7 +42,7 @@ async function unpack(packed, height, width) {
 }
 
 function makeViewer() {
-  const state = { picture: null, maps: null, asked: null, layer: "labels", opacity: 0.6, only: null, at: null };
+  const state = { example: null, maps: null, asked: null, layer: "labels", opacity: 0.6, only: null, at: null };
   const stage = make("div", { class: "stage" });
   const said = make("p", { class: "said", "aria-live": "polite" });
   const about = make("div", { class: "about" });
@@ -64,17 +64,17 @@ function makeViewer() {
     state.at = at;
     stage.querySelectorAll(".cross").forEach((cross) => {
       cross.hidden = !at;
-      if (at) cross.style.cssText = `left:${(100 * (at[0] + 0.5)) / state.picture.width}%;top:${(100 * (at[1] + 0.5)) / state.picture.height}%`;
+      if (at) cross.style.cssText = `left:${(100 * (at[0] + 0.5)) / state.example.width}%;top:${(100 * (at[1] + 0.5)) / state.example.height}%`;
     });
-    said.replaceChildren(...(at ? wordsAt(state, at) : ["Point at the picture, or move over it with the arrow keys."]));
+    said.replaceChildren(...(at ? wordsAt(state, at) : ["Point at the image, or move over it with the arrow keys."]));
   }
 
-  async function show(picture) {
-    state.asked = picture;
-    const maps = await Promise.all(["truth", "labels", "confidence"].map((name) => unpack(picture[name], picture.height, picture.width)));
-    if (state.asked !== picture) return; // another was clicked meanwhile
-    Object.assign(state, { picture, maps: { truth: maps[0], labels: maps[1], confidence: maps[2] }, only: null, at: null });
-    about.replaceChildren(...describePicture(picture, (only) => { state.only = only; build(); }));
+  async function show(example) {
+    state.asked = example;
+    const maps = await Promise.all(["truth", "labels", "confidence"].map((name) => unpack(example[name], example.height, example.width)));
+    if (state.asked !== example) return; // another was clicked meanwhile
+    Object.assign(state, { example, maps: { truth: maps[0], labels: maps[1], confidence: maps[2] }, only: null, at: null });
+    about.replaceChildren(...describeImage(example, (only) => { state.only = only; build(); }));
     build();
   }
 
@@ -84,14 +84,14 @@ function makeViewer() {
 
 /** The photo under one layer. */
 function makePane(state, layer, point) {
-  const { picture } = state;
-  const canvas = make("canvas", { width: picture.width, height: picture.height, tabindex: "0", role: "img", "data-layer": layer,
-    "aria-label": `${LAYERS[layer]} of ${picture.name}; arrow keys move over it`, style: `opacity:${layer === "image" ? 0 : state.opacity}` });
+  const { example } = state;
+  const canvas = make("canvas", { width: example.width, height: example.height, tabindex: "0", role: "img", "data-layer": layer,
+    "aria-label": `${LAYERS[layer]} of ${example.name}; arrow keys move over it`, style: `opacity:${layer === "image" ? 0 : state.opacity}` });
   if (layer !== "image") canvas.getContext("2d").putImageData(paintLayer(state, layer), 0, 0);
   const find = (event) => {
     const box = canvas.getBoundingClientRect();
     const clamp = (value, most) => Math.max(0, Math.min(most - 1, Math.floor(value)));
-    point([clamp(((event.clientX - box.left) / box.width) * picture.width, picture.width), clamp(((event.clientY - box.top) / box.height) * picture.height, picture.height)]);
+    point([clamp(((event.clientX - box.left) / box.width) * example.width, example.width), clamp(((event.clientY - box.top) / box.height) * example.height, example.height)]);
   };
   canvas.addEventListener("pointermove", find);
   canvas.addEventListener("pointerdown", find);
@@ -99,18 +99,18 @@ function makePane(state, layer, point) {
     const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
     if (!step) return;
     event.preventDefault();
-    const [x, y] = state.at ?? [picture.width >> 1, picture.height >> 1];
+    const [x, y] = state.at ?? [example.width >> 1, example.height >> 1];
     const pace = event.shiftKey ? 1 : 8;
-    point([Math.max(0, Math.min(picture.width - 1, x + pace * step[0])), Math.max(0, Math.min(picture.height - 1, y + pace * step[1]))]);
+    point([Math.max(0, Math.min(example.width - 1, x + pace * step[0])), Math.max(0, Math.min(example.height - 1, y + pace * step[1]))]);
   });
-  return make("figure", { class: "pane" }, make("div", {}, make("img", { src: picture.image, alt: "" }), canvas, make("i", { class: "cross", hidden: true })),
+  return make("figure", { class: "pane" }, make("div", {}, make("img", { src: example.image, alt: "" }), canvas, make("i", { class: "cross", hidden: true })),
     make("figcaption", {}, LAYERS[layer], layer === "confidence" ? make("span", { class: "ramp" }, "0 %", make("i"), "100 %") : null,
       layer === "errors" ? make("span", { class: "key" }, make("i", { class: "wrong" }), "wrong", make("i", { class: "hatch" }), "not labelled") : null));
 }
 
 /** The colours of a layer, one for each pixel. */
 function paintLayer(state, layer) {
-  const { width, height } = state.picture;
+  const { width, height } = state.example;
   const { truth, labels, confidence } = state.maps;
   const drawn = new ImageData(width, height);
   const words = new Uint32Array(drawn.data.buffer);
@@ -135,8 +135,8 @@ function rampAt(share) {
   return RAMP[low].map((value, channel) => Math.round(value + part * (RAMP[low + 1][channel] - value)));
 }
 
-function wordsAt({ picture, maps }, [x, y]) {
-  const place = y * picture.width + x;
+function wordsAt({ example, maps }, [x, y]) {
+  const place = y * example.width + x;
   const [truth, label] = [maps.truth[place], maps.labels[place]];
   const isRight = truth === label;
   const verdict = truth === UNLABELLED ? null : make("span", { class: isRight ? "right" : "wrong" }, isRight ? "right" : "wrong");
@@ -145,11 +145,11 @@ function wordsAt({ picture, maps }, [x, y]) {
     make("span", {}, make("small", {}, "confidence"), `${maps.confidence[place]} %`), verdict].filter(Boolean);
 }
 
-/** Beside the picture: its name and score, what went wrong, and its classes, each of which can be shown alone. */
-function describePicture(picture, showOnly) {
-  const mistakes = picture.mistakes.map(({ truth, label, pixels }) => make("li", {},
-    make("span", {}, labelled(truth), " taken for ", labelled(label)), make("span", { class: "amount" }, `${fine(pixels / picture.labelled)} %`)));
-  const chips = [...picture.iou].sort((one, other) => one[1] - other[1]).map(([place, iou]) => {
+/** Beside the image: its name and score, what went wrong, and its classes, each of which can be shown alone. */
+function describeImage(example, showOnly) {
+  const mistakes = example.mistakes.map(({ truth, label, pixels }) => make("li", {},
+    make("span", {}, labelled(truth), " taken for ", labelled(label)), make("span", { class: "amount" }, `${fine(pixels / example.labelled)} %`)));
+  const chips = [...example.iou].sort((one, other) => one[1] - other[1]).map(([place, iou]) => {
     const chip = make("button", { type: "button", class: "chip", "aria-pressed": "false", click: () => {
       const isOn = chip.getAttribute("aria-pressed") === "true";
       chip.parentElement.querySelectorAll("button").forEach((other) => other.setAttribute("aria-pressed", "false"));
@@ -158,7 +158,7 @@ function describePicture(picture, showOnly) {
     } }, labelled(place), make("span", { class: "amount" }, percent(iou, 0)));
     return chip;
   });
-  return [make("h3", { class: "file" }, picture.name), make("p", { class: "own" }, make("strong", {}, percent(picture.miou)), " % mean IoU of its own"),
+  return [make("h3", { class: "file" }, example.name), make("p", { class: "own" }, make("strong", {}, percent(example.miou)), " % mean IoU of its own"),
     make("h4", {}, mistakes.length ? "What went wrong" : "Nothing went wrong"), make("ol", { class: "words" }, mistakes),
     mistakes.length ? make("p", { class: "note" }, "in percent of its labelled pixels") : null,
     make("h4", {}, "IoU of its classes, %"), make("div", { class: "chips" }, chips)];
