@@ -9,7 +9,7 @@ SETTINGS := pyproject.toml constraints-cpu.txt
 PHOTOS := src/cgrseg/assets/street.jpg src/cgrseg/assets/cat.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format clean
+.PHONY: help demo test quick lint docs format clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,12 +30,16 @@ lint: $(VENV)/dev ## check style, types and floors
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
 
+docs: $(VENV)/dev ## build the documentation, with the reference, as web pages in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo site/index.html
+
 format: $(VENV)/dev ## put the code in its standard form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
 clean: ## remove the environment and everything else that can be made again
-	@rm -rf $(VENV) build dist out .pytest_cache .ruff_cache .import_linter_cache .hypothesis src/*.egg-info
+	@rm -rf $(VENV) build dist out site .pytest_cache .ruff_cache .import_linter_cache .hypothesis src/*.egg-info
 
 $(VENV)/core: $(SETTINGS)
 	@$(MAKE) --no-print-directory $(BIN)/python
