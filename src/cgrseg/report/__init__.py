@@ -133,11 +133,11 @@ def fill_page(content: dict) -> str:
     title = content["title"]
     parts = {
         "title": html.escape(f"{title['weights']} on {title['data']} {title['split']}"),
-        "style": _asset("report.css"),
-        "script": "\n".join(_asset(f"{name}.js") for name in SCRIPTS),
+        "style": _asset("style/palette.css") + _asset("report/report.css"),
+        "script": "\n".join(_asset(f"report/{name}.js") for name in SCRIPTS),
         "data": as_script_data(content),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("report.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("report/report.html"))
 
 
 def as_script_data(content: dict) -> str:
@@ -147,7 +147,7 @@ def as_script_data(content: dict) -> str:
 
 
 def _asset(name: str) -> str:
-    return (resources.files("cgrseg") / "assets" / "report" / name).read_text(encoding="utf-8")
+    return (resources.files("cgrseg") / "assets" / name).read_text(encoding="utf-8")
 
 
 def _data_files(path: Path) -> tuple[Path, Path]:

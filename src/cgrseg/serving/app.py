@@ -74,7 +74,7 @@ def build_app(
 
 def _page() -> ASGIApp:
     """The web page, with headers that restrict it to this server and make browsers revalidate it."""
-    files = StaticFiles(directory=PAGE, html=True)
+    files = StaticFiles(directory=PAGE, packages=[("cgrseg", "assets/style")], html=True)
 
     async def page(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
