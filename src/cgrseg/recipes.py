@@ -71,7 +71,7 @@ def override(tree: dict, text: str) -> dict:
     return tree | {path[0]: (tree.get(path[0]) or {}) | {path[1]: parsed}}
 
 
-def as_option(name: str, value: str) -> str:
-    """The option that sets a setting to a text, quoted for YAML, which reads `12_` as a number, and for a shell."""
+def as_override(name: str, value: str) -> str:
+    """The override that sets a setting to a text, quoted for YAML, which reads `12_` as a number, and for a shell."""
     quoted = yaml.safe_dump(value, width=math.inf).splitlines()[0]
-    return f"--set {shlex.quote(f'{name}={quoted}')}"
+    return shlex.quote(f"{name}={quoted}")

@@ -143,12 +143,12 @@ def test_average_and_evaluations_follow_the_length_of_the_run(steps, decay, ever
     assert chosen(rules.choose_evaluation, recipe=recipe) == {"train.eval_every": every, "train.patience": 4}
 
 
-def test_frames_of_videos_are_reported_with_the_option_that_holds_one_out():
+def test_frames_of_videos_are_reported_with_the_override_that_holds_one_out():
     split = Split(names=("a",), scenes=9, one_sided=(), videos=("12_", "7_"))
 
     reason = rules.choose_split(replace(FACTS, split=split, hold_out=("a",)), Recipe()).reason
 
-    assert reason.endswith("hold out a whole one of the 2, as in --set 'data.hold_out='\"'\"'12_'\"'\"''")
+    assert reason.endswith("hold out a whole one of the 2, as in 'data.hold_out='\"'\"'12_'\"'\"''")
 
 
 def test_frames_whose_names_do_not_separate_videos_should_be_put_into_val():

@@ -41,6 +41,16 @@ def open_browser() -> Iterator[object]:
         browser.close()
 
 
+def _go(page: object, address: str) -> None:
+    """Open an address; once more if a browser on a busy machine does not see the page end to load."""
+    from playwright.sync_api import TimeoutError as Timeout
+
+    try:
+        page.goto(address)
+    except Timeout:
+        page.goto(address)
+
+
 @contextmanager
 def visits(browser, forgives: str | None = None) -> Iterator[Callable[..., object]]:
     """Opens addresses, each in a window of its own; at the end no complaint but those with `forgives` may be there."""
@@ -52,7 +62,7 @@ def visits(browser, forgives: str | None = None) -> Iterator[Callable[..., objec
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url[:80]}"))
         pages.append(page)
-        page.goto(address)
+        _go(page, address)
         return page
 
     yield visit

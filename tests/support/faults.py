@@ -279,7 +279,7 @@ FAULTS = {
         lambda root: write_classes(root, "grass\nroad\nsky\nsea\n"),
         "unseen",
         "1 of 4 classes",
-        "--merge",
+        "merge the classes",
     ),
     "class not in train": (
         lambda root: rewrite(

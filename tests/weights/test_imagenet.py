@@ -113,7 +113,7 @@ def test_imagenet_without_package_and_network_is_one_sentence_with_the_ways_out(
     assert str(caught.value) == (
         f"{repository} is no local file, and model.safetensors of the hub repository of that name is not in the hub's "
         f"cache, and the hub is out of reach; {advice} there is no network, download model.safetensors elsewhere, copy "
-        "it and add --set start.backbone=its/path, or --set start.backbone= to start at random"
+        "it and set start.backbone=its/path, or start.backbone= to start at random"
     )
 
 

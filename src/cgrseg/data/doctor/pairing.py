@@ -70,7 +70,7 @@ def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledI
     try:
         layout = merge_classes(layout, merge) if merge else layout
     except DatasetError as error:
-        fix = "mention every class once in the file of --merge, or under its key `ignore`"
+        fix = "mention every class once among the merged ones, or under the key `ignore`"
         return None, [*findings, Finding("error", "merge", str(error), 1, (), fix)]
     return LabelledImages("folder", split, layout.classes, pairs, layout.lookup, layout.read), findings
 

@@ -116,7 +116,7 @@ def _one_too_many(seen: Seen) -> list[Finding]:
 
 
 def _shifted_already(seen: Seen) -> list[Finding]:
-    fix = "put them into a folder (--data folder=...), with the 150 names of cgrseg data list ade20k in classes.txt"
+    fix = "put them into a data set of kind `folder`, with the 150 names of ADE20K in classes.txt"
     sentence = (
         "{n} [label map holds|label maps hold] 255, which the release never does: all values were lowered by 1 already"
     )
