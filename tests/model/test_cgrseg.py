@@ -133,12 +133,11 @@ def test_drop_path_grows_linearly_over_the_blocks():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_one_exported_program_serves_every_size_and_batch():
-    model = lively(ModelConfig(size="t", classes=11, **PRESETS["from_scratch"]))
+    model = lively(ModelConfig(size="s0", classes=11, **PRESETS["from_scratch"]))
     dynamic = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     program = export(model, (normal_image(2, 3, 250, 310),), dynamic_shapes=({**dynamic},)).module()
 
-    for batch in (1, 3):
-        for size in ((256, 320), (512, 512), (360, 480), (720, 1280)):
-            image = normal_image(batch, 3, *size)
-            with torch.inference_mode():
-                torch.testing.assert_close(program(image), model(image), rtol=0, atol=5e-5)
+    for batch, size in ((1, (256, 320)), (3, (120, 200)), (3, (360, 480)), (1, (720, 1280))):
+        image = normal_image(batch, 3, *size)
+        with torch.inference_mode():
+            torch.testing.assert_close(program(image), model(image), rtol=0, atol=5e-5)
