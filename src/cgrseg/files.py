@@ -1,10 +1,16 @@
-"""Writing files whole: a reader finds the old content or the new, never a part of either."""
+"""Writing files whole, so that a reader finds the old content or the new; and locking a folder for one process."""
 
+import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 @contextmanager
@@ -24,6 +30,34 @@ def replacing(path: Path, named: Callable[[Path], str] | None = None) -> Iterato
         _sync_folder(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process left unfinished in a folder to which no other process is writing."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a folder, which ends with the process at the latest; whether it was free.
+
+    Always free where the system has no POSIX locks. Processes that this one starts do not inherit it.
+    """
+    if fcntl is None:
+        yield True
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                yield True  # a file system without locks
+                return
+            yield False
+            return
+        yield True
 
 
 def _sync_folder(folder: Path) -> None:

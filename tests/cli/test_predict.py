@@ -68,14 +68,41 @@ def test_weights_that_do_not_exist_are_a_mistake(run, images):
 
 
 def test_results_that_cannot_be_written_end_the_run(run, weights, images, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "one.json").mkdir()
-
-    result = run("predict", images, "-w", weights, "-o", tmp_path / "out")
+    result = run("predict", images, "-w", weights, "-o", "/proc/results")
 
     assert result.code == 1
     assert "cannot write results there" in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("name", ["one_overlay.jpg", "one.json", "one.png"])
+def test_files_that_are_no_results_are_kept_and_nothing_is_written(run, weights, images, tmp_path, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text('{"shapes": []}')
+
+    result = run("predict", images, "-w", weights, "-o", out)
+
+    assert result.code == 1
+    assert f"{name} exists, and is not the result of an earlier prediction" in result.err
+    assert {file.name: file.read_text() for file in out.iterdir()} == {name: '{"shapes": []}'}
+
+
+def test_an_image_is_not_replaced_by_the_overlay_of_another(run, weights, images):
+    shutil.copy(images / "one.png", images / "one_overlay.png")
+    before = {file.name: file.read_bytes() for file in images.iterdir()}
+
+    result = run("predict", images, "-w", weights, "-o", images)
+
+    assert result.code == 1
+    assert "is one of the images, and a result would replace it" in result.err
+    assert {file.name: file.read_bytes() for file in images.iterdir()} == before
+
+
+def test_results_of_an_earlier_prediction_are_replaced(run, weights, images, tmp_path):
+    first, second = (run("predict", images, "-w", weights, "-o", tmp_path / "out") for _ in range(2))
+
+    assert (first.code, second.code) == (0, 0)
 
 
 MORE_THAN_A_PIPE_HOLDS = 2000

@@ -45,9 +45,12 @@ def predict(
     import cgrseg
     from cgrseg.data.images import name_images
     from cgrseg.labelmap import warm_up
+    from cgrseg.predictor.result import require_free
 
     started = time.perf_counter()
-    total = len(name_images(sources, skip=output))
+    named = name_images(sources, skip=output)
+    total = len(named)
+    require_free(output, [name for _, name in named], {path.resolve() for path, _ in named})
     warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
     done = 0

@@ -29,32 +29,20 @@ def settle(
 ) -> "Recipe":
     """The settings of the run to start or resume."""
     import cgrseg
+    from cgrseg.config.parsing import as_tree
+    from cgrseg.recipes import parse_recipe
+    from cgrseg.training.run_folder import recipe_to_resume, require_no_run
 
-    if recipe is None and not resume:
-        from cgrseg.training.train import require_no_run
-
+    if not resume:
         require_no_run(folder)  # before the data is looked at, which takes a while
+    if recipe is not None:
+        given = cgrseg.read_recipe(recipe)
+    elif (resumed := recipe_to_resume(folder) if resume else None) is not None:
+        given = resumed
+    else:
         return planned(data, overrides, init, device)
-    file = recipe or recipe_in(folder)
-    settings = cgrseg.read_recipe(file, overrides)
-    return settings if settings.sources else cgrseg.read_recipe(file, (*overrides, *data.single().overrides()))
-
-
-def recipe_in(folder: Path) -> Path:
-    """The recipe of the run that a folder holds.
-
-    Raises:
-        TrainingError: it holds none.
-    """
-    from cgrseg.errors import TrainingError
-
-    recipe = folder / "recipe.yaml"
-    if not recipe.is_file():
-        raise TrainingError(
-            f"{folder} holds no run to resume",
-            advice="leave out --resume to start one",
-        )
-    return recipe
+    changes = overrides if given.sources else (*overrides, *data.single().overrides())
+    return parse_recipe(as_tree(given), recipe.name if recipe else "recipe.yaml", changes)
 
 
 def planned(data: options.DataPaths, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":

@@ -5,6 +5,7 @@ Segmentation -- labels, confidence, areas
 """
 
 import json
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from cgrseg.types import Confidence, Image, LabelMap
 
 JPEG_PX = 60_000
 """A longer side does not fit in a JPEG."""
+RESULTS = (".png", "_overlay.jpg", "_overlay.png", ".json")
+"""What may follow the name of a result in the names of its files."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,16 +63,13 @@ class Segmentation:
         computed.
 
         Raises:
-            ImageError: a file cannot be written, or would overwrite the image itself.
+            ImageError: a file cannot be written, or would replace the image itself or a file that is not the result of
+                an earlier prediction.
         """
         base = Path(folder) / self.name
         drawn = "_overlay.jpg" if max(self.labels.shape) < JPEG_PX else "_overlay.png"
         labels, overlay, summary = (base.with_name(base.name + end) for end in (".png", drawn, ".json"))
-        if self.source is not None and self.source.resolve() in (labels.resolve(), overlay.resolve()):
-            raise ImageError(
-                f"{self.source} would be overwritten by its own result",
-                advice="choose another output folder",
-            )
+        require_free(Path(folder), [self.name], set() if self.source is None else {self.source.resolve()})
         sheet = draw.overlay_with_legend(self.image, self.labels, self.classes, self.areas())
         try:
             base.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +108,38 @@ class Segmentation:
             for label in np.argsort(-pixels, kind="stable")
             if pixels[label]
         ]
+
+
+def require_free(folder: Path, names: Iterable[str], images: Set[Path]) -> None:
+    """Require that the results of these names replace no image and nothing else but results of earlier predictions.
+
+    Args:
+        folder: of the results.
+        names: of the results; each becomes `<name>.png`, `<name>_overlay.jpg` and `<name>.json`.
+        images: resolved paths of the images.
+
+    Raises:
+        ImageError: a result would replace one of these images, or a file that `Segmentation.save` has not written.
+    """
+    advice = "choose another output folder"
+    for name in names:
+        base = folder / name
+        files = [base.with_name(base.name + end) for end in RESULTS]
+        there = [file for file in files if file.exists()]
+        image = next((file for file in there if file.resolve() in images), None)
+        if image is not None:
+            raise ImageError(f"{image} is one of the images, and a result would replace it", advice=advice)
+        if there and not _is_summary(files[-1]):
+            raise ImageError(f"{there[0]} exists, and is not the result of an earlier prediction", advice=advice)
+
+
+def _is_summary(file: Path) -> bool:
+    """Whether a file is the JSON of a result."""
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(tree, dict) and {"weights", "confidence", "classes"} <= tree.keys()
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,19 @@ recipe -- open the splits -- build the network -- initialize, or restore a check
                                                   run folder: recipe.yaml, run.json
 """
 
-import json
 import logging
-import shlex
-import sys
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import torch
-import yaml
 from torch import nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.config import ModelConfig, Recipe
-from cgrseg.config.parsing import as_tree, checked
+from cgrseg.config.parsing import checked
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.errors import RecipeError, TrainingError, reason
-from cgrseg.files import replacing
-from cgrseg.machine import machine
 from cgrseg.model import build_model
 from cgrseg.training.checkpoint import (
     Identity,
@@ -35,11 +28,12 @@ from cgrseg.training.checkpoint import (
 )
 from cgrseg.training.depthwise import replace_depthwise
 from cgrseg.training.distributed import Processes, join_processes
-from cgrseg.training.events import EventLog, Started, Watcher, cut_events
+from cgrseg.training.events import EventLog, Started, Watcher
 from cgrseg.training.initialize import freeze_stages, initialize
 from cgrseg.training.loop import TrainingLoop
 from cgrseg.training.optim import MovingAverage, parameter_groups
 from cgrseg.training.precision import resolve_precision
+from cgrseg.training.run_folder import alone_in, require_no_run, write_recipe, write_run_info
 from cgrseg.training.splits import Where, open_splits, require_sound_splits
 from cgrseg.weights import open_weights, start_from
 
@@ -85,8 +79,8 @@ def train(
         RecipeError: a setting is out of range.
         CheckpointError: the weights to start from do not exist or do not fit.
         DatasetError: a few pairs of each split were checked, and one has an error.
-        TrainingError: the folder already holds a run, the recipe is not that of the run to resume, the disk is full, or
-            the loss is not finite.
+        TrainingError: the folder already holds a run, or another process trains in it; the recipe is not that of the
+            run to resume, the disk is full, or the loss is not finite.
         RunStopped: `watch` returned True; the checkpoint is saved.
     """
     recipe = checked(recipe)
@@ -105,28 +99,15 @@ def train(
         identity = Identity(recipe, splits[0].fingerprints() if processes.is_first else ())
         if resume_from is not None:
             _restore(resume_from, state, identity if processes.is_first and resume is True else None)
-        if processes.is_first:
-            _write_recipe(output, recipe, state)
-            write_run_info(output, data, init, processes)
-        processes.barrier()
-        with EventLog(output, watch, writes=processes.is_first) as log:
-            log(_started(recipe, state, splits[0], drawn_anew, processes))
-            TrainingLoop(recipe, state, splits, log, processes, identity).run()
+        with alone_in(output, processes):
+            if processes.is_first:
+                write_recipe(output, recipe, state)
+                write_run_info(output, data, init, processes)
+            processes.barrier()
+            with EventLog(output, watch, writes=processes.is_first) as log:
+                log(_started(recipe, state, splits[0], drawn_anew, processes))
+                TrainingLoop(recipe, state, splits, log, processes, identity).run()
     return output / "best.safetensors"
-
-
-def require_no_run(output: Path) -> None:
-    """Require an output folder without weights or checkpoints of a run.
-
-    Raises:
-        TrainingError: the folder already holds a run.
-    """
-    if (output / "best.safetensors").exists() or has_checkpoint(output / "states"):
-        raise TrainingError(
-            f"{output} already holds a run",
-            advice="resume it, or choose another output folder",
-            setting="resume",
-        )
 
 
 def require_divisible(recipe: Recipe, processes: Processes) -> None:
@@ -227,30 +208,3 @@ def _restore(output: Path, state: TrainState, identity: Identity | None) -> None
         state.restore(tree)
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise TrainingError(f"the checkpoint of {output} does not fit this recipe: {reason(error)}") from None
-
-
-def _write_recipe(output: Path, recipe: Recipe, state: TrainState) -> None:
-    """Write the resolved recipe and drop the events after the step that the run continues from."""
-    output.mkdir(parents=True, exist_ok=True)
-    cut_events(output, state.progress.step, state.progress.scored)
-    with replacing(output / "recipe.yaml") as unfinished:
-        unfinished.write_text(yaml.safe_dump(as_tree(recipe), sort_keys=False), encoding="utf-8")
-
-
-def write_run_info(folder: Path, data: Where, init: str | Path | None, processes: Processes) -> None:
-    """Append this start or resumption to `run.json`: command, versions, commit, machine, number of processes."""
-    path = folder / "run.json"
-    starts = json.loads(path.read_text(encoding="utf-8"))["starts"] if path.is_file() else []
-    start = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.orig_argv),
-        "data": str(data.resolve())
-        if isinstance(data, Path)
-        else {name: str(path.resolve()) for name, path in data.items()},
-        "init": None if init is None else str(init),
-        "device": str(processes.device),
-        "processes": processes.world_size,
-        "machine": asdict(machine()),
-    }
-    with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps({"starts": [*starts, start]}, indent=2) + "\n", encoding="utf-8")
