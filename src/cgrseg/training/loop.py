@@ -18,8 +18,7 @@ from torch import Tensor
 
 from cgrseg.config import Recipe
 from cgrseg.data.datasets import LabelledImages
-from cgrseg.data.loader import Share, training_batches
-from cgrseg.data.sampling import repeat_factors
+from cgrseg.data.loader import Share, repeat_factors, training_batches
 from cgrseg.errors import RunStopped
 from cgrseg.evaluation import Evaluation, evaluate
 from cgrseg.metrics import scores

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cgrseg.classes import named
-from cgrseg.data import sampling
+from cgrseg.data import loader
 from cgrseg.data.datasets.labelled import LabelledImages, Pair, lookup_of
-from cgrseg.data.sampling import DrawOrder, repeat_factors
+from cgrseg.data.loader import DrawOrder, repeat_factors
 
 
 def images(counts, shares=None):
@@ -48,8 +48,8 @@ def test_sources_come_by_their_shares_in_every_block_and_each_in_passes_of_its_o
 
     numbers = drawn(order, range(3000))
 
-    for start in range(0, 3000, sampling.BLOCK):
-        block = np.array(numbers[start : start + sampling.BLOCK])
+    for start in range(0, 3000, loader.BLOCK):
+        block = np.array(numbers[start : start + loader.BLOCK])
         assert [(block < 30).sum(), ((block >= 30) & (block < 37)).sum(), (block >= 37).sum()] == [500, 300, 200]
     of_b = [number for number in numbers if 30 <= number < 37]
     passes = [of_b[start : start + 7] for start in range(0, len(of_b) - 6, 7)]
