@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from typing import get_args
 
 import pytest
@@ -60,3 +63,26 @@ def test_an_interrupt_ends_quietly(run, monkeypatch):
 
     assert result.code == 130
     assert result.err.strip() == "cgrseg: stopped"
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped():
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+
+    result = subprocess.run(
+        [sys.executable, "-m", "cgrseg", "info", "雪.safetensors"], env=environment, capture_output=True, check=False
+    )
+
+    assert result.returncode == 1
+    assert b"\\u96ea.safetensors: no such weights file" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_a_reader_that_leaves_early_ends_it_without_a_traceback():
+    with subprocess.Popen(
+        [sys.executable, "-m", "cgrseg", "data", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert process.returncode == 1
+    assert said == b""

@@ -12,6 +12,8 @@ from PIL import Image
 from support.served import png, save_lite, save_tiny, serving, wait_until
 
 import cgrseg
+from cgrseg.errors import CGRSegError
+from cgrseg.serving.server import listen
 
 pytestmark = pytest.mark.slow
 
@@ -120,3 +122,11 @@ def children(served) -> list[int]:
         check=False,
     ).stdout.splitlines()
     return [int(line.split()[0]) for line in lines if "spawn_main" in line]
+
+
+def test_a_port_that_is_taken_is_named():
+    with listen("127.0.0.1", 0, backlog=1) as first:
+        port = first.getsockname()[1]
+
+        with pytest.raises(CGRSegError, match=rf"cannot listen on port {port} of 127\.0\.0\.1: Address already in use"):
+            listen("127.0.0.1", port, backlog=1)

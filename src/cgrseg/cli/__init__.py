@@ -1,6 +1,8 @@
 """The command `cgrseg`: one file for each verb, and one place where errors become exit codes."""
 
+import io
 import logging
+import os
 import sys
 
 import click
@@ -22,6 +24,7 @@ OPTIONS = {
     "data": "--data KIND=PATH",
     "init": "--init",
     "output": "-o",
+    "port": "--port, --host",
     "protocol": "--protocol",
     "resume": "--resume",
     "set": "--set",
@@ -45,11 +48,17 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line and leave with 0, 1 (a mistake), 2 (usage), 3 (some inputs failed) or 75 (resumable)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding has not
     try:
         sys.exit(commands.main(prog_name="cgrseg", standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(MISTAKE)
     except (CGRSegError, OSError) as error:
         click.echo(f"cgrseg: error: {error}{option_of(error)}", err=True)
         sys.exit(MISTAKE)

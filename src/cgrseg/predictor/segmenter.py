@@ -173,6 +173,11 @@ def as_image(image: Pillow.Image | np.ndarray) -> Image:
         if image.width * image.height == 0:
             raise ImageError(f"a PIL image of {image.height} x {image.width} has no pixels")
         return to_rgb(image)
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f"a value of type {type(image).__name__} is not an image",
+            advice="give a path, a PIL image or an RGB array of h x w x 3 uint8",
+        )
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         shape = " x ".join(map(str, image.shape))
         raise ImageError(

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
-from socket import IPPROTO_TCP, TCP_NODELAY, socket
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, create_server, socket
 from tempfile import TemporaryDirectory
 
 import uvicorn
@@ -24,6 +24,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
+from cgrseg.errors import CGRSegError
 from cgrseg.predictor import Segmenter
 from cgrseg.serving.app import build_app
 from cgrseg.serving.metrics import SHARED_FOLDER
@@ -142,7 +143,7 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None
         load_weights: replaces `cgrseg.load` with the engine of the settings.
 
     Raises:
-        CGRSegError: two models have the same name, or a name does not fit into a URL.
+        CGRSegError: two models have the same name, or a name does not fit into a URL; or the port is taken.
     """
     config.sources()
     is_single = config.workers == 1
@@ -159,10 +160,7 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None
         timeout_graceful_shutdown=round(config.deadline_s) + SHUTDOWN_SECONDS,
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    listening = settings.bind_socket()
-    # Inherited by each connection: headers and body are two writes, and the second must not wait for the first's ACK.
-    listening.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-    listening.listen(settings.backlog)
+    listening = listen(host, port, settings.backlog)
     if is_single:
         run_single(settings, listening)
         return
@@ -171,6 +169,26 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None
         supervisor = Supervisor(settings, [listening])
         announce(listening)
         supervisor.run()
+
+
+def listen(host: str, port: int, backlog: int) -> socket:
+    """A socket that listens on an address, for this process and its workers.
+
+    Raises:
+        CGRSegError: the port is taken, or the address is not one of this machine.
+    """
+    try:
+        listening = create_server((host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=backlog)
+    except OSError as error:
+        raise CGRSegError(
+            f"cannot listen on port {port} of {host}: {error.strerror or error}",
+            advice="choose another port or address",
+            setting="port",
+        ) from None
+    # Inherited by each connection: headers and body are two writes, and the second must not wait for the first's ACK.
+    listening.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    listening.set_inheritable(True)
+    return listening
 
 
 def run_single(settings: uvicorn.Config, listening: socket) -> None:
