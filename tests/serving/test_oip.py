@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,10 @@ from support.colour_engine import colour_info, flag
 from support.served import GatedEngine, gated, png
 
 from cgrseg.predictor import Segmenter
+from cgrseg.serving import oip_tensors
+from cgrseg.serving.http_errors import RequestError
+from cgrseg.serving.oip_tensors import parse_request
+from cgrseg.serving.state import ServeConfig
 
 FLAG = flag(40, 60)
 
@@ -79,6 +84,13 @@ def test_a_file_in_json_is_base64(client, expected):
         ([{"name": "x", "datatype": "UINT8", "shape": [1, 1, 3]}], "neither"),
         ([tensor(parameters={"binary_data_size": 5})], "0 bytes follow"),
         ([{"name": "x"}], "datatype"),
+        ([tensor(shape=[10**17] * 9)], "inputs.0.shape: List should have at most 4 items"),
+        ([tensor(shape=[1, 10**17, 3])], "inputs.0.shape.1: Input should be less than or equal to 2147483647"),
+        ([tensor(data=["a" * 5000, *["b"] * 3000])], "0 to 255"),
+        ([tensor(data=[[]] * 3000)], "0 to 255"),
+        ([tensor(data=[1.5] * 7200)], "0 to 255"),
+        ([tensor(data=[True] * 7200)], "0 to 255"),
+        ([tensor("BYTES", [1], [""] * 3000)], "holds one image; more came"),
     ],
 )
 def test_an_input_that_is_no_image_is_refused_in_one_sentence(client, given, words):
@@ -90,6 +102,35 @@ def test_an_input_that_is_no_image_is_refused_in_one_sentence(client, given, wor
 
 def test_an_image_of_too_many_pixels_is_refused(client):
     assert infer(client, tensor(shape=[1_000_000, 1_000_000, 3])).status_code == 413
+
+
+def test_an_output_is_given_once(client):
+    answer = infer(client, tensor(), outputs=[{"name": "labels"}] * 2)
+    listed = infer(client, tensor(), outputs=[{"name": "labels"}] * 800)
+
+    assert (answer.status_code, listed.status_code) == (400, 400)
+    assert "output 'labels' is asked for more than once" in answer.json()["error"]
+
+
+def test_so_many_values_in_json_are_refused_unparsed():
+    config = ServeConfig(weights=("colours",))
+    body = b'{"inputs": [' + b"[]," * oip_tensors.MAX_JSON_VALUES
+
+    with pytest.raises(RequestError, match="the JSON has more than 524,288 values; send the tensor as binary data"):
+        parse_request(body, None, config)
+
+
+def test_texts_as_values_take_no_memory_for_the_longest(client):
+    texts = ["a" * 40_000, *["b"] * 3_000]
+
+    tracemalloc.start()
+    try:
+        infer(client, tensor(data=texts))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 10 * 2**20  # padded, 480 MB
 
 
 def test_an_output_that_there_is_not_is_named(client):

@@ -10,10 +10,12 @@ import binascii
 import json
 import math
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
@@ -28,6 +30,12 @@ LENGTH_HEADER = "Inference-Header-Content-Length"
 OUTPUTS = ("labels", "confidence")
 VERSION = "1"
 """The version of every model; the protocol requires one."""
+MAX_JSON_VALUES = 2**19
+"""Values in the JSON of a request. Parsing more would keep the process from everything else; binary data has no limit
+of its own."""
+MAX_AXES, MAX_AXIS = 4, 2**31 - 1
+MAX_OUTPUTS = 16
+"""Outputs that a request may list, before it is looked at whether they exist."""
 
 
 class InputTensor(BaseModel):
@@ -35,7 +43,7 @@ class InputTensor(BaseModel):
 
     name: str
     datatype: str
-    shape: list[int]
+    shape: Annotated[list[Annotated[int, Field(ge=-MAX_AXIS, le=MAX_AXIS)]], Field(max_length=MAX_AXES)]
     parameters: dict[str, Any] = Field(default_factory=dict)
     data: list[Any] | None = None
 
@@ -51,7 +59,7 @@ class InferRequest(BaseModel):
     """The JSON of a request to `infer`."""
 
     inputs: list[InputTensor]
-    outputs: list[RequestedOutput] = Field(default_factory=list)
+    outputs: Annotated[list[RequestedOutput], Field(max_length=MAX_OUTPUTS)] = Field(default_factory=list)
     id: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
 
@@ -88,6 +96,13 @@ def parse_request(body: bytes, json_bytes: str | None, config: ServeConfig) -> P
         RequestError: the body does not follow the protocol, or names an unknown output.
     """
     length = _json_length(json_bytes, len(body))
+    if body.count(b",", 0, length) >= MAX_JSON_VALUES:
+        raise RequestError(
+            f"the JSON has more than {MAX_JSON_VALUES:,} values",
+            advice="send the tensor as binary data after the JSON",
+            status=413,
+            kind="too_large",
+        )
     try:
         infer_request = InferRequest.model_validate_json(body[:length])
     except ValidationError as error:
@@ -107,6 +122,9 @@ def parse_request(body: bytes, json_bytes: str | None, config: ServeConfig) -> P
     if unknown:
         advice = f"the outputs are {', '.join(OUTPUTS)}"
         raise RequestError(f"no output is called {unknown[0][:100]!r}", advice)
+    repeated = [name for name, times in Counter(name for name, _ in outputs).items() if times > 1]
+    if repeated:
+        raise RequestError(f"output {repeated[0]!r} is asked for more than once", advice="ask for it once")
     if tensor.datatype not in READERS:
         advice = f"give {' or '.join(READERS)}"
         raise RequestError(f"no input has datatype {tensor.datatype[:50]!r}", advice)
@@ -178,13 +196,26 @@ def _read_pixels(tensor: InputTensor, binary: bytes | None, config: ServeConfig)
 
 def _to_uint8(data: list[Any]) -> np.ndarray:
     """A flat uint8 array of the numbers in a list, nested or not."""
-    try:
-        values = np.asarray(data)
-    except (ValueError, OverflowError):
-        raise RequestError("the data is not an evenly nested list of numbers") from None
-    if values.dtype.kind not in "iu" or values.size == 0 or values.min() < 0 or values.max() > 255:
+    flat = _flat(data)
+    types = set(map(type, flat))
+    if types != {int} or min(flat) < 0 or max(flat) > 255:
         raise RequestError("the data of a UINT8 input must be whole numbers from 0 to 255")
-    return values.astype(np.uint8).ravel()
+    return np.array(flat, np.uint8)
+
+
+def _flat(data: list[Any]) -> list[Any]:
+    """The innermost values of evenly nested lists.
+
+    In Python, which lets other threads run meanwhile; NumPy would not, and would pad texts to the longest.
+    """
+    for _ in range(MAX_AXES):
+        lengths = {len(item) if type(item) is list else None for item in data}
+        if len(lengths) > 1:
+            raise RequestError("the data is not an evenly nested list of numbers")
+        if lengths <= {None}:
+            return data
+        data = [value for item in data for value in item]
+    return data
 
 
 def _read_encoded(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> "partial[Image]":
@@ -192,11 +223,11 @@ def _read_encoded(tensor: InputTensor, binary: bytes | None, config: ServeConfig
     if math.prod(tensor.shape) != 1 or len(tensor.shape) not in (1, 2):
         raise RequestError(f"a BYTES input of shape {str(tensor.shape)[:100]} is not one image", advice="give [1]")
     if binary is not None:
-        files = list(_elements(binary))
+        files = list(islice(_elements(binary), 2))
     else:
-        files = [_from_base64(text) for text in tensor.data or []]
+        files = [_from_base64(text) for text in (tensor.data or [])[:2]]
     if len(files) != 1:
-        raise RequestError(f"a BYTES input of shape [1] holds one image; {len(files)} came")
+        raise RequestError(f"a BYTES input of shape [1] holds one image; {'more' if files else 'none'} came")
     return decoder(files[0], config)
 
 
