@@ -112,11 +112,11 @@ def test_an_output_is_given_once(client):
     assert "output 'labels' is asked for more than once" in answer.json()["error"]
 
 
-def test_so_many_values_in_json_are_refused_unparsed():
+@pytest.mark.parametrize("body", [b"1," * oip_tensors.MAX_JSON_VALUES, b"[]" * (oip_tensors.MAX_JSON_LISTS + 1)])
+def test_so_many_values_in_json_are_refused_unparsed(body):
     config = ServeConfig(weights=("colours",))
-    body = b'{"inputs": [' + b"[]," * oip_tensors.MAX_JSON_VALUES
 
-    with pytest.raises(RequestError, match="the JSON has more than 524,288 values; send the tensor as binary data"):
+    with pytest.raises(RequestError, match="more than 524,288 values or 65,536 lists; send the tensor as binary data"):
         parse_request(body, None, config)
 
 

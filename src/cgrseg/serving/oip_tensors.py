@@ -30,9 +30,9 @@ LENGTH_HEADER = "Inference-Header-Content-Length"
 OUTPUTS = ("labels", "confidence")
 VERSION = "1"
 """The version of every model; the protocol requires one."""
-MAX_JSON_VALUES = 2**19
-"""Values in the JSON of a request. Parsing more would keep the process from everything else; binary data has no limit
-of its own."""
+MAX_JSON_VALUES, MAX_JSON_LISTS = 2**19, 2**16
+"""Values, and lists and objects, in the JSON of a request. Parsing more would keep the process from everything else;
+binary data has no limit of its own."""
 MAX_AXES, MAX_AXIS = 4, 2**31 - 1
 MAX_OUTPUTS = 16
 """Outputs that a request may list, before it is looked at whether they exist."""
@@ -96,13 +96,7 @@ def parse_request(body: bytes, json_bytes: str | None, config: ServeConfig) -> P
         RequestError: the body does not follow the protocol, or names an unknown output.
     """
     length = _json_length(json_bytes, len(body))
-    if body.count(b",", 0, length) >= MAX_JSON_VALUES:
-        raise RequestError(
-            f"the JSON has more than {MAX_JSON_VALUES:,} values",
-            advice="send the tensor as binary data after the JSON",
-            status=413,
-            kind="too_large",
-        )
+    _require_small(body, length)
     try:
         infer_request = InferRequest.model_validate_json(body[:length])
     except ValidationError as error:
@@ -152,6 +146,18 @@ def build_response(result: Segmentation, request: ParsedRequest, model: str) -> 
         return InferResponse(header, {"Content-Type": "application/json"})
     headers = {"Content-Type": "application/octet-stream", LENGTH_HEADER: str(len(header))}
     return InferResponse(b"".join([header, *binary]), headers)
+
+
+def _require_small(body: bytes, length: int) -> None:
+    """Require JSON that is parsed quickly, going by its commas and brackets; those inside texts count, too."""
+    values, lists = body.count(b",", 0, length), body.count(b"[", 0, length) + body.count(b"{", 0, length)
+    if values >= MAX_JSON_VALUES or lists > MAX_JSON_LISTS:
+        raise RequestError(
+            f"the JSON has more than {MAX_JSON_VALUES:,} values or {MAX_JSON_LISTS:,} lists",
+            advice="send the tensor as binary data after the JSON",
+            status=413,
+            kind="too_large",
+        )
 
 
 def _json_length(header: str | None, body_length: int) -> int:
