@@ -58,6 +58,57 @@ def test_a_file_written_before_there_were_temperatures_has_the_temperature_one(f
     assert INFO.temperature == 1.0
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("std", [0.2, 0.0, 0.2], "std must be positive"),
+        ("std", [0.2, 0.2], "damaged"),
+        ("mean", [float("nan"), 0.0, 0.0], "not finite"),
+        ("mean", "gray", "damaged"),
+        ("temperature", 0.0, "temperature must be positive"),
+        ("temperature", float("inf"), "not finite"),
+        ("temperature", None, "damaged"),
+        ("scores", {"val/miou": float("nan")}, "not finite"),
+        ("scores", [0.5], "damaged"),
+        ("step", "many", "damaged"),
+        ("trained_on", [1, 2], "damaged"),
+        ("classes", {"names": ["sky", "road"], "colours": [[0, 0, 0], [1, 1, 1]]}, "2 class names for 3 classes"),
+        ("classes", {"names": ["sky", "", "tree"], "colours": [[0, 0, 0]] * 3}, "a class without a name"),
+        ("classes", {"names": ["sky", "road", "tree"], "colours": [[0, 0, 0]] * 2}, "a colour"),
+        ("classes", {"names": ["sky", "road", "tree"], "colours": [[0, 0, 300]] * 3}, "a colour"),
+        ("classes", ["sky", "road", "tree"], "damaged"),
+        ("model", {"size": "xxl"}, "xxl"),
+        ("inference", 7, "damaged"),
+        ("recipe", {"train": {"steps": -1}}, "steps"),
+    ],
+)
+def test_a_damaged_description_is_one_sentence(file, tmp_path, key, value, problem):
+    metadata = as_metadata(INFO)
+    tree = json.loads(metadata["info"]) | {key: value}
+    save_file(load_file(file), tmp_path / "bad.safetensors", metadata | {"info": json.dumps(tree)})
+
+    with pytest.raises(CheckpointError, match=f"its description is damaged .*{problem}|its description is {problem}"):
+        load_weights(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize("change", [{"version": "new"}, {"info": "{"}, {"info": "[]"}, {"info": "[" * 100_000}])
+def test_a_description_that_is_no_json_is_one_sentence(file, tmp_path, change):
+    save_file(load_file(file), tmp_path / "bad.safetensors", as_metadata(INFO) | change)
+
+    with pytest.raises(CheckpointError, match="its description is damaged"):
+        load_weights(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_tensors_that_are_not_finite_are_named(file, tmp_path, value):
+    tensors = load_file(file)
+    tensors["head.classifier.bias"][1] = value
+    save_file(tensors, tmp_path / "bad.safetensors", as_metadata(INFO))
+
+    with pytest.raises(CheckpointError, match=r"1 of its tensors hold NaN or infinity \(head\.classifier\.bias\)"):
+        load_weights(tmp_path / "bad.safetensors")
+
+
 def test_half_a_file_is_half_as_large_and_loads_as_fp32(file, tmp_path):
     half = tmp_path / "half.safetensors"
 

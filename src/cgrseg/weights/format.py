@@ -6,6 +6,7 @@ and `info` (JSON of `WeightsInfo`).
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from cgrseg.classes import ClassTable
 from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, InferenceConfig, ModelConfig, Recipe
 from cgrseg.config.parsing import as_tree, parse
-from cgrseg.errors import CheckpointError, reason
+from cgrseg.errors import CheckpointError, RecipeError, reason
 from cgrseg.files import replacing
 from cgrseg.model import CGRSeg, build_model
 
@@ -61,19 +62,32 @@ def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
     """Parse the metadata of a file; `name` is the file's name in errors.
 
     Raises:
-        CheckpointError: the file is not ours, or of a newer format.
+        CheckpointError: the file is not ours, of a newer format, or damaged.
     """
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{name} was not written by cgrseg",
             advice="it does not say what it holds",
         )
-    if int(metadata["version"]) > VERSION:
-        raise CheckpointError(
-            f"{name} has format version {metadata['version']}, this cgrseg reads up to {VERSION}",
-            advice="update cgrseg",
-        )
-    tree = json.loads(metadata["info"])
+    try:
+        version = int(metadata["version"])
+        if version > VERSION:
+            raise CheckpointError(
+                f"{name} has format version {version}, this cgrseg reads up to {VERSION}",
+                advice="update cgrseg",
+            )
+        info = _parse_info(json.loads(metadata["info"]), name)
+        problem = _unsound(info)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {reason(error)}"
+    except RecipeError as error:
+        problem = error.problem
+    if problem:
+        raise CheckpointError(f"{name}: its description is damaged ({problem})", advice="get the file again")
+    return info
+
+
+def _parse_info(tree: dict, name: str) -> WeightsInfo:
     table = ClassTable(tuple(tree["classes"]["names"]), tuple(tuple(colour) for colour in tree["classes"]["colours"]))
     return WeightsInfo(
         model=parse(ModelConfig, tree["model"], name),
@@ -82,11 +96,29 @@ def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
         mean=tuple(tree["mean"]),
         std=tuple(tree["std"]),
         recipe=parse(Recipe, tree["recipe"], name) if tree["recipe"] else None,
-        scores=tree["scores"],
-        step=tree["step"],
+        scores=dict(tree["scores"]),
+        step=int(tree["step"]),
         trained_on=tuple(tree["trained_on"]),
         temperature=float(tree.get("temperature", 1.0)),
     )
+
+
+def _unsound(info: WeightsInfo) -> str:
+    """The first fault of a description that has all its keys; empty if there is none."""
+    classes, count = info.classes, info.model.classes
+    numbers = (*info.mean, *info.std, *info.scores.values(), info.temperature)
+    checks = {
+        f"{len(classes.names)} class names for {count} classes": len(classes.names) == count,
+        "a class without a name": all(isinstance(label, str) and label for label in classes.names),
+        "a colour that is not three numbers from 0 to 255": len(classes.colours) == count
+        and all(len(colour) == 3 and all(0 <= part <= 255 for part in colour) for colour in classes.colours),
+        "mean and std need three values each": (len(info.mean), len(info.std)) == (3, 3),
+        "a number that is not finite": all(math.isfinite(number) for number in numbers),
+        "std must be positive": min(info.std, default=0) > 0,
+        "the temperature must be positive": info.temperature > 0,
+        "trained_on must list texts": all(isinstance(entry, str) for entry in info.trained_on),
+    }
+    return next((fault for fault, is_sound in checks.items() if not is_sound), "")
 
 
 CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
@@ -150,11 +182,17 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
     """Load tensors that must match the network's exactly.
 
     Raises:
-        CheckpointError: one error that lists missing, unexpected and misshapen tensors.
+        CheckpointError: one error that lists missing, unexpected and misshapen tensors, or those that are not finite.
     """
     problems = mismatches(model.state_dict(), tensors)
     if problems:
         raise CheckpointError(f"{name} does not fit this network: {'; '.join(problems)}")
+    broken = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f"{name}: {len(broken)} of its tensors hold NaN or infinity ({_examples(broken)})",
+            advice="train again, or take an earlier checkpoint",
+        )
     model.load_state_dict(tensors)
 
 
