@@ -73,7 +73,7 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
         "look at them: cgrseg data show; nothing to do if those images show one class",
         root=root,
     )
-    if not blank and sum(shares) / total > MOSTLY:
+    if not blank and len(dataset.classes) > 1 and sum(shares) / total > MOSTLY:
         advice = "if the unlabelled pixels are background, add a class called background: it takes what no shape covers"
         sentence = f"{sum(shares) / total:.0%} of the pixels have no label"
         findings.append(Finding("warning", "mostly-unlabelled", sentence, total, (), advice))

@@ -8,6 +8,8 @@ import numpy as np
 
 from cgrseg.classes import ClassTable
 from cgrseg.data.datasets.colours import LISTED
+from cgrseg.data.datasets.labelled import UNLABELLED
+from cgrseg.data.doctor.commands import converted
 from cgrseg.data.doctor.examination import Examined, Fault, LabelFacts
 from cgrseg.data.doctor.findings import Finding, about, some
 
@@ -22,12 +24,15 @@ FIRST_CHANNEL = f'python -c "import sys; from PIL import Image; {SAVE}"'
 EXPORT = "export the labels again as 8-bit gray or palette PNG"
 
 
-def label_findings(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
-    """Findings about the format, colours and numbers of label files."""
+def label_findings(
+    pairs: Sequence[Examined], classes: ClassTable, root: Path, masks: Sequence[Examined] = ()
+) -> list[Finding]:
+    """Findings about the format, colours and numbers of label files; `masks` have a finding about their numbers."""
+    known = frozenset(masks)
     return [
         *_unreadable(pairs, root),
         *_coloured(pairs, classes, root),
-        *_changed(pairs, root),
+        *_changed([pair for pair in pairs if pair not in known], root),
         *_palettes(pairs, root),
     ]
 
@@ -37,8 +42,19 @@ def is_interpolated(pair: Examined) -> bool:
     return pair.labels.between > MOST_BETWEEN and pair.labels.between_values >= FEWEST_MIXED
 
 
-def is_stretched(pair: Examined) -> bool:
-    """Whether 8-bit numbers v were scaled to 16 bits, as 257 v."""
+def stretched_maps(pairs: Sequence[Examined]) -> list[Examined]:
+    """The 16-bit files whose 8-bit numbers v were stored as 257 v.
+
+    65535 alone proves nothing: it means no label in 16 bits. Only if no map holds anything but 0 and 65535, these are
+    the black and white of masks.
+    """
+    wide = [pair for pair in pairs if pair.labels.header.mode.startswith("I;16") and _are_multiples(pair)]
+    seen = {value for pair in pairs for value in pair.labels.values.tolist()}
+    is_certain = any(value not in (0, UNLABELLED) for pair in wide for value in pair.labels.values.tolist())
+    return wide if is_certain or seen == {0, UNLABELLED} else []
+
+
+def _are_multiples(pair: Examined) -> bool:
     values = pair.labels.values
     return bool(values.max(initial=0) > 255 and not (values % 257).any())
 
@@ -196,9 +212,10 @@ def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     """Findings about label maps whose numbers were changed, or that use more bits than needed."""
     mixed = [pair for pair in pairs if is_interpolated(pair)]
     thin = [pair for pair in pairs if pair.labels.between > MOST_BETWEEN and not is_interpolated(pair)]
-    stretched = [pair for pair in pairs if is_stretched(pair)]
-    wide = [pair for pair in pairs if pair.labels.header.mode.startswith("I;16") and not is_stretched(pair)]
-    code = "[Image.fromarray((np.array(Image.open(f)) // 257).astype('uint8')).save(f) for f in sys.argv[1:]]"
+    stretched = stretched_maps(pairs)
+    known = frozenset(stretched)
+    wide = [pair for pair in pairs if pair.labels.header.mode.startswith("I;16") and pair not in known]
+    change = "Image.fromarray((np.array(Image.open(f)) // 257).astype('uint8'))"
     findings = about(
         "error",
         "interpolated",
@@ -221,7 +238,7 @@ def _changed(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "stretched",
         _files(stretched),
         "{n} 16-bit [label map holds|label maps hold] each number times 257",
-        f'python -c "import sys; import numpy as np; from PIL import Image; {code}" {some(_files(stretched))}',
+        converted(change, _files(stretched), root),
         root=root,
     )
     return findings + about(
