@@ -20,6 +20,7 @@ from cgrseg.data.doctor.label_rules import label_findings
 from cgrseg.data.doctor.leaks import leaks
 from cgrseg.data.doctor.mask_rules import soft_masks
 from cgrseg.data.doctor.pairing import open_split, splits_to_check
+from cgrseg.data.doctor.shape_rules import shape_findings
 from cgrseg.data.doctor.value_rules import value_findings
 from cgrseg.errors import DatasetError
 
@@ -90,6 +91,7 @@ def examined_report(
     findings += _file_findings(first, pairs, path, is_source=is_source)
     uses = class_uses(first, pairs, list(datasets))
     findings += class_findings(first, pairs, uses, path)
+    findings += shape_findings(list(datasets.values()), pairs, path)
     findings += leaks(pairs, path, is_published=kind != "folder")
     findings += [finding for dataset in datasets.values() for finding in _incomplete(dataset)]
     return Report(kind, path, images, by_severity(findings), uses), tuple(pairs)
