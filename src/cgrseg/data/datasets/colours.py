@@ -16,11 +16,17 @@ LISTED = 3
 """Colours that an error names: label maps that were resized or saved as JPEG hold more unknown ones than this."""
 
 
-def holds_colours(file: Path) -> bool:
-    """Whether a label file is a PNG in colours, by its first bytes: the signature, and the colour type in byte 25."""
+def holds_colours(file: Path, *, with_palettes: bool = False) -> bool:
+    """Whether a label file is a PNG in colours, by its first bytes: the signature, and the colour type in byte 25.
+
+    Args:
+        file: the label file.
+        with_palettes: whether the colours of a palette count.
+    """
     with file.open("rb") as stream:
         header = stream.read(26)
-    return header.startswith(b"\x89PNG") and header[25:] in (b"\x02", b"\x06")
+    types = (b"\x02", b"\x06", b"\x03") if with_palettes else (b"\x02", b"\x06")
+    return header.startswith(b"\x89PNG") and header[25:] in types
 
 
 def read_colours(file: Path, values: dict[Colour, int]) -> UInt16[np.ndarray, "H W"]:

@@ -7,6 +7,8 @@
     images/unlabelled/               images without labels; not a split
     classes.txt or meta.json         see `table`; optional with COCO's format, which names its classes
 
+or the layout of CVAT's masks, see `cvat`.
+
 Without splits, images lie directly in `images` and labels in `annotations`: all of them are the split `train`.
 A label file has the name of its image apart from the suffix. Pixels that no shape covers have no label, unless a class
 is called `background` or `_background_`.
@@ -18,6 +20,7 @@ from pathlib import Path
 from cgrseg.classes import ClassTable
 from cgrseg.data.datasets.coco import read_coco
 from cgrseg.data.datasets.colours import holds_colours, read_colours
+from cgrseg.data.datasets.cvat import find_pairs, has_cvat_split, is_cvat
 from cgrseg.data.datasets.labelled import Layout, Pair, files_by_stem, lookup_of, paired
 from cgrseg.data.datasets.labelme import read_labelme
 from cgrseg.data.datasets.table import Table, plain_table, read_table
@@ -39,7 +42,7 @@ class FileReader:
     def __call__(self, pair: Pair) -> LabelMap:
         if pair.labels.suffix.lower() == ".json":
             return read_labelme(pair.labels, self.table, read_size(pair.image))
-        if not holds_colours(pair.labels):
+        if not holds_colours(pair.labels, with_palettes=self.table.reads_palettes):
             return read_label_map(pair.labels)
         if not self.table.has_palette:
             raise DatasetError(
@@ -55,6 +58,9 @@ class FileReader:
 def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     """A split of the folder `path`; `classes` apply if it does not name its own."""
     table, layout = read_table(path), f"{LAYOUT}; {_splits(path)}"
+    if is_cvat(path):
+        table = _table_or(table, classes, path)
+        return Layout(table.classes, lookup_of(table.raw, table.ignored), find_pairs(path, split), FileReader(table))
     image_folder, label_folder = folders_of(path, split)
     images = files_by_stem(image_folder, SUFFIXES, layout)
     shapes = path / "annotations" / f"{split}.json"
@@ -95,6 +101,8 @@ def is_flat(path: Path) -> bool:
 
 def has_split(path: Path, split: str) -> bool:
     """Whether the folder has images or labels for a split."""
+    if is_cvat(path):
+        return has_cvat_split(path, split)
     labels = path / "annotations"
     return any(entry.exists() for entry in (*folders_of(path, split), labels / f"{split}.json"))
 

@@ -102,7 +102,7 @@ def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Pat
     masks = soft_masks(dataset, pairs)
     return [
         *image_findings(pairs, path),
-        *label_findings(pairs, dataset.classes, path, masks),
+        *label_findings(pairs, dataset, path, masks),
         *size_findings(pairs, path),
         *value_findings(dataset, pairs, path, is_source=is_source),
     ]

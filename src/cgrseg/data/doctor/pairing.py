@@ -7,6 +7,7 @@ from pathlib import Path
 from cgrseg.classes import read_published
 from cgrseg.config import Kind, Merge
 from cgrseg.data.datasets import LabelledImages, Pair, open_dataset
+from cgrseg.data.datasets.cvat import SAVED, Files, files_of_split, find_list, is_cvat
 from cgrseg.data.datasets.folder import FileReader, folders_of, has_split
 from cgrseg.data.datasets.labelled import Layout, lookup_of
 from cgrseg.data.datasets.merging import merge_classes
@@ -16,8 +17,6 @@ from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError, MissingExtra
 
 LABELS = (".png", ".json")
-Files = dict[str, list[Path]]
-"""The files of a folder by name without suffix."""
 
 
 def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Finding]]:
@@ -26,6 +25,8 @@ def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Findi
         return ("train", "val"), []
     sentence = "there is no split 'val'; cgrseg train without a recipe scores on a fifth of train, chosen by content"
     fix = f"nothing to do; or put images to score on into {path / 'images/val'} and {path / 'annotations/val'}"
+    if is_cvat(path):
+        fix = f"nothing to do; or list images to score on in {path / 'ImageSets/Segmentation/val.txt'}"
     return ("train",), [Finding("note", "no-val", sentence, 1, (), fix)]
 
 
@@ -55,14 +56,8 @@ def _layout_fix(kind: Kind, advice: str) -> str:
 
 def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledImages | None, list[Finding]]:
     table, findings = _table(path)
-    folders = folders_of(path, split)
-    for folder in folders:
-        if not folder.is_dir():
-            fix = f"mkdir -p {folders[0]} {folders[1]}   # images go into the first, labels into the second"
-            sentence = f"the split {split!r} has no folder {folder.relative_to(path)}"
-            return None, [*findings, Finding("error", "no-folder", sentence, 1, (), fix)]
-    images, labels = _by_stem(folders[0], SUFFIXES), _by_stem(folders[1], LABELS)
-    findings += _pairing(path, split, images, labels, folders)
+    images, labels, problems = (_files_in_lists if is_cvat(path) else _files_in_folders)(path, split)
+    findings += problems
     pairs = tuple(Pair(stem, images[stem][0], labels[stem][0]) for stem in sorted(images.keys() & labels.keys()))
     if table is None or not pairs:
         return None, findings
@@ -73,6 +68,42 @@ def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledI
         fix = "mention every class once among the merged ones, or under the key `ignore`"
         return None, [*findings, Finding("error", "merge", str(error), 1, (), fix)]
     return LabelledImages("folder", split, layout.classes, pairs, layout.lookup, layout.read), findings
+
+
+def _files_in_folders(path: Path, split: str) -> tuple[Files, Files, list[Finding]]:
+    """The images and label files of a split by name, and what is wrong with them."""
+    folders = folders_of(path, split)
+    for folder in folders:
+        if not folder.is_dir():
+            fix = f"mkdir -p {folders[0]} {folders[1]}   # images go into the first, labels into the second"
+            sentence = f"the split {split!r} has no folder {folder.relative_to(path)}"
+            return {}, {}, [Finding("error", "no-folder", sentence, 1, (), fix)]
+    images, labels = _by_stem(folders[0], SUFFIXES), _by_stem(folders[1], LABELS)
+    return images, labels, _pairing(path, split, images, labels, folders)
+
+
+def _files_in_lists(path: Path, split: str) -> tuple[Files, Files, list[Finding]]:
+    """The same for a split of CVAT's layout."""
+    try:
+        names, images, labels = files_of_split(path, split)
+    except DatasetError as error:
+        return {}, {}, [Finding("error", "layout", error.problem, 1, (), error.advice)]
+    if not images and not labels:
+        sentence = f"the split {split!r} lists no name that has an image or a label map"
+        return {}, {}, [Finding("error", "no-pictures", sentence, 1, (), SAVED)]
+    listing = find_list(path, split)
+    no_labels = [images[name][0] for name in names if name in images and name not in labels]
+    no_images: list[Path | str] = [name for name in names if name not in images]
+    findings = about(
+        "error",
+        "no-label",
+        no_labels,
+        f"{{n}} of {len(images):,} images of {split} [has|have] no label file",
+        f"label them, or take their names out of {listing}",
+        root=path,
+    )
+    sentence = f"{{n}} of {len(names):,} names of {split} [has|have] no image in JPEGImages"
+    return images, labels, findings + about("error", "no-picture", no_images, sentence, SAVED, root=path)
 
 
 def _table(path: Path) -> tuple[Table | None, list[Finding]]:
