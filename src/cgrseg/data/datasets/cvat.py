@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from cgrseg.data.datasets.labelled import Pair, paired
+from cgrseg.data.datasets.names import renamed_like
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
 
@@ -59,8 +60,9 @@ def files_of_split(path: Path, split: str) -> tuple[list[str], Files, Files]:
         lists = ", ".join(list_names(path)) or "none, so all images are train"
         raise DatasetError(f"{path}/ImageSets/Segmentation has no list of {split!r}", advice=f"its lists: {lists}")
     listing = find_list(path, split)
-    of_images = _below(images, SUFFIXES)
+    of_images = renamed_like(_below(images, SUFFIXES), labels)
     names = sorted(set(_listed(listing))) if listing else sorted(labels | of_images)
+    of_images, labels = renamed_like(of_images, names), renamed_like(labels, names)
     images_of, labels_of = ({name: files[name] for name in names if name in files} for files in (of_images, labels))
     return names, images_of, labels_of
 

@@ -11,16 +11,17 @@ from cgrseg.classes import ClassTable
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.datasets.colours import LISTED
 from cgrseg.data.datasets.folder import FileReader
+from cgrseg.data.doctor.commands import converted
 from cgrseg.data.doctor.examination import Examined, LabelFacts, having, label_files
-from cgrseg.data.doctor.findings import Finding, about, some
+from cgrseg.data.doctor.findings import Finding, about
 from cgrseg.types import Colour
 
 PHOTO_COLOURS = 1_000
 """A label file with more colours than this is taken for a photo."""
 FURTHER_COLOURS = 8
 """Number of colours that a fix lists beyond the number of classes."""
-SAVE = "[Image.open(f).getchannel(0).save(f) for f in sys.argv[1:]]"
-FIRST_CHANNEL = f'python -c "import sys; from PIL import Image; {SAVE}"'
+FIRST_CHANNEL = "Image.open(f).getchannel(0)"
+SHAPE_OF_ALPHA = "Image.open(f).convert('RGBA').getchannel('A').point(lambda a: 255 * (a > 127))"
 EXPORT = "export the labels again as 8-bit gray or palette PNG"
 
 
@@ -45,14 +46,16 @@ def colour_findings(pairs: Sequence[Examined], dataset: LabelledImages, root: Pa
 
 def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> list[Finding]:
     """Findings about files with several channels where one number per pixel is needed."""
-    kinds = ("gray", "alpha", "photo", "plain")
-    gray, alpha, photos, plain = ([pair for pair in pairs if _colouring(pair) == kind] for kind in kinds)
+    by_kind: dict[str, list[Examined]] = {kind: [] for kind in ("gray", "alpha", "cutout", "mixed", "photo", "plain")}
+    for pair in pairs:
+        by_kind[_colouring(pair)].append(pair)
+    gray, alpha, cutouts, mixed, photos, plain = by_kind.values()
     findings = about(
         "error",
         "label-rgb-gray",
         label_files(gray),
         "{n} [label file holds its|label files hold their] numbers three times, as RGB",
-        f"keep one channel: {FIRST_CHANNEL} {some(label_files(gray))}",
+        f"keep one channel: {converted(FIRST_CHANNEL, label_files(gray), root)}",
         root=root,
     )
     findings += about(
@@ -60,9 +63,10 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
         "label-alpha",
         label_files(alpha),
         "{n} [label file has|label files have] an alpha channel in addition to the numbers",
-        f"drop it: {FIRST_CHANNEL} {some(label_files(alpha))}",
+        f"drop it: {converted(FIRST_CHANNEL, label_files(alpha), root)}",
         root=root,
     )
+    findings += _transparent(cutouts, mixed, classes, root)
     findings += about(
         "error",
         "label-photo",
@@ -82,9 +86,40 @@ def _in_colours(pairs: Sequence[Examined], classes: ClassTable, root: Path) -> l
     return findings
 
 
+def _transparent(
+    cutouts: Sequence[Examined], mixed: Sequence[Examined], classes: ClassTable, root: Path
+) -> list[Finding]:
+    """Findings about files whose alpha channel shows something."""
+    names = list(classes.names) if len(classes) == 2 else ["background", classes.names[-1]]
+    meta = json.dumps({"classes": names, "values": [0, 255], "ignore": []})
+    with_meta = f"; they have the values 0 and 255, so in place of classes.txt write meta.json: {meta}"
+    command = converted(SHAPE_OF_ALPHA, label_files(cutouts), root)
+    findings = about(
+        "error",
+        "label-cutout",
+        label_files(cutouts),
+        "{n} [label file is a cut-out|label files are cut-outs]: the shape is in the alpha channel",
+        f"write it as a mask: {command}{with_meta if len(classes) < 3 else ''}",
+        root=root,
+    )
+    return findings + about(
+        "error",
+        "label-alpha",
+        label_files(mixed),
+        "{n} [label file is|label files are] transparent in parts, and [holds|hold] numbers, too",
+        f"{EXPORT}: nobody but you knows what the transparent parts mean",
+        root=root,
+    )
+
+
 def _colouring(pair: Examined) -> str:
-    """The kind of a file in colours: gray without or with alpha, a photo, or plain areas of colour."""
-    if all(len(set(colour)) == 1 for colour in pair.labels.colours):
+    """The kind of a file in colours: gray without or with alpha, a cut-out, a photo, or plain areas of colour."""
+    is_gray = all(len(set(colour)) == 1 for colour in pair.labels.colours)
+    if pair.labels.alpha == "shape":
+        return "cutout"
+    if pair.labels.alpha == "parts" and is_gray:
+        return "mixed"
+    if is_gray:
         return "alpha" if pair.labels.header.mode in ("LA", "PA", "La", "RGBA") else "gray"
     return "photo" if pair.labels.colour_count > PHOTO_COLOURS else "plain"
 

@@ -35,15 +35,30 @@ def converted(change: str, files: Sequence[Path | str], root: Path, *, whole_fol
     return f"{command}   # copies in {root / FIXED}: look at them, then put them in place of the originals"
 
 
+def unturned(files: Sequence[Path | str], root: Path) -> str:
+    """The command that writes copies of images without EXIF orientation; exiftool overwrites no file with -o."""
+    shown = [Path(file) for file in files[:NAMED]]
+    commands = []
+    for folder in dict.fromkeys(file.parent for file in shown):
+        target = shlex.quote(f"{root / FIXED / _below(folder, root)}/")
+        commands.append(f"exiftool -Orientation= -o {target} {some([f for f in shown if f.parent == folder])}")
+    more = f", and {len(files) - NAMED:,} more" if len(files) > NAMED else ""
+    return f"{'; '.join(commands)}   # copies, to be put in place of the originals{more}"
+
+
 def set_aside(files: Sequence[Path | str], root: Path) -> str:
     """The command that moves files out of the data set, each into a folder named like its own."""
     shown = [Path(file) for file in files[:NAMED]]
     folders = dict.fromkeys(file.parent for file in shown)
     commands = []
     for folder in folders:
-        below = folder.relative_to(root) if folder.is_relative_to(root) else Path(folder.name)
-        target = shlex.quote(str(root / ASIDE / below))
+        target = shlex.quote(str(root / ASIDE / _below(folder, root)))
         moved = some([file for file in shown if file.parent == folder])
         commands.append(f"mkdir -p {target} && mv -n {moved} {target}")
     more = f"   # and {len(files) - NAMED:,} more" if len(files) > NAMED else ""
     return "; ".join(commands) + more
+
+
+def _below(folder: Path, root: Path) -> Path:
+    """A folder's path below the data set."""
+    return folder.relative_to(root) if folder.is_relative_to(root) else Path(folder.name)

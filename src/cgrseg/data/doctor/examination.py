@@ -35,6 +35,10 @@ Fault = Literal["", "empty", "damaged", "jpeg", "colours", "unknown colours", "s
 """Why a label file cannot be read; `unknown colours` means that the palette of the folder does not list them all."""
 
 
+Alpha = Literal["", "even", "shape", "parts"]
+"""The alpha channel of a label file in colours: none, equal everywhere, all that the file shows, or one part of it."""
+
+
 @dataclass(frozen=True)
 class Header:
     """The metadata of an image file, from its first bytes."""
@@ -81,6 +85,8 @@ class LabelFacts:
     """The number of different values that lie between those of their neighbours."""
     digest: bytes = b""
     """Equal for equal label maps."""
+    alpha: Alpha = ""
+    """Only of files with the fault `colours`."""
     colours: dict[Colour, int] = field(default_factory=dict)
     """If the fault is `colours`, those of the file; if it is `unknown colours`, those that the palette does not list;
     the most frequent first, 64 at most."""
@@ -169,7 +175,7 @@ def _label_facts(dataset: LabelledImages, pair: Pair) -> LabelFacts:
         fault = _fault(dataset, pair.labels, header)
         colours, count = _colours(dataset, pair.labels, fault)
         facts = LabelFacts(error.problem, error.advice, fault, header, header.stored)
-        return replace(facts, colours=colours, colour_count=count)
+        return replace(facts, colours=colours, colour_count=count, alpha=_alpha(pair.labels, fault))
     values, counts = np.unique(raw, return_counts=True)
     share, kinds = between(raw)
     return LabelFacts("", "", "", header, raw.shape, values.astype(np.int64), counts, share, kinds, digest_of(raw))
@@ -215,6 +221,21 @@ def _colours(dataset: LabelledImages, file: Path, fault: Fault) -> tuple[dict[Co
         return {}, 0
     colours = [item for item in colours_of(read_image(file)).items() if item[0] not in known]
     return dict(colours[:MOST_COLOURS]), len(colours)
+
+
+def _alpha(file: Path, fault: Fault) -> Alpha:
+    """How the alpha channel of a file in colours relates to its other channels."""
+    if fault != "colours":
+        return ""
+    with Pillow.open(file) as image:
+        if image.mode not in ("LA", "PA", "La", "RGBA"):
+            return ""
+        pixels = np.array(image.convert("RGBA"))
+    opaque = pixels[pixels[..., 3] > 0][:, :3]
+    if np.ptp(pixels[..., 3]) == 0:
+        return "even"
+    is_photo = len(np.unique(opaque[::7], axis=0)) > MOST_COLOURS
+    return "shape" if is_photo or not np.ptp(opaque, axis=0).any() else "parts"
 
 
 def _header(file: Path) -> Header:

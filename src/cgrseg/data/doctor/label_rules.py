@@ -24,7 +24,7 @@ def label_findings(
     return [
         *_unreadable(pairs, root),
         *colour_findings(pairs, dataset, root),
-        *_changed([pair for pair in pairs if pair not in known], root),
+        *_changed([pair for pair in pairs if pair.labels.header.format and pair not in known], root),
         *([] if reads_palettes(dataset) else palette_findings(pairs, root)),
     ]
 
