@@ -87,7 +87,7 @@ def test_an_error_is_shown_with_its_remedy_within_100_columns(run, tmp_path, mon
 
     assert [result.code for result in results] == [1, 1]
     assert "6 of 6 images of train have no label file" in results[0].out
-    assert "rm other/images/train/p0.png other/annotations/train/p0.png" in results[1].out
+    assert "mv -n other/images/train/p0.png other/aside/images/train" in " ".join(results[1].out.split())
     assert max(len(line.rstrip()) for result in results for line in result.out.splitlines()) <= 100
 
 

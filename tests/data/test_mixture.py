@@ -136,7 +136,7 @@ def test_common_classes_are_checked(config, message):
 
 
 def test_common_classes_may_bring_their_colours():
-    assert common_classes(DataConfig(classes=("a",), colours=((1, 2, 3),))).colours == ((1, 2, 3),)
+    assert common_classes(DataConfig(classes=("a", "b"), colours=((1, 2, 3), (4, 5, 6)))).colours[0] == (1, 2, 3)
 
 
 def test_sources_and_paths_must_meet(paths):

@@ -46,7 +46,7 @@ FAULTS = {
         lambda root: [file.unlink() for file in (root / "images/val").iterdir()],
         "no-picture",
         "3 label files of val have no image",
-        "rm ",
+        "mv -n ",
     ),
     "empty split": (
         lambda root: [
@@ -68,7 +68,7 @@ FAULTS = {
         lambda root: (root / "meta.json").write_text(json.dumps({"classes": list(NAMES)})),
         "classes",
         "names its classes twice",
-        "rm ",
+        "keep only one",
     ),
     "meta is no JSON": (
         lambda root: [write_meta(root), (root / "meta.json").write_text("{classes")],
@@ -76,29 +76,29 @@ FAULTS = {
         "is not JSON",
         "meta.json",
     ),
-    "no label": (lambda root: labels(root).unlink(), "no-label", "1 of 6 images of train has no label file", "rm "),
-    "no image": (lambda root: image(root).unlink(), "no-picture", "1 label file of train has no image", "rm "),
+    "no label": (lambda root: labels(root).unlink(), "no-label", "1 of 6 images of train has no label file", "mv -n "),
+    "no image": (lambda root: image(root).unlink(), "no-picture", "1 label file of train has no image", "mv -n "),
     "names differ": (renamed, "no-label", "6 of 6 images", '"${f%_mask.*}.${f##*.}"'),
     "same stem": (
         lambda root: shutil.copy(image(root), image(root).with_suffix(".jpg")),
         "same-stem",
         "has the name of another",
-        "rm ",
+        "mv -n ",
     ),
     # images
     "image empty": (
         lambda root: image(root).write_bytes(b""),
         "picture-empty",
         "1 of 9 images is an empty file",
-        "rm ",
+        "mv -n ",
     ),
     "image cut": (lambda root: cut(image(root)), "picture-damaged", "cut short", "download them again"),
-    "image is text": (lambda root: image(root).write_text("hello"), "picture-damaged", "holds text", "rm "),
+    "image is text": (lambda root: image(root).write_text("hello"), "picture-damaged", "holds text", "mv -n "),
     "image tiny": (
         lambda root: [rewrite([file(root)], lambda values: values[:8, :8]) for file in (image, labels)],
         "picture-tiny",
         "a side below 32 pixels",
-        "rm ",
+        "mv -n ",
     ),
     "image clear": (
         lambda root: rewrite([image(root)], lambda rgb: np.dstack([rgb, np.full(rgb.shape[:2], 99, np.uint8)])),
@@ -142,8 +142,8 @@ FAULTS = {
     ),
     "label cut": (lambda root: cut(labels(root)), "label-damaged", "damaged or cut short", "export them again"),
     "label .jpg": (lambda root: saved_as(labels(root), "JPEG", ".jpg"), "label-format", "a format", "JPEG has changed"),
-    "label .bmp": (
-        lambda root: saved_as(labels(root), "BMP", ".bmp"),
+    "label .pgm": (
+        lambda root: saved_as(labels(root), "PPM", ".pgm"),
         "label-format",
         "a format",
         "with_suffix('.png')",
@@ -300,11 +300,11 @@ FAULTS = {
     ),
     "classes differ": (coco, "classes-differ", "train has 3, val has 2", "classes.txt"),
     # copies
-    "in two splits": (leak, "leak", "1 image is in two splits", "take them out of one: rm "),
+    "in two splits": (leak, "leak", "1 image is in two splits", "take them out of one: mkdir -p "),
     "nearly in two splits": (near_leak, "near-leak", "looks like one in train", "data.hold_out"),
     "frames dealt out": (dealt_out, "frames", "is in another split (frames of one video", "keep whole videos"),
-    "twice": (lambda root: copy_within(root, with_labels=True), "same-picture", "twice in one split", "rm "),
-    "twice, not alike": (lambda root: copy_within(root, with_labels=False), "contradiction", "different labels", "rm "),
+    "twice": (lambda root: copy_within(root, with_labels=True), "same-picture", "twice in one split", "mv -n "),
+    "twice, not alike": (lambda root: copy_within(root, with_labels=False), "contradiction", "different labels", "mv "),
     "one map for all": (one_map_for_all, "same-labels", "equal pixel for pixel", "cgrseg data show"),
 }
 """For each fault: how to plant it, the code of its finding, words of its sentence and of its remedy."""

@@ -228,7 +228,7 @@ def held_out_names(
     dataset: LabelledImages, path: Path, on_progress: Callable[[int, int], None] | None = None
 ) -> tuple[str, ...]:
     """Names of the images to hold out of a folder without val; none for other data sets."""
-    require_sound((dataset,), path)
+    require_sound((dataset,), path, is_source=True)
     if dataset.kind != "folder" or has_split(path, "val"):
         return ()
     return split_dataset(dataset, path, on_progress).names

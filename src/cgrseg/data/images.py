@@ -86,15 +86,21 @@ def read_label_map(path: Path) -> LabelMap:
     """
     with _opened(_read_bytes(path), str(path)) as image:
         kept = "save the class numbers as an 8-bit gray or palette PNG"
-        if image.format in ("JPEG", "MPO"):
+        if image.format in ("JPEG", "MPO") or image.info.get("compression") in ("jpeg", "webp"):
             raise ImageError(f"{path} is a JPEG, which changes the numbers of a label map", advice=kept)
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I;16"):
             raise ImageError(f"{path} holds colours (mode {image.mode}) where class numbers are needed", advice=kept)
-        step = PACKED_GRAY.get(str(image.tile[0][3])) if image.tile else None
+        step = PACKED_GRAY.get(_raw_mode(image))
         values = np.array(image)
     if values.dtype.itemsize == 2:
         return values.astype(np.uint16)
     return values.astype(np.uint8) // np.uint8(step or 1)
+
+
+def _raw_mode(image: ImageFile.ImageFile) -> str:
+    """How the file packs its values: the type and the bits of the decoder's first argument."""
+    arguments = image.tile[0][3] if image.tile else ""
+    return str(arguments[0] if isinstance(arguments, tuple) else arguments)[:3]
 
 
 def _read_bytes(path: Path, name: str = "") -> bytes:

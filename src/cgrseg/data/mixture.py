@@ -120,6 +120,10 @@ def common_classes(config: DataConfig) -> ClassTable:
         raise RecipeError(
             "data.classes is empty", advice="list the common classes of the sources there, in order of label"
         )
+    if len(names) == 1:
+        raise RecipeError(
+            f"data.classes names {names[0]} only, so every answer would be right", advice="name what else there is, too"
+        )
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
         raise RecipeError(f"data.classes lists {twice!r} twice", advice="each class has one label")

@@ -52,7 +52,7 @@ def require_sound_splits(recipe: Recipe, data: Where, splits: Splits) -> None:
     paths = _paths(recipe, data)
     parts = [open_sources(recipe.sources, paths, split) for split in ("train", "val")]
     for name, path in paths.items():
-        require_sound([part[name] for part in parts if name in part], path)
+        require_sound([part[name] for part in parts if name in part], path, is_source=True)
 
 
 def _paths(recipe: Recipe, data: Where) -> Mapping[str, Path]:

@@ -65,11 +65,28 @@ def test_classes_of_the_folder_decide_names_order_and_background(photos):
     assert dataset.labels(0).tolist() == [[1, 1, 1, 1], [2, 2, 0, 0], [2, 2, 0, 0]]
 
 
-def test_a_crowd_has_no_label_where_nothing_else_is(photos):
-    (photos / "classes.txt").write_text("background\nsky\ngrass\n")
-    write(photos, [annotation(3, [LEFT]), annotation(7, {"size": [3, 4], "counts": [0, 12]}, iscrowd=1)])
+WHOLE = {"size": [3, 4], "counts": [0, 12]}
 
-    assert open_dataset("folder", photos, "train").labels(0).tolist() == [[2, 2, 255, 255]] * 3
+
+@pytest.mark.parametrize("crowd_first", [True, False])
+def test_the_pixels_of_a_crowd_never_become_another_class(photos, crowd_first):
+    (photos / "classes.txt").write_text("background\nsky\ngrass\n")
+    masks = [annotation(7, WHOLE, iscrowd=1), annotation(3, [LEFT]), annotation(7, [TOP])]
+    others = [annotation(7, [TOP], image=2)] * 2
+    write(photos, [*(masks if crowd_first else masks[::-1]), *others])
+
+    labels = open_dataset("folder", photos, "train").labels(0)
+
+    assert labels[1:].tolist() == [[255] * 4] * 2
+    assert labels[0, 2:].tolist() == [1, 1]
+
+
+def test_a_category_of_which_most_masks_are_crowds_is_read_as_labels(photos):
+    write(photos, [annotation(3, WHOLE), annotation(7, [LEFT], iscrowd=1), annotation(7, [TOP], iscrowd=1)])
+
+    dataset = open_dataset("folder", photos, "train")
+
+    assert dataset.labels(0).tolist() == [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]]
 
 
 @pytest.mark.parametrize("counts", [[3, 6, 3], "363"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cgrseg.classes import ClassTable, read_published
 from cgrseg.config import HoldOut, Kind, Merge
-from cgrseg.data.datasets import cocostuff10k, folder, pascalcontext, published
+from cgrseg.data.datasets import coco, cocostuff10k, folder, pascalcontext, published
 from cgrseg.data.datasets.labelled import LabelledImages, Layout, Pair
 from cgrseg.data.datasets.merging import merge_classes
 from cgrseg.errors import DatasetError
@@ -65,12 +65,20 @@ def open_dataset(
     if merge:
         layout = merge_classes(layout, merge)
     pairs = _without_held_out(layout.pairs, split, hold_out) if hold_out else layout.pairs
+    _tell_brushed(layout, path)
     expected = expected if len(pairs) == len(layout.pairs) else None
     return LabelledImages(kind, split, layout.classes, pairs, layout.lookup, layout.read, expected)
 
 
 def _find(kind: Kind, path: Path, split: str, classes: ClassTable | None) -> Layout:
     return folder.find(path, split, classes) if kind == "folder" else READERS[kind](path, split)
+
+
+def _tell_brushed(layout: Layout, path: Path) -> None:
+    brushed = layout.read.brushed if isinstance(layout.read, coco.MaskReader) else {}
+    if brushed:
+        masks = f"{sum(brushed.values()):,} masks of {' and '.join(brushed)}"
+        logger.warning("%s: %s are marked as crowds, like most of their kind; they are read as labels", path, masks)
 
 
 def _expected(kind: Kind, split: str, count: int) -> int | None:

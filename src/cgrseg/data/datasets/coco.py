@@ -8,13 +8,15 @@
     runs {size, counts}         column by column, beginning outside the mask; numbers or COCO's text
 
 Later annotations cover earlier ones, as in the maps of COCO-Stuff. Crowd regions outline many objects at once: their
-pixels have no label, except where other annotations cover them.
+pixels have no label, except where an annotation of the same category covers them. Programs that mark every drawn mask
+as a crowd, as CVAT does, are told by categories of which most masks are crowds: these are read as labels.
 
 Axes: H W image rows and columns.
 """
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -30,23 +32,35 @@ from cgrseg.types import Size
 Mask = list | dict
 """A mask in JSON: a list of polygons, or a mapping with `size` and `counts`."""
 
+Masks = dict[str, list[tuple[int, Mask]]]
+"""The masks of each image by its name, each with the value of its class."""
+
 
 @dataclass(frozen=True)
 class MaskReader:
-    """Paints the label map of an image; sizes and masks, each with its value, are keyed by image name."""
+    """Paints the label map of an image; sizes and masks are keyed by image name."""
 
     sizes: dict[str, Size]
-    masks: dict[str, list[tuple[int, Mask]]]
+    masks: Masks
     unlabelled: int
+    crowds: Masks = field(default_factory=dict)
+    """Regions without label, except where a mask has their own value."""
+    brushed: dict[str, int] = field(default_factory=dict)
+    """By category, the number of crowds among `masks`: those that are read as labels."""
 
     def __call__(self, pair: Pair) -> UInt16[np.ndarray, "H W"]:
         size = self.sizes[pair.name]
         labels = np.full(size, self.unlabelled, np.uint16)
-        for index, (value, mask) in enumerate(self.masks.get(pair.name, ())):
+        masks, crowds = self.masks.get(pair.name, []), self.crowds.get(pair.name, [])
+        for index, (value, mask) in enumerate([*masks, *crowds]):
             try:
-                labels[decode_mask(mask, size)] = value
+                region = decode_mask(mask, size)
             except (ValueError, TypeError, KeyError, OverflowError) as error:
                 raise DatasetError(f"{pair.labels}: mask {index + 1} of {pair.name} is malformed: {error}") from None
+            if index < len(masks):
+                labels[region] = value
+            else:
+                labels[region & (labels != value)] = UNLABELLED
         return labels
 
 
@@ -93,10 +107,18 @@ def _masks(tree: dict, categories: dict[int, str], table: Table, file: Path) -> 
         raise DatasetError(
             f"{file} lists {count} images by only {len(sizes)} names", advice="give each image a name of its own"
         )
-    masks: dict[str, list[tuple[int, Mask]]] = {stem: [] for stem in sizes}
-    crowds_first = sorted(tree["annotations"], key=lambda entry: not entry.get("iscrowd", 0))
-    for entry in crowds_first:
+    masks, crowds = Masks({stem: [] for stem in sizes}), Masks({stem: [] for stem in sizes})
+    brushed = _mostly_crowds(tree, categories)
+    for entry in tree["annotations"]:
         name = categories[entry["category_id"]]
-        value = UNLABELLED if entry.get("iscrowd", 0) else table.value_of(name, f"{file}: categories")
-        masks[stems[entry["image_id"]]].append((value, entry["segmentation"]))
-    return MaskReader(sizes, masks, table.unlabelled)
+        is_crowd = entry.get("iscrowd", 0) and name not in brushed
+        value = table.value_of(name, f"{file}: categories")
+        (crowds if is_crowd else masks)[stems[entry["image_id"]]].append((value, entry["segmentation"]))
+    return MaskReader(sizes, masks, table.unlabelled, crowds, brushed)
+
+
+def _mostly_crowds(tree: dict, categories: dict[int, str]) -> dict[str, int]:
+    """The categories of which most masks are marked as crowds, with the number of these."""
+    of_all = Counter(categories[entry["category_id"]] for entry in tree["annotations"])
+    of_crowds = Counter(categories[entry["category_id"]] for entry in tree["annotations"] if entry.get("iscrowd", 0))
+    return {name: count for name, count in of_crowds.items() if 2 * count > of_all[name]}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt16, UInt32
+from PIL import Image as Pillow
 
 from cgrseg.data.images import read_image
 from cgrseg.errors import DatasetError
@@ -16,11 +17,29 @@ LISTED = 3
 """Colours that an error names: label maps that were resized or saved as JPEG hold more unknown ones than this."""
 
 
-def holds_colours(file: Path) -> bool:
-    """Whether a label file is a PNG in colours, by its first bytes: the signature, and the colour type in byte 25."""
+def holds_colours(file: Path, *, with_palettes: bool = False) -> bool:
+    """Whether a label file holds colours: a PNG by its colour type in byte 25, a TIFF or BMP by its header.
+
+    Args:
+        file: the label file.
+        with_palettes: whether the colours of a palette count.
+    """
     with file.open("rb") as stream:
         header = stream.read(26)
-    return header.startswith(b"\x89PNG") and header[25:] in (b"\x02", b"\x06")
+    if header.startswith(b"\x89PNG"):
+        return header[25:] in ((b"\x02", b"\x06", b"\x03") if with_palettes else (b"\x02", b"\x06"))
+    if not header.startswith((b"II", b"MM", b"BM")):
+        return False
+    return _mode(file) in (("RGB", "RGBA", "P") if with_palettes else ("RGB", "RGBA"))
+
+
+def _mode(file: Path) -> str:
+    """Pillow's mode of an image, from its header; empty if it cannot be read, which its reader reports."""
+    try:
+        with Pillow.open(file) as image:
+            return image.mode
+    except Exception:  # noqa: BLE001  decoders raise any exception on malformed bytes
+        return ""
 
 
 def read_colours(file: Path, values: dict[Colour, int]) -> UInt16[np.ndarray, "H W"]:

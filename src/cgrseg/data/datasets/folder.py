@@ -1,15 +1,17 @@
 """The user's own labelled images.
 
     images/<split>/<stem>.jpg        any image suffix
-    annotations/<split>/<stem>.png   the value of each pixel's class, or its colour in the palette; or
+    annotations/<split>/<stem>.png   the value of each pixel's class, or its colour in the palette (or TIFF, BMP); or
     annotations/<split>/<stem>.json  polygons of LabelMe; or
     annotations/<split>.json         polygons and masks of all images in COCO's format
     images/unlabelled/               images without labels; not a split
     classes.txt or meta.json         see `table`; optional with COCO's format, which names its classes
 
+or the layout of CVAT's masks, see `cvat`.
+
 Without splits, images lie directly in `images` and labels in `annotations`: all of them are the split `train`.
-A label file has the name of its image apart from the suffix. Pixels that no shape covers have no label, unless a class
-is called `background` or `_background_`.
+A label file has the name of its image apart from the suffix, from case and from the Unicode form. Pixels that no shape
+covers have no label, unless a class is called `background` or `_background_`.
 """
 
 from dataclasses import dataclass
@@ -18,14 +20,18 @@ from pathlib import Path
 from cgrseg.classes import ClassTable
 from cgrseg.data.datasets.coco import read_coco
 from cgrseg.data.datasets.colours import holds_colours, read_colours
+from cgrseg.data.datasets.cvat import find_pairs, has_cvat_split, is_cvat
 from cgrseg.data.datasets.labelled import Layout, Pair, files_by_stem, lookup_of, paired
 from cgrseg.data.datasets.labelme import read_labelme
+from cgrseg.data.datasets.names import renamed_like
 from cgrseg.data.datasets.table import Table, plain_table, read_table
 from cgrseg.data.images import SUFFIXES, read_label_map, read_size
 from cgrseg.errors import DatasetError
 from cgrseg.types import LabelMap
 
 LAYOUT = "a folder holds images/<split>/ and annotations/<split>/, with equal names"
+LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".json")
+"""The suffixes of label files: formats that keep numbers."""
 UNLABELLED_FOLDER = "unlabelled"
 """The folder in `images` for images without labels."""
 
@@ -39,7 +45,7 @@ class FileReader:
     def __call__(self, pair: Pair) -> LabelMap:
         if pair.labels.suffix.lower() == ".json":
             return read_labelme(pair.labels, self.table, read_size(pair.image))
-        if not holds_colours(pair.labels):
+        if not holds_colours(pair.labels, with_palettes=self.table.reads_palettes):
             return read_label_map(pair.labels)
         if not self.table.has_palette:
             raise DatasetError(
@@ -55,6 +61,9 @@ class FileReader:
 def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     """A split of the folder `path`; `classes` apply if it does not name its own."""
     table, layout = read_table(path), f"{LAYOUT}; {_splits(path)}"
+    if is_cvat(path):
+        table = _table_or(table, classes, path)
+        return Layout(table.classes, lookup_of(table.raw, table.ignored), find_pairs(path, split), FileReader(table))
     image_folder, label_folder = folders_of(path, split)
     images = files_by_stem(image_folder, SUFFIXES, layout)
     shapes = path / "annotations" / f"{split}.json"
@@ -64,7 +73,8 @@ def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     else:
         table = _table_or(table, classes, path)
         read = FileReader(table)
-        labels = files_by_stem(label_folder, (".png", ".json"), layout)
+        labels = files_by_stem(label_folder, LABEL_SUFFIXES, layout)
+    images = renamed_like(images, labels)
     pairs = paired(sorted(images | labels), images, labels, f"split {split!r} of {path}")
     return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, read)
 
@@ -95,6 +105,8 @@ def is_flat(path: Path) -> bool:
 
 def has_split(path: Path, split: str) -> bool:
     """Whether the folder has images or labels for a split."""
+    if is_cvat(path):
+        return has_cvat_split(path, split)
     labels = path / "annotations"
     return any(entry.exists() for entry in (*folders_of(path, split), labels / f"{split}.json"))
 

@@ -1,15 +1,17 @@
-"""The class table of a folder: classes.txt with one name per line, in order of label, or meta.json.
+"""The class table of a folder: classes.txt with one name per line, in order of label, meta.json or labelmap.txt.
 
     "classes"  the names                                       ["grass", "sky"]
     "palette"  a colour for each, also in label maps in RGB    [[0, 128, 0], [70, 130, 180]]       (optional)
     "values"   the value of each in other label maps           [1, 2]                              (absent: 0, 1, ...)
     "ignore"   the values and colours that mean no label       [0, [0, 0, 0]]                      (absent: 255)
 
-Only one of the two files may name classes, so that their order is never ambiguous.
+labelmap.txt is CVAT's: a line `name:red,green,blue:parts:actions` for each class, in order of label. Only one of the
+three files may name classes, so that their order is never ambiguous.
 """
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from cgrseg.classes import ClassTable, named
 from cgrseg.data.datasets.labelled import OUTSIDE, UNLABELLED
 from cgrseg.errors import DatasetError
 from cgrseg.types import IGNORE, Colour
+
+LABELMAP_LINE = re.compile(r"(?P<name>.+?):(?P<colour>\d{1,3},\d{1,3},\d{1,3})(:|$)")
+"""A line of labelmap.txt: a name, a colour, and two fields that are not read."""
 
 NOT_A_CLASS = "__ignore__"
 """LabelMe's name for shapes without label."""
@@ -37,6 +42,8 @@ class Table:
     """The colours that mean no label."""
     has_palette: bool = False
     """Whether the folder gives its classes colours."""
+    reads_palettes: bool = False
+    """Whether the numbers of palette PNGs mean the colours of their palettes, whatever the numbers."""
 
     @property
     def unlabelled(self) -> int:
@@ -82,16 +89,39 @@ def read_table(folder: Path) -> Table | None:
     Raises:
         DatasetError: the file does not have the structure above.
     """
-    text, tree = folder / "classes.txt", folder / "meta.json"
-    table = _from_json(tree) if tree.is_file() else None
-    if not text.is_file():
-        return table
-    if table is not None:
+    tables: dict[str, Table] = {}
+    for name, read in (("classes.txt", _from_text), ("meta.json", _from_json), ("labelmap.txt", _from_labelmap)):
+        table = read(folder / name) if (folder / name).is_file() else None
+        if table is not None:
+            tables[name] = table
+    if len(tables) > 1:
+        names = " and in ".join(tables)
+        raise DatasetError(f"{folder} names its classes twice, in {names}", advice="keep one of them")
+    return next(iter(tables.values()), None)
+
+
+def _from_text(file: Path) -> Table:
+    lines = file.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    return plain_table(named(checked_names([line.strip() for line in lines], str(file))))
+
+
+def _from_labelmap(file: Path) -> Table:
+    """The table of a labelmap.txt, whose lines may be comments; the background is a class like any other."""
+    lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    entries = [line for line in lines if line and not line.startswith("#")]
+    matches = [LABELMAP_LINE.match(entry) for entry in entries]
+    wrong = next((entry for entry, match in zip(entries, matches, strict=True) if match is None), None)
+    if wrong is not None:
         raise DatasetError(
-            f"{folder} names its classes twice, in classes.txt and in meta.json", advice="keep one of them"
+            f"{file}: {wrong!r} names no class with a colour", advice="a line is name:red,green,blue:parts:actions"
         )
-    lines = text.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    return plain_table(named(checked_names([line.strip() for line in lines], str(text))))
+    names = checked_names([match["name"].strip() for match in matches if match], str(file))
+    colours = [tuple(int(part) for part in match["colour"].split(",")) for match in matches if match]
+    for name, colour in zip(names, colours, strict=True):
+        if max(colour) > 255 or colours.count(colour) > 1:
+            raise DatasetError(f"{file}: {colour} is no colour for {name!r}", advice="0..255, and each colour once")
+    palette = tuple((red, green, blue) for red, green, blue in colours)
+    return Table(ClassTable(names, palette), tuple(range(len(names))), has_palette=True, reads_palettes=True)
 
 
 def checked_names(names: list[str], where: str) -> tuple[str, ...]:

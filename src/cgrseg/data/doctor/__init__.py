@@ -18,8 +18,10 @@ from cgrseg.data.doctor.file_rules import image_findings, size_findings
 from cgrseg.data.doctor.findings import ClassUse, Finding, Report, Severity, by_severity
 from cgrseg.data.doctor.label_rules import label_findings
 from cgrseg.data.doctor.leaks import leaks
+from cgrseg.data.doctor.mask_rules import soft_masks
 from cgrseg.data.doctor.pairing import open_split, splits_to_check
-from cgrseg.data.doctor.value_rules import seen_values, value_findings
+from cgrseg.data.doctor.shape_rules import shape_findings
+from cgrseg.data.doctor.value_rules import value_findings
 from cgrseg.errors import DatasetError
 
 __all__ = ["ClassUse", "Finding", "Report", "Severity", "check_dataset", "examined_report", "require_sound"]
@@ -59,8 +61,19 @@ def examined_report(
     splits: Sequence[str] | None = None,
     merge: Merge | None = None,
     show: Show | None = None,
+    *,
+    is_source: bool = False,
 ) -> tuple[Report, tuple[Examined, ...]]:
-    """The report of `check_dataset`, and the facts about each pair behind it."""
+    """The report of `check_dataset`, and the facts about each pair behind it.
+
+    Args:
+        kind: the layout of the files.
+        path: the folder of the data set.
+        splits: as for `check_dataset`.
+        merge: new classes in terms of the data set's own.
+        show: called with the numbers of pairs done and of all.
+        is_source: whether the data set is learnt together with others, which may bring further classes.
+    """
     names, notes = (splits, []) if splits is not None else splits_to_check(kind, path)
     opened = {split: open_split(kind, path, split, merge) for split in names}
     findings = [finding for _, problems in opened.values() for finding in problems]
@@ -75,21 +88,23 @@ def examined_report(
         return Report(kind, path, images, by_severity(findings), ()), ()
     first = next(iter(datasets.values()))
     findings += differing_classes({split: dataset.classes for split, dataset in datasets.items()}, path)
-    findings += _file_findings(first, pairs, path)
+    findings += _file_findings(first, pairs, path, is_source=is_source)
     uses = class_uses(first, pairs, list(datasets))
     findings += class_findings(first, pairs, uses, path)
+    findings += shape_findings(list(datasets.values()), pairs, path)
     findings += leaks(pairs, path, is_published=kind != "folder")
     findings += [finding for dataset in datasets.values() for finding in _incomplete(dataset)]
     return Report(kind, path, images, by_severity(findings), uses), tuple(pairs)
 
 
-def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Path) -> list[Finding]:
+def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Path, *, is_source: bool) -> list[Finding]:
     """Findings about images, label files and their values, without the comparison of images."""
+    masks = soft_masks(dataset, pairs)
     return [
         *image_findings(pairs, path),
-        *label_findings(pairs, dataset.classes, path),
+        *label_findings(pairs, dataset, path, masks),
         *size_findings(pairs, path),
-        *value_findings(seen_values(dataset, pairs, path)),
+        *value_findings(dataset, pairs, path, is_source=is_source),
     ]
 
 
@@ -102,15 +117,20 @@ def _incomplete(dataset: LabelledImages) -> list[Finding]:
     return [Finding("note", "part", sentence, len(dataset), (), fix)]
 
 
-def require_sound(datasets: Sequence[LabelledImages], path: Path) -> None:
+def require_sound(datasets: Sequence[LabelledImages], path: Path, *, is_source: bool = False) -> None:
     """Check a few pairs of each split, as a training run does before its first step.
+
+    Args:
+        datasets: the splits.
+        path: their folder.
+        is_source: whether they are learnt together with other data sets, which may bring further classes.
 
     Raises:
         DatasetError: there is an error among the findings.
     """
     pairs = [pair for dataset in datasets for pair in examine(dataset, _spread(len(dataset)), quick=True)]
     dataset = datasets[0]
-    findings = _file_findings(dataset, pairs, path)
+    findings = _file_findings(dataset, pairs, path, is_source=is_source)
     findings += class_findings(dataset, pairs, class_uses(dataset, pairs, [data.split for data in datasets]), path)
     errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:

@@ -9,6 +9,7 @@ from cgrseg.classes import ClassTable
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.doctor.examination import Examined
 from cgrseg.data.doctor.findings import ClassUse, Finding, Severity, about
+from cgrseg.data.doctor.shape_rules import without_shapes
 from cgrseg.types import IGNORE
 
 MOSTLY = 0.9
@@ -47,14 +48,13 @@ def class_findings(
 
 def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> list[Finding]:
     shares = [_unlabelled(dataset, pair) for pair in pairs]
-    blank: list[Path | str] = [pair.pair.labels for pair, share in zip(pairs, shares, strict=True) if share == 1]
-    single: list[Path | str] = [
-        pair.pair.labels
-        for pair, share in zip(pairs, shares, strict=True)
-        if len(pair.labels.values) == 1 and share < 1
-    ]
-    total = len(pairs)
-    if len(blank) == total:
+    is_any_blank, total = max(shares) == 1, len(pairs)
+    empty = frozenset(without_shapes(dataset, pairs))  # these have a finding of their own
+    shown = [(pair, share) for pair, share in zip(pairs, shares, strict=True) if pair not in empty]
+    blank = [_file(pair) for pair, share in shown if share == 1]
+    single = [_file(pair) for pair, share in shown if len(pair.labels.values) == 1 and share < 1]
+    if min(shares) == 1:
+        blank = [_file(pair) for pair in pairs]
         fix = "label the images, or list in meta.json which values are classes and which mean no label"
         return about("error", "nothing-labelled", blank, "no pixel of all {n} label maps has a class", fix, root=root)
     findings = about(
@@ -73,11 +73,16 @@ def _maps(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> lis
         "look at them: cgrseg data show; nothing to do if those images show one class",
         root=root,
     )
-    if not blank and sum(shares) / total > MOSTLY:
+    if not is_any_blank and len(dataset.classes) > 1 and sum(shares) / total > MOSTLY:
         advice = "if the unlabelled pixels are background, add a class called background: it takes what no shape covers"
         sentence = f"{sum(shares) / total:.0%} of the pixels have no label"
         findings.append(Finding("warning", "mostly-unlabelled", sentence, total, (), advice))
     return findings
+
+
+def _file(pair: Examined) -> Path | str:
+    """The label file of a pair, or the image if the file holds the labels of others, too."""
+    return pair.files[-1]
 
 
 def _unlabelled(dataset: LabelledImages, pair: Examined) -> float:

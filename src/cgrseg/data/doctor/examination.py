@@ -35,6 +35,10 @@ Fault = Literal["", "empty", "damaged", "jpeg", "colours", "unknown colours", "s
 """Why a label file cannot be read; `unknown colours` means that the palette of the folder does not list them all."""
 
 
+Alpha = Literal["", "even", "shape", "parts"]
+"""The alpha channel of a label file in colours: none, equal everywhere, all that the file shows, or one part of it."""
+
+
 @dataclass(frozen=True)
 class Header:
     """The metadata of an image file, from its first bytes."""
@@ -81,7 +85,9 @@ class LabelFacts:
     """The number of different values that lie between those of their neighbours."""
     digest: bytes = b""
     """Equal for equal label maps."""
-    colours: tuple[Colour, ...] = ()
+    alpha: Alpha = ""
+    """Only of files with the fault `colours`."""
+    colours: dict[Colour, int] = field(default_factory=dict)
     """If the fault is `colours`, those of the file; if it is `unknown colours`, those that the palette does not list;
     the most frequent first, 64 at most."""
     colour_count: int = 0
@@ -130,6 +136,16 @@ def examine(
     return facts
 
 
+def having(pairs: Sequence[Examined], fault: Fault) -> list[Examined]:
+    """The pairs whose label file has a fault."""
+    return [pair for pair in pairs if pair.labels.fault == fault]
+
+
+def label_files(pairs: Sequence[Examined]) -> list[Path | str]:
+    """The label files of pairs."""
+    return [pair.pair.labels for pair in pairs]
+
+
 def _quick_image_facts(file: Path) -> ImageFacts:
     try:
         return ImageFacts(header=_header(file), size=read_size(file, NAME))
@@ -159,7 +175,7 @@ def _label_facts(dataset: LabelledImages, pair: Pair) -> LabelFacts:
         fault = _fault(dataset, pair.labels, header)
         colours, count = _colours(dataset, pair.labels, fault)
         facts = LabelFacts(error.problem, error.advice, fault, header, header.stored)
-        return replace(facts, colours=colours, colour_count=count)
+        return replace(facts, colours=colours, colour_count=count, alpha=_alpha(pair.labels, fault))
     values, counts = np.unique(raw, return_counts=True)
     share, kinds = between(raw)
     return LabelFacts("", "", "", header, raw.shape, values.astype(np.int64), counts, share, kinds, digest_of(raw))
@@ -173,11 +189,12 @@ def _fault(dataset: LabelledImages, file: Path, header: Header) -> Fault:
         return "empty"
     if header.format in ("JPEG", "MPO"):
         return "jpeg"
-    if header.mode in ("", "1", "L", "P") or header.mode.startswith("I"):
+    table = _table_with_palette(dataset)
+    coloured = ("RGB", "RGBA", "P") if table and table.reads_palettes else ("RGB", "RGBA")
+    holds_numbers = header.mode not in coloured and (header.mode in ("", "1", "L", "P") or header.mode.startswith("I"))
+    if holds_numbers or not _decodes(file):
         return "damaged"
-    if not _decodes(file):
-        return "damaged"
-    return "unknown colours" if _table_with_palette(dataset) and header.mode in ("RGB", "RGBA") else "colours"
+    return "unknown colours" if table and header.mode in coloured else "colours"
 
 
 def _table_with_palette(dataset: LabelledImages) -> Table | None:
@@ -193,17 +210,32 @@ def _decodes(file: Path) -> bool:
     return True
 
 
-def _colours(dataset: LabelledImages, file: Path, fault: Fault) -> tuple[tuple[Colour, ...], int]:
-    """The most frequent colours of a label file that make up its fault, and the number of all of them."""
+def _colours(dataset: LabelledImages, file: Path, fault: Fault) -> tuple[dict[Colour, int], int]:
+    """The most frequent colours of a label file that make up its fault, with their pixels, and the number of all."""
     if fault not in ("colours", "unknown colours"):
-        return (), 0
+        return {}, 0
     table = _table_with_palette(dataset) if fault == "unknown colours" else None
     try:
         known = table.values_by_colour(str(file)) if table else {}
     except DatasetError:  # the palette itself is wrong
-        return (), 0
-    colours = [colour for colour in colours_of(read_image(file)) if colour not in known]
-    return tuple(colours[:MOST_COLOURS]), len(colours)
+        return {}, 0
+    colours = [item for item in colours_of(read_image(file)).items() if item[0] not in known]
+    return dict(colours[:MOST_COLOURS]), len(colours)
+
+
+def _alpha(file: Path, fault: Fault) -> Alpha:
+    """How the alpha channel of a file in colours relates to its other channels."""
+    if fault != "colours":
+        return ""
+    with Pillow.open(file) as image:
+        if image.mode not in ("LA", "PA", "La", "RGBA"):
+            return ""
+        pixels = np.array(image.convert("RGBA"))
+    opaque = pixels[pixels[..., 3] > 0][:, :3]
+    if np.ptp(pixels[..., 3]) == 0:
+        return "even"
+    is_photo = len(np.unique(opaque[::7], axis=0)) > MOST_COLOURS
+    return "shape" if is_photo or not np.ptp(opaque, axis=0).any() else "parts"
 
 
 def _header(file: Path) -> Header:

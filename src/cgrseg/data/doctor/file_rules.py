@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from cgrseg.data.doctor.commands import converted, set_aside, unturned
 from cgrseg.data.doctor.examination import Examined
-from cgrseg.data.doctor.findings import Finding, about, some
+from cgrseg.data.doctor.findings import Finding, about
 
 Misfit = Literal["", "turned", "across", "size"]
 """How a label map's size differs from its image's."""
@@ -27,7 +28,7 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "picture-empty",
         _images(empty),
         f"{{n}} of {total:,} images [is an empty file|are empty files] (0 bytes)",
-        f"copy or download them again, or take them out: {_remove(empty)}",
+        f"copy or download them again, or take them out: {_without(empty, root)}",
         root=root,
     )
     return findings + about(
@@ -35,7 +36,7 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "picture-damaged",
         _images(broken),
         f"{{n}} of {total:,} images cannot be decoded{_why(broken)}",
-        f"copy or download them again, or take them out: {_remove(broken)}",
+        f"copy or download them again, or take them out: {_without(broken, root)}",
         root=root,
     )
 
@@ -50,7 +51,7 @@ def _unusual(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "picture-tiny",
         _images(tiny),
         f"{{n}} [image has|images have] a side below {SMALLEST_PX} pixels",
-        f"thumbnails? take them out: {_remove(tiny)}",
+        f"thumbnails? take them out: {_without(tiny, root)}",
         root=root,
     )
     findings += about(
@@ -79,9 +80,9 @@ def _files(pairs: Sequence[Examined]) -> list[Path | str]:
     return [pair.pair.labels for pair in pairs]
 
 
-def _remove(pairs: Sequence[Examined]) -> str:
-    """The command that removes the files of pairs."""
-    return f"rm {some([file for pair in pairs for file in pair.files])}"
+def _without(pairs: Sequence[Examined], root: Path) -> str:
+    """The command that moves the files of pairs out of the data set."""
+    return set_aside([file for pair in pairs for file in pair.files], root)
 
 
 def _why(pairs: Sequence[Examined]) -> str:
@@ -101,7 +102,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         _images(turned),
         "{n} [image is|images are] marked to be turned (EXIF orientation), but the labels were drawn on "
         "[it|them] unturned",
-        f"drop the mark: exiftool -Orientation= {some(_images(turned))}",
+        f"drop the mark: {unturned(_images(turned), root)}",
         root=root,
     )
     findings += about(
@@ -109,7 +110,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "across",
         _files(across),
         "{n} [label map lies|label maps lie] across the image: height and width are swapped",
-        "swap the axes where the maps are written: numpy arrays are (height, width)",
+        "swap the axes where the files are written: numpy arrays are (height, width)",
         root=root,
     )
     findings += about(
@@ -117,7 +118,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "size",
         _files(scaled),
         f"{{n}} [label map has|label maps have] another size than the image{_sizes(scaled)}",
-        _resize(scaled),
+        _resize(scaled, root),
         root=root,
     )
     return findings + _marked([pair for pair in both if not _misfit(pair)], root)
@@ -143,7 +144,7 @@ def _marked(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         _images(doubtful),
         "{n} [image is|images are] marked to be turned or mirrored (EXIF orientation), and the size does not tell "
         "whether the labels were drawn before or after",
-        f"compare them with cgrseg data show; if they differ: exiftool -Orientation= {some(_images(doubtful))}",
+        f"compare them with cgrseg data show; if they differ: {unturned(_images(doubtful), root)}",
         root=root,
     )
     return findings + about(
@@ -151,7 +152,7 @@ def _marked(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "label-orientation",
         _files(marked),
         "{n} [label map is|label maps are] marked to be turned (EXIF orientation), which is never done with numbers",
-        f"drop the mark: exiftool -Orientation= {some(_files(marked))}",
+        f"drop the mark: {unturned(_files(marked), root)}",
         root=root,
     )
 
@@ -169,13 +170,14 @@ def _sizes(pairs: Sequence[Examined]) -> str:
     return f"; the first is {label_size} where the image is {image_size}"
 
 
-def _resize(pairs: Sequence[Examined]) -> str:
+def _resize(pairs: Sequence[Examined], root: Path) -> str:
     """The fix: a command that resizes the first label map to its image's size, if the aspects agree."""
     if not pairs:
         return ""
     (height, width), (label_height, label_width) = pairs[0].image.size, pairs[0].labels.size
     if abs(height * label_width - width * label_height) > max(height, width):
         return "the shapes differ, so the labels belong to other images, or one was cropped: compare the two files"
-    file = pairs[0].pair.labels
-    code = f"from PIL import Image; f = '{file}'; Image.open(f).resize(({width}, {height}), 0).save(f)"
-    return f'export them at the size of the images, or resize them without interpolation: python -c "{code}"'
+    if not pairs[0].labels.header.format:
+        return "the labels were made for images of that size: put those in place, or export the labels again for these"
+    command = converted(f"Image.open(f).resize(({width}, {height}), 0)", [pairs[0].pair.labels], root)
+    return f"export them at the size of the images, or resize them without interpolation: {command}"

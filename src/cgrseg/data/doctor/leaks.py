@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from cgrseg.data.doctor.commands import set_aside
 from cgrseg.data.doctor.examination import Examined
-from cgrseg.data.doctor.findings import Finding, about, short, some
+from cgrseg.data.doctor.findings import Finding, about, short
 from cgrseg.data.similarity import Signs, near_duplicates, series, signs
 from cgrseg.recipes import as_override
 
@@ -33,7 +34,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         "leak",
         _couples(across, root),
         "{n} [image is|images are] in two splits, so scores say nothing about new images",
-        _removal("take them out of one", across),
+        _removal("take them out of one", across, root),
         root=root,
     )
     findings += about(
@@ -41,7 +42,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         "contradiction",
         _couples(contrary, root),
         "{n} [image occurs|images occur] twice with different labels",
-        _removal(remove, contrary),
+        _removal(remove, contrary, root),
         root=root,
     )
     findings += about(
@@ -49,7 +50,7 @@ def leaks(pairs: Sequence[Examined], root: Path, *, is_published: bool) -> list[
         "same-picture",
         _couples(alike, root),
         "{n} [image occurs|images occur] twice in one split and [counts|count] double",
-        _removal(remove, alike),
+        _removal(remove, alike, root),
         root=root,
     )
     return findings + _near(pairs, root) + _frames(pairs, root) + _same_labels(pairs, root)
@@ -59,11 +60,11 @@ def _couples(groups: list[list[Examined]], root: Path) -> list[Path | str]:
     return [" = ".join(short(pair.pair.image, root) for pair in group[:2]) for group in groups]
 
 
-def _removal(fix: str, groups: list[list[Examined]]) -> str:
+def _removal(fix: str, groups: list[list[Examined]], root: Path) -> str:
     if not groups:
         return fix
     spare = [max(group, key=lambda pair: (pair.split == "train", str(pair.pair.image))) for group in groups]
-    return f"{fix}: rm {some([file for pair in spare for file in pair.files])}"
+    return f"{fix}: {set_aside([file for pair in spare for file in pair.files], root)}"
 
 
 def _near(pairs: Sequence[Examined], root: Path) -> list[Finding]:

@@ -92,7 +92,7 @@ def check_sources(
     scored = open_mixture(sources, classes, paths, "val")
     reports, items = dict[str, Report](), list[SourceFacts]()
     for name, source in sources.items():
-        reports[name], facts = examined_report(source.kind, paths[name], show=show)
+        reports[name], facts = examined_report(source.kind, paths[name], show=show, is_source=True)
         held = {pair.image for pair in scored.pairs if pair.source == name}
         items += [SourceFacts(name, _resplit(pair, held)) for pair in facts]
     uses = _uses(train, items)

@@ -16,7 +16,8 @@ from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.datasets.labelled import OUTSIDE, UNLABELLED, spans
 from cgrseg.data.doctor.examination import Examined
 from cgrseg.data.doctor.findings import Finding, Severity, about
-from cgrseg.data.doctor.label_rules import is_interpolated, is_stretched
+from cgrseg.data.doctor.label_rules import is_interpolated, stretched_maps
+from cgrseg.data.doctor.mask_rules import one_class, soft_findings, soft_masks
 from cgrseg.types import IGNORE
 
 LISTED = 5
@@ -69,7 +70,8 @@ class Seen:
 
 def seen_values(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) -> Seen:
     """Collect the values of all label maps whose numbers were not changed."""
-    whole = [pair for pair in pairs if not pair.labels.problem and not is_interpolated(pair) and not is_stretched(pair)]
+    changed = {*stretched_maps(pairs), *soft_masks(dataset, pairs)}
+    whole = [pair for pair in pairs if not pair.labels.problem and not is_interpolated(pair) and pair not in changed]
     files: dict[int, list[Path | str]] = {}
     pixels: dict[int, int] = {}
     for pair in whole:
@@ -79,8 +81,19 @@ def seen_values(dataset: LabelledImages, pairs: Sequence[Examined], root: Path) 
     return Seen(dataset, root, files, pixels, len(whole))
 
 
-def value_findings(seen: Seen) -> list[Finding]:
-    """Findings about values that do not fit the table of classes."""
+def value_findings(dataset: LabelledImages, pairs: Sequence[Examined], root: Path, *, is_source: bool) -> list[Finding]:
+    """Findings about values that do not fit the table of classes, and about a table of one class."""
+    seen, soft = seen_values(dataset, pairs, root), soft_masks(dataset, pairs)
+    findings = soft_findings(soft, dataset, root)
+    if len(dataset.classes) > 1:
+        return findings + _in_table(seen)
+    values = set(seen.files) - {UNLABELLED} | ({0, IGNORE} if soft else set())
+    single = one_class(dataset, values, root, is_source=is_source)
+    return [*findings, *single, *(_unknown(seen) if seen.outside and (not single or len(seen.outside) > 1) else ())]
+
+
+def _in_table(seen: Seen) -> list[Finding]:
+    """Findings about the values in the label maps of two classes or more."""
     if not seen.outside:
         return _inside(seen)
     k = len(seen.dataset.classes)
