@@ -16,6 +16,7 @@ ModelSize = Literal["s0", "t", "b", "l", "lite"]
 """T, B and L of the paper; s0 and lite put T's decoder on the smallest EfficientFormerV2 and on EfficientNet-Lite2."""
 
 EngineName = Literal["auto", "torch", "onnx", "openvino"]
+EnginePrecision = Literal["fp32", "bf16", "fp16", "int8"]
 ProtocolName = Literal["whole", "sliding", "multi-scale"]
 ExportTarget = Literal["onnx", "openvino", "torch"]
 BaselineName = Literal["plain", "segformer-b0", "segformer-b1", "segformer-b2"]

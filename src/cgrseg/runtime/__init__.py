@@ -4,22 +4,26 @@ network (weights file) --+-- torch      itself, folded
                          +-- onnx       as a graph, kept in the cache, in ONNX Runtime
                          +-- openvino   the same graph, compiled for this machine, in OpenVINO
 graph (.onnx, .xml) -------- onnx or openvino
+
+Axes: b batch, k classes, h w logit rows and columns, H W image rows and columns.
 """
 
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float32
 from torch import nn
 
-from cgrseg.config import EngineName
+from cgrseg.config import EngineName, EnginePrecision
 from cgrseg.errors import CGRSegError, CheckpointError
 from cgrseg.runtime.cache import digest_of, kept
 from cgrseg.runtime.graph import require, write_onnx
 from cgrseg.runtime.onnx import OnnxEngine
 from cgrseg.runtime.openvino import OpenVINOEngine
-from cgrseg.runtime.protocol import Engine
 from cgrseg.runtime.torch import TorchEngine, require_device
 from cgrseg.weights.format import WeightsInfo, from_metadata
 
@@ -29,6 +33,33 @@ GRAPH_ENGINES = {"onnx": OnnxEngine, "openvino": OpenVINOEngine}
 SUFFIXES = (".onnx", ".xml")
 AUTO = "CGRSEG_AUTO"
 """The environment variable that keeps `auto` from other engines if it says `torch`."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A network, ready to run: normalised images in, logits at an eighth of their size out.
+
+    `cgrseg.load(weights, engine=...)` takes any object with these attributes.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the engine, such as `openvino`."""
+        ...
+
+    @property
+    def precision(self) -> EnginePrecision:
+        """The type that the network computes in."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Metadata of the file that the network was read from; empty for a network built in this process."""
+        ...
+
+    def __call__(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
+        """Logits of ceil(H/8) x ceil(W/8); the grid spans 8*ceil(H/8) x 8*ceil(W/8) pixels. A new array each time."""
+        ...
 
 
 def open_engine(

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from cgrseg.config import EnginePrecision
 from cgrseg.errors import CheckpointError, reason
 from cgrseg.runtime.graph import INPUT, OUTPUT, require
-from cgrseg.runtime.protocol import Precision
 
 
 class OnnxEngine:
     """An ONNX file, ready to run."""
 
     name = "onnx"
-    precision: Precision = "fp32"
+    precision: EnginePrecision = "fp32"
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         require("onnxruntime", extra="onnx")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float32
 
+from cgrseg.config import EnginePrecision
 from cgrseg.errors import CheckpointError, reason
 from cgrseg.files import replacing
 from cgrseg.runtime.cache import cache_folder, digest_of_file
 from cgrseg.runtime.graph import require
-from cgrseg.runtime.protocol import Precision
 
 if TYPE_CHECKING:
     import openvino
@@ -43,7 +43,7 @@ class OpenVINOEngine:
         self._compiled = self._compile(model, path, settings)
 
     @property
-    def precision(self) -> Precision:
+    def precision(self) -> EnginePrecision:
         return "int8" if INT8 in self.metadata else "fp32"
 
     def _float_precision(self) -> str:

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float32
 from torch import nn
 
+from cgrseg.config import EnginePrecision
 from cgrseg.errors import CGRSegError
 from cgrseg.model import CGRSeg
 from cgrseg.model.folding import fold
-from cgrseg.runtime.protocol import Precision
 
 
 def require_device(name: str) -> torch.device:
@@ -36,7 +36,7 @@ class TorchEngine:
     """A network in eval mode on one device, folded until the network itself is asked for."""
 
     name = "torch"
-    precision: Precision = "fp32"
+    precision: EnginePrecision = "fp32"
     metadata: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, model: nn.Module, *, device: str = "cpu", threads: int | None = None) -> None:
@@ -61,7 +61,7 @@ class ProgramEngine:
     """A `.pt2` file that this process wrote, to compare it; users call `torch.export.load` themselves."""
 
     name = "program"
-    precision: Precision = "fp32"
+    precision: EnginePrecision = "fp32"
     metadata: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, path: Path) -> None:

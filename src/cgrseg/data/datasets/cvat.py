@@ -11,8 +11,7 @@ What nobody drew is the class `background` of labelmap.txt.
 from collections import defaultdict
 from pathlib import Path
 
-from cgrseg.data.datasets.labelled import Pair, paired
-from cgrseg.data.datasets.names import renamed_like
+from cgrseg.data.datasets.labelled import Pair, paired, renamed_like
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
 

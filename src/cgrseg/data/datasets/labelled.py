@@ -9,11 +9,13 @@ Axes: H W image rows and columns, k classes, p images, v values that a label fil
 """
 
 import hashlib
+import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
@@ -23,6 +25,35 @@ from cgrseg.config import Kind
 from cgrseg.data.images import read_image, read_label_map, read_size
 from cgrseg.errors import DatasetError
 from cgrseg.types import IGNORE, IGNORE_16, Image, LabelMap, ignore_value
+
+T = TypeVar("T")
+
+
+def folded(name: str) -> str:
+    """A name in lower case and Unicode's composed form."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def renamed_like(files: dict[str, T], names: Iterable[str]) -> dict[str, T]:
+    """Files by name, with the names of `names` for those that differ from one of them in case or Unicode form only.
+
+    A name that exists in both stays, and so does one that several names are equal to.
+    """
+    names = set(names)
+    waiting = _by_folded(names - files.keys())
+    spare = _by_folded(files.keys() - names)
+    new = {
+        group[0]: waiting[key][0] for key, group in spare.items() if len(group) == 1 and len(waiting.get(key, ())) == 1
+    }
+    return {new.get(name, name): file for name, file in files.items()}
+
+
+def _by_folded(names: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        groups[folded(name)].append(name)
+    return dict(groups)
+
 
 OUTSIDE = 254
 """The lookup's result for values that the data set does not define; so there are at most 254 classes and sets."""

@@ -18,9 +18,8 @@ from cgrseg.data.doctor.file_rules import image_findings, size_findings
 from cgrseg.data.doctor.findings import ClassUse, Finding, Report, Severity, by_severity
 from cgrseg.data.doctor.label_rules import label_findings
 from cgrseg.data.doctor.leaks import leaks
-from cgrseg.data.doctor.mask_rules import soft_masks
+from cgrseg.data.doctor.mask_rules import shape_findings, soft_masks
 from cgrseg.data.doctor.pairing import open_split, splits_to_check
-from cgrseg.data.doctor.shape_rules import shape_findings
 from cgrseg.data.doctor.value_rules import value_findings
 from cgrseg.errors import DatasetError
 

@@ -9,7 +9,7 @@ from cgrseg.classes import ClassTable
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.doctor.examination import Examined
 from cgrseg.data.doctor.findings import ClassUse, Finding, Severity, about
-from cgrseg.data.doctor.shape_rules import without_shapes
+from cgrseg.data.doctor.mask_rules import without_shapes
 from cgrseg.types import IGNORE
 
 MOSTLY = 0.9

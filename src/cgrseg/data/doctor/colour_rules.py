@@ -11,9 +11,8 @@ from cgrseg.classes import ClassTable
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.datasets.colours import LISTED
 from cgrseg.data.datasets.folder import FileReader
-from cgrseg.data.doctor.commands import converted
 from cgrseg.data.doctor.examination import Examined, LabelFacts, having, label_files
-from cgrseg.data.doctor.findings import Finding, about
+from cgrseg.data.doctor.findings import Finding, about, converted
 from cgrseg.types import Colour
 
 PHOTO_COLOURS = 1_000

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from cgrseg.data.doctor.commands import converted, set_aside, unturned
 from cgrseg.data.doctor.examination import Examined
-from cgrseg.data.doctor.findings import Finding, about
+from cgrseg.data.doctor.findings import Finding, about, converted, set_aside, unturned
 
 Misfit = Literal["", "turned", "across", "size"]
 """How a label map's size differs from its image's."""

@@ -6,9 +6,8 @@ from pathlib import Path
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.datasets.labelled import UNLABELLED
 from cgrseg.data.doctor.colour_rules import colour_findings, palette_findings, reads_palettes
-from cgrseg.data.doctor.commands import converted
 from cgrseg.data.doctor.examination import Examined, having, label_files
-from cgrseg.data.doctor.findings import Finding, about, some
+from cgrseg.data.doctor.findings import Finding, about, converted, some
 
 MOST_BETWEEN = 0.08
 """Largest share of in-between values on borders: drawn maps stay below 0.03, interpolated ones exceed 0.14."""

@@ -10,9 +10,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from cgrseg.data.doctor.commands import set_aside
 from cgrseg.data.doctor.examination import Examined
-from cgrseg.data.doctor.findings import Finding, about, short
+from cgrseg.data.doctor.findings import Finding, about, set_aside, short
 from cgrseg.data.similarity import Signs, near_duplicates, series, signs
 from cgrseg.recipes import as_override
 

@@ -15,7 +15,7 @@ from support.planted import HEIGHT, WIDTH, image, labels, make_folder, rewrite, 
 
 from cgrseg.data.datasets import open_dataset
 from cgrseg.data.doctor import Finding, check_dataset
-from cgrseg.data.doctor.commands import set_aside
+from cgrseg.data.doctor.findings import set_aside
 from cgrseg.errors import ImageError
 
 
