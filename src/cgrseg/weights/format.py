@@ -69,6 +69,7 @@ def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
             f"{name} was not written by cgrseg",
             advice="it does not say what it holds",
         )
+    info, problem = None, ""
     try:
         version = int(metadata["version"])
         if version > VERSION:
@@ -82,7 +83,7 @@ def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
         problem = f"{type(error).__name__}: {reason(error)}"
     except RecipeError as error:
         problem = error.problem
-    if problem:
+    if info is None or problem:
         raise CheckpointError(f"{name}: its description is damaged ({problem})", advice="get the file again")
     return info
 
