@@ -22,9 +22,9 @@ from support.dockerfile import ROOT, Build, context, read_stages
 import cgrseg
 from cgrseg.cli import commands
 from cgrseg.config import DEFAULT_WEIGHTS
+from cgrseg.serving import ServeConfig
 from cgrseg.serving.app import build_app
 from cgrseg.serving.server import SHUTDOWN_SECONDS
-from cgrseg.serving.state import ServeConfig
 
 BUILD, FINAL = read_stages((ROOT / "Dockerfile").read_text(encoding="utf-8"))
 LIVE, READY = "/v2/health/live", "/v2/health/ready"

@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 
 from cgrseg.cli import commands
+from cgrseg.serving import ServeConfig
 from cgrseg.serving.app import build_app
 from cgrseg.serving.response import ACCEPTED, Format
-from cgrseg.serving.state import ServeConfig
 
 PAGE = (Path(__file__).parents[1] / "docs/serving.md").read_text(encoding="utf-8")
 

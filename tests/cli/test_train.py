@@ -267,7 +267,7 @@ def test_images_alone_are_enough_and_the_run_repeats_from_its_own_recipe(run, fl
 
 
 @pytest.mark.slow
-def test_resuming_nothing_starts_a_run_that_resumes_by_its_own_recipe(run, labelled, tmp_path, monkeypatch):
+def test_resuming_nothing_starts_a_run_that_resumes_by_its_own_recipe(run, labelled, tmp_path, monkeypatch, caplog):
     command = ("train", "--data", f"folder={labelled}", "-o", tmp_path / "run")
     first = run(*command, *TINY_PLAN, "--set", "model.size=s0", "--resume")
     monkeypatch.setattr("cgrseg.advisor.plan", None)
@@ -275,7 +275,7 @@ def test_resuming_nothing_starts_a_run_that_resumes_by_its_own_recipe(run, label
     second = run(*command, "--resume", "--unlabelled", labelled / "images/val")
 
     assert (first.code, second.code) == (0, 0)
-    assert "holds no checkpoint to resume from; the run starts at its first step" in first.err
+    assert "holds no checkpoint to resume from; the run starts at its first step" in caplog.text
     assert "your own val" in first.err
     assert "--resume -o" in first.err.partition("Which images to label next?")[2]
     assert "LABEL THESE NEXT" in second.err

@@ -3,8 +3,6 @@
 import copy
 import json
 import pickle
-import subprocess
-import sys
 import threading
 import weakref
 from pathlib import Path
@@ -395,12 +393,3 @@ def test_an_image_too_long_for_jpeg_gets_a_png_overlay(segmenter, tmp_path):
     path = segmenter(np.zeros((1, 66_000, 3), np.uint8)).save(tmp_path)
 
     assert path.with_name("picture_overlay.png").is_file()
-
-
-@pytest.mark.parametrize("value", ["None", "b'bytes'", "[[1, 2, 3]]", "3"])
-def test_a_value_that_is_no_image_is_named_by_its_type(value):
-    program = f"from cgrseg.predictor.segmenter import as_image; as_image({value})"  # whose types nothing checks
-
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-
-    assert "is not an image; give a path, a PIL image or an RGB array of h x w x 3 uint8" in result.stderr

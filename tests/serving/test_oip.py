@@ -10,10 +10,9 @@ from support.colour_engine import colour_info, flag
 from support.served import GatedEngine, gated, png
 
 from cgrseg.predictor import Segmenter
-from cgrseg.serving import oip_tensors
+from cgrseg.serving import ServeConfig, oip_tensors
 from cgrseg.serving.http_errors import RequestError
 from cgrseg.serving.oip_tensors import parse_request
-from cgrseg.serving.state import ServeConfig
 
 FLAG = flag(40, 60)
 

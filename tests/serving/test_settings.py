@@ -4,7 +4,7 @@ import pytest
 
 from cgrseg.cli.serve import read_token
 from cgrseg.errors import CGRSegError
-from cgrseg.serving.state import ServeConfig
+from cgrseg.serving import ServeConfig
 
 
 def sources(*weights: str) -> dict[str, str]:

@@ -10,8 +10,8 @@ sys.path.append(str(Path(__file__).parents[1]))
 from support.colour_engine import ColourEngine, colour_info
 
 from cgrseg.predictor import Segmenter
+from cgrseg.serving import ServeConfig
 from cgrseg.serving.server import TimeoutProtocol, serve
-from cgrseg.serving.state import ServeConfig
 
 folder = Path(sys.argv[1])
 settings = {name: int(value) for name, _, value in (given.partition("=") for given in sys.argv[2:])}

@@ -27,9 +27,9 @@ from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig
 from cgrseg.model import build_model
 from cgrseg.predictor import Segmenter
+from cgrseg.serving import ServeConfig
 from cgrseg.serving.app import build_app
 from cgrseg.serving.fetch import Fetcher
-from cgrseg.serving.state import ServeConfig
 from cgrseg.weights import WeightsInfo, save_weights
 
 TIMEOUT_S = 40

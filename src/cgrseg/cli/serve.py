@@ -9,7 +9,7 @@ import click
 from cgrseg.cli import options
 from cgrseg.config import DEFAULT_WEIGHTS, EngineName
 from cgrseg.errors import CGRSegError, MissingExtra
-from cgrseg.serving.state import ServeConfig
+from cgrseg.serving import ServeConfig
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 TOKEN = "CGRSEG_TOKEN"  # noqa: S105  the name of the environment variable, not a token

@@ -36,13 +36,13 @@ def settle(
     if not resume:
         require_no_run(folder)  # before the data is looked at, which takes a while
     if recipe is not None:
-        given = cgrseg.read_recipe(recipe)
-    elif (resumed := recipe_to_resume(folder) if resume else None) is not None:
-        given = resumed
-    else:
+        given = cgrseg.read_recipe(recipe, overrides)
+        return given if given.sources else cgrseg.read_recipe(recipe, (*overrides, *data.single().overrides()))
+    resumed = recipe_to_resume(folder) if resume else None
+    if resumed is None:
         return planned(data, overrides, init, device)
-    changes = overrides if given.sources else (*overrides, *data.single().overrides())
-    return parse_recipe(as_tree(given), recipe.name if recipe else "recipe.yaml", changes)
+    changes = overrides if resumed.sources else (*overrides, *data.single().overrides())
+    return parse_recipe(as_tree(resumed), "recipe.yaml", changes)
 
 
 def planned(data: options.DataPaths, overrides: tuple[str, ...], init: str | None, device: str) -> "Recipe":

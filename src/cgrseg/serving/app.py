@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import cgrseg
 from cgrseg.errors import CGRSegError
 from cgrseg.predictor import Segmenter
-from cgrseg.serving import oip, routes
+from cgrseg.serving import ServeConfig, oip, routes
 from cgrseg.serving.fetch import Fetcher
 from cgrseg.serving.http_errors import RequestError
 from cgrseg.serving.metadata import DOCS_POLICY, render_docs
 from cgrseg.serving.middleware import RequestMiddleware
-from cgrseg.serving.state import ServeConfig, ServerState, state_of
+from cgrseg.serving.state import ServerState, state_of
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {

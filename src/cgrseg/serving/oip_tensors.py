@@ -21,9 +21,9 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from cgrseg.predictor import Segmentation
+from cgrseg.serving import ServeConfig
 from cgrseg.serving.http_errors import RequestError
 from cgrseg.serving.request import decoder
-from cgrseg.serving.state import ServeConfig
 from cgrseg.types import Image
 
 LENGTH_HEADER = "Inference-Header-Content-Length"

@@ -20,8 +20,9 @@ from starlette.requests import ClientDisconnect
 
 from cgrseg.data.images import decode_image
 from cgrseg.errors import FetchError, TooLargeError
+from cgrseg.serving import ServeConfig
 from cgrseg.serving.http_errors import RequestError, body_too_large, client_closed, enforce_deadline
-from cgrseg.serving.state import ServeConfig, ServerState
+from cgrseg.serving.state import ServerState
 from cgrseg.types import Image
 
 T = TypeVar("T")

@@ -26,9 +26,9 @@ from uvicorn.supervisors import Multiprocess
 
 from cgrseg.errors import CGRSegError
 from cgrseg.predictor import Segmenter
+from cgrseg.serving import ServeConfig
 from cgrseg.serving.app import build_app
 from cgrseg.serving.metrics import SHARED_FOLDER
-from cgrseg.serving.state import ServeConfig
 
 logger = logging.getLogger(__name__)
 
