@@ -86,3 +86,16 @@ def test_a_reader_that_leaves_early_ends_it_without_a_traceback():
 
     assert process.returncode == 1
     assert said == b""
+
+
+def test_threads_that_do_not_end_are_abandoned_after_ctrl_c():
+    program = """
+import signal, threading, cgrseg.cli
+cgrseg.cli.STOP_SECONDS = 1
+threading.Thread(target=threading.Event().wait).start()
+cgrseg.cli.commands.main = lambda **_: signal.raise_signal(signal.SIGINT)
+cgrseg.cli.main()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (result.returncode, result.stderr) == (130, "cgrseg: stopped\n")

@@ -3,7 +3,10 @@
 import io
 import logging
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 
 import click
 
@@ -19,6 +22,8 @@ from cgrseg.cli.train import train
 from cgrseg.errors import CGRSegError
 
 MISTAKE, INTERRUPTED = 1, 130
+STOP_SECONDS = 10
+"""From Ctrl-C until threads that have not ended by then are abandoned."""
 OPTIONS = {
     "accept_changes": "--accept-changes",
     "data": "--data KIND=PATH",
@@ -51,6 +56,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding has not
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
     try:
         sys.exit(commands.main(prog_name="cgrseg", standalone_mode=False))
     except click.ClickException as error:
@@ -65,6 +72,14 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("cgrseg: stopped", err=True)
         sys.exit(INTERRUPTED)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Stop as on any Ctrl-C; at the latest after `STOP_SECONDS`, where the system has alarms."""
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(INTERRUPTED))
+        signal.alarm(STOP_SECONDS)
+    signal.default_int_handler(number, frame)
 
 
 def option_of(error: Exception) -> str:
