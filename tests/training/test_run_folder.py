@@ -73,8 +73,9 @@ def test_without_a_checkpoint_a_damaged_recipe_is_an_error_and_no_run_is_none(tm
         recipe_to_resume(tmp_path)
 
 
-def test_a_damaged_list_of_starts_is_told_and_begun_anew(run, images, caplog):
+def test_a_run_resumes_though_its_recipe_and_its_list_of_starts_are_damaged(run, images, caplog):
     (run / "run.json").write_text('{"starts": [')
+    (run / "recipe.yaml").write_text("model: 3")
 
     train(checked(RECIPE), images, run, resume=True)
 

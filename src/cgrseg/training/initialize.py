@@ -8,7 +8,7 @@ from cgrseg.config import Recipe, StartConfig
 from cgrseg.errors import RecipeError, TrainingError
 from cgrseg.model import CGRSeg
 from cgrseg.model.layers import freeze
-from cgrseg.recipes import read_recipe
+from cgrseg.training.run_folder import recipe_to_resume
 from cgrseg.weights import start_backbone
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,9 @@ def initialize(network: CGRSeg, recipe: Recipe, *, init: str | Path | None, resu
         if start.backbone is not None:
             logger.info("%s holds the whole network, so start.backbone (%s) is ignored", init, start.backbone)
         return replace(recipe, start=StartConfig())
-    if resume_from is not None and (resume_from / "recipe.yaml").is_file():
-        return replace(recipe, start=_same_start(start, resume_from))
+    resumed = None if resume_from is None else recipe_to_resume(resume_from)
+    if resumed is not None:
+        return replace(recipe, start=_same_start(start, resumed.start, resume_from))
     return replace(recipe, start=start_backbone(network, recipe.model, start))
 
 
@@ -63,9 +64,8 @@ def freeze_stages(network: CGRSeg, recipe: Recipe, *, init: str | Path | None) -
         freeze(part)
 
 
-def _same_start(start: StartConfig, resume_from: Path) -> StartConfig:
+def _same_start(start: StartConfig, before: StartConfig, resume_from: Path) -> StartConfig:
     """The start of the run to resume; the requested one must equal it."""
-    before = read_recipe(resume_from / "recipe.yaml").start
     requested = replace(start, sha256=start.sha256 or before.sha256)
     if requested != before:
         raise TrainingError(

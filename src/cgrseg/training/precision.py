@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from cgrseg.config import Recipe
-from cgrseg.recipes import read_recipe
 from cgrseg.training.distributed import Processes
+from cgrseg.training.run_folder import recipe_to_resume
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -33,8 +33,9 @@ def resolve_precision(recipe: Recipe, processes: Processes, *, resume_from: Path
     """
     if recipe.train.precision != "auto":
         return recipe
-    if resume_from is not None and (resume_from / "recipe.yaml").is_file():
-        chosen = read_recipe(resume_from / "recipe.yaml").train.precision
+    resumed = None if resume_from is None else recipe_to_resume(resume_from)
+    if resumed is not None:
+        chosen = resumed.train.precision
     else:
         chosen = "fp32" if processes.any(not bf16_is_faster(str(processes.device))) else "bf16"
     return replace(recipe, train=replace(recipe.train, precision=chosen))
