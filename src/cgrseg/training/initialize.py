@@ -35,8 +35,7 @@ def initialize(network: CGRSeg, recipe: Recipe, *, init: str | Path | None, resu
         if start.backbone is not None:
             logger.info("%s holds the whole network, so start.backbone (%s) is ignored", init, start.backbone)
         return replace(recipe, start=StartConfig())
-    resumed = None if resume_from is None else recipe_to_resume(resume_from)
-    if resumed is not None:
+    if resume_from is not None and (resumed := recipe_to_resume(resume_from)) is not None:
         return replace(recipe, start=_same_start(start, resumed.start, resume_from))
     return replace(recipe, start=start_backbone(network, recipe.model, start))
 
