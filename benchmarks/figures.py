@@ -49,7 +49,7 @@ from cgrseg.machine import machine, matrix_rate
 from cgrseg.model import CGRSeg, build_model
 from cgrseg.model.efficientformer import set_query_block
 from cgrseg.runtime import Engine, graph_of, open_engine
-from cgrseg.runtime.openvino import INT8, PLACE, OpenVINOEngine
+from cgrseg.runtime.openvino import INT8, RT_INFO, OpenVINOEngine
 from cgrseg.weights import open_weights
 from cgrseg.weights.official import official_name
 
@@ -126,8 +126,8 @@ def quantized(model: CGRSeg, image: np.ndarray, path: Path) -> Path:
     sides = [(256, 320), (400, 512), (512, 683), (320, 448)]
     parts = [resize_image(np.ascontiguousarray(image[y:, x:]), side) for side in sides for y, x in ((0, 0), (90, 150))]
     graph = quantize(graph_of(model), [prepared(part) for part in parts])
-    graph.set_rt_info("{}", [PLACE, INT8])
-    graph.set_rt_info("cgrseg", [PLACE, "format"])
+    graph.set_rt_info("{}", [RT_INFO, INT8])
+    graph.set_rt_info("cgrseg", [RT_INFO, "format"])
     openvino.save_model(graph, path, compress_to_fp16=False)
     return path
 
