@@ -168,7 +168,7 @@ def in_order(names: Sequence[str]) -> list[int]:
 
 
 def beginnings(names: Iterable[str]) -> tuple[str, ...]:
-    """The name prefix of each video, without the frame number, the shortest first; empty if there is no clear set."""
+    """The name prefix of each video, without the frame number, the shortest first; empty if they are not clear."""
     frames = Counter(name.rstrip("0123456789") for name in names)
     few = 1 < len(frames) <= MOST_VIDEOS and min(frames.values()) >= LEAST_FRAMES
     return tuple(sorted(frames, key=lambda name: (frames[name], name))) if few and "" not in frames else ()

@@ -133,10 +133,6 @@ def _uses(train: LabelledImages, items: Sequence[SourceFacts]) -> tuple[ClassUse
     )
 
 
-def _of_label(counts: Mapping[str, Int64[np.ndarray, "256"]], label: int) -> dict[str, int]:
-    return {source: int(numbers[label]) for source, numbers in counts.items()}
-
-
 def _untaught(uses: Sequence[ClassUse], items: Sequence[SourceFacts], scored: LabelledImages) -> list[Finding]:
     """Findings about common classes that no source teaches, or that none scores."""
     never = [use.name for use in uses if not any(use.pixels.values())]
