@@ -1,12 +1,14 @@
-"""What a person with some 200 labelled photos gets: `cgrseg train` without a recipe, from weights and from scratch.
+"""What a person with some 200 labelled photos gets: `cgrseg train` without a recipe, from ImageNet or street weights.
 
     OMP_WAIT_POLICY=PASSIVE python benchmarks/photos.py OUT --camvid CamVid --coco FOLDER [FOLDER...] [--json FILE]
 
     CamVid      200 frames of train with five classes made of the eleven, scored on val; the other 167 are unlabelled
     COCO-Stuff  every image of FOLDERs with six classes, in a folder without splits: the plan splits it by content
 
-Each is learnt from `cgrseg-t-camvid` and from scratch, at equal steps, one after the other. A run that was stopped goes
-on with the same command; one that has its verdict is not repeated. Minutes are added up over all that it took.
+Each is learnt as planned (size `lite` from ImageNet weights) and from `cgrseg-t-camvid`, one after the other. A run
+that was stopped goes on with the same command; one that has its verdict is not repeated. Minutes are added up over all
+that it took. `--street-steps` and `--scenes-steps` replace the planned number of steps and make five evaluations
+instead of ten.
 """
 
 import argparse
@@ -31,8 +33,8 @@ from cgrseg.metrics import scores
 
 START = "cgrseg-t-camvid"
 LABELLED = 200
-SCORINGS = 5
-"""Of a run; the plan has ten, which cost as much as a third of the steps here."""
+EVALUATIONS = 5
+"""Of a run of fewer steps than planned; the plan has ten, which cost as much as a third of 300 steps."""
 STREET: Merge = {
     "ground": ("road", "pavement"),
     "structure": ("building", "fence", "pole", "signsymbol"),
@@ -50,15 +52,15 @@ SCENES: Merge = {
 """Everything else is `other`."""
 
 
-def copy_pairs(dataset: LabelledImages, places: list[int], root: Path, split: str) -> None:
+def copy_pairs(dataset: LabelledImages, indices: list[int], root: Path, split: str) -> None:
     """Images as they are, and their labels by the new classes, below `root`."""
-    for place in places:
-        pair = dataset.pairs[place]
+    for index in indices:
+        pair = dataset.pairs[index]
         image, labels = root / "images" / split / pair.image.name, root / "annotations" / split / f"{pair.name}.png"
         for file in (image, labels):
             file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(pair.image, image)
-        write_palette_png(labels, dataset.labels(place), dataset.classes.colours)
+        write_palette_png(labels, dataset.labels(index), dataset.classes.colours)
     (root / "classes.txt").write_text("\n".join(dataset.classes.names) + "\n", encoding="utf-8")
 
 
@@ -69,8 +71,8 @@ def build_street(camvid: Path, root: Path) -> None:
     copy_pairs(train, chosen, root, "train")
     copy_pairs(val, list(range(len(val))), root, "val")
     (root / "images/unlabelled").mkdir(parents=True, exist_ok=True)
-    for place in sorted(set(range(len(train))) - set(chosen)):
-        shutil.copy(train.pairs[place].image, root / "images/unlabelled")
+    for index in sorted(set(range(len(train))) - set(chosen)):
+        shutil.copy(train.pairs[index].image, root / "images/unlabelled")
 
 
 def build_scenes(folders: list[Path], root: Path) -> None:
@@ -84,7 +86,7 @@ def build_scenes(folders: list[Path], root: Path) -> None:
                 copy_pairs(dataset, list(range(len(dataset))), root, "")
 
 
-def train(data: Path, run: Path, start: str | None, steps: int) -> None:
+def train(data: Path, run: Path, start: str | None, steps: int | None) -> None:
     """One run, or the rest of it; what it printed and how long it took is in its folder."""
     if (run / "verdict.json").is_file():
         return
@@ -93,7 +95,8 @@ def train(data: Path, run: Path, start: str | None, steps: int) -> None:
     command = [sys.executable, "-m", "cgrseg", "train", "--data", f"folder={data}", "-o", str(run)]
     command += ["--resume"] if (run / "states").is_dir() else []
     command += ["--init", start] if start else []
-    command += ["--set", f"train.steps={steps}", "--set", f"train.eval_every={max(steps // SCORINGS, 1)}"]
+    if steps:
+        command += ["--set", f"train.steps={steps}", "--set", f"train.eval_every={max(steps // EVALUATIONS, 1)}"]
     print(" ".join(command), flush=True)
     output = run.with_suffix(".txt")
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
@@ -113,15 +116,15 @@ def score_start(camvid: Path) -> dict:
     """The yardstick: what the start itself scores on val when its answers are merged to the new classes."""
     dataset = cgrseg.open_dataset("camvid", camvid, "val")
     matrix = cgrseg.evaluate(cgrseg.load(START, engine="torch"), dataset).matrix
-    places = {old: place for place, olds in enumerate(STREET.values()) for old in olds}
-    to = np.array([places[name] for name in dataset.classes.names])
+    indices = {old: index for index, olds in enumerate(STREET.values()) for old in olds}
+    to = np.array([indices[name] for name in dataset.classes.names])
     merged = np.zeros((len(STREET), len(STREET)), np.int64)
     np.add.at(merged, (to[:, None], to[None, :]), matrix)
     found = scores(merged)
     return {"miou": found.miou, "iou": dict(zip(STREET, found.iou, strict=True))}
 
 
-def told(run: Path, data: Path, start: str | None) -> dict:
+def summary(run: Path, data: Path, start: str | None) -> dict:
     """What is known of a run."""
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -129,7 +132,7 @@ def told(run: Path, data: Path, start: str | None) -> dict:
     verdict = run / "verdict.json"
     return {
         "data": data.name,
-        "start": start or "scratch",
+        "start": start or "imagenet",
         "seed": recipe["train"]["seed"],
         "steps": recipe["train"]["steps"],
         "miou_by_step": scored,
@@ -145,8 +148,8 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--camvid", type=Path, required=True)
     parser.add_argument("--coco", type=Path, nargs="+", required=True)
-    parser.add_argument("--street-steps", type=int, default=300)
-    parser.add_argument("--scenes-steps", type=int, default=300)
+    parser.add_argument("--street-steps", type=int)
+    parser.add_argument("--scenes-steps", type=int)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -160,12 +163,12 @@ def main() -> None:
     if not yardstick.is_file():
         yardstick.write_text(json.dumps(score_start(options.camvid)))
     results = []
-    for start in (START, None):
+    for start in (None, START):
         for data, steps in ((street, options.street_steps), (scenes, options.scenes_steps)):
-            run = options.output / "runs" / f"{data.name}-{start or 'scratch'}"
+            run = options.output / "runs" / f"{data.name}-{start or 'imagenet'}"
             run.parent.mkdir(exist_ok=True)
             train(data, run, start, steps)
-            results.append(told(run, data, start))
+            results.append(summary(run, data, start))
             if options.json:
                 report = {
                     "machine": {"cores": os.cpu_count(), "threads": options.threads},
