@@ -19,7 +19,7 @@ from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
 
 ROBOFLOW = "_annotations.coco.json"
-WHOLE = ("result.json", ROBOFLOW, "instances_default.json", "annotations.json", "annotations.coco.json")
+WHOLE = ("result.json", ROBOFLOW, "instances_default.json", "annotations.json", "annotations.coco.json", "coco.json")
 """What the JSON of a data set without splits may be called."""
 Found = tuple[Path, Path]
 """A JSON and the folder of its images."""
