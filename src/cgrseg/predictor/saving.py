@@ -64,12 +64,13 @@ def checked_formats(formats: Sequence[str]) -> tuple[Format, ...]:
     Raises:
         CGRSegError: one does not exist, or there is none.
     """
-    known = {name: name for name in FORMATS}
+    known: dict[str, Format] = {name: name for name in FORMATS}
     wrong = next((name for name in formats if name not in known), None)
     if wrong is not None or not formats:
         problem = f"no format of results is called {wrong!r}" if formats else "no format of results is given"
         raise CGRSegError(problem, advice=f"the formats are {', '.join(FORMATS)}", setting="formats")
-    return tuple(dict.fromkeys(known[name] for name in formats))
+    chosen = dict.fromkeys(known[name] for name in formats)
+    return tuple(chosen)
 
 
 class ResultWriter:
@@ -100,13 +101,10 @@ class ResultWriter:
     def save(self, result: "Segmentation") -> Path:
         """Write the files of one result, and return the path of the first format's."""
         base = self.folder / result.name
-        own = tuple(
-            name for name in self.formats if name not in ("coco", "cvat")
-        )  # these two were checked at the start
-        require_free(self.folder, [result.name], {result.source.resolve()} if result.source else set(), own)
+        self._require_free(result)
         try:
-            own = [_ending(name, result) for name in self.formats if name in ENDINGS]
-            paths = {"json": _write_summary(result, base, own)} if own else {}
+            ends = [_ending(name, result) for name in self.formats if name in ENDINGS]
+            paths: dict[Format, Path] = {"json": _write_summary(result, base, ends)} if ends else {}
             paths |= {name: WRITERS[name](result, base) for name in self.formats if name in WRITERS}
             if "labelme" in self.formats:
                 paths["labelme"] = write_labelme(result, self.folder)
@@ -115,6 +113,11 @@ class ResultWriter:
         except OSError as error:
             raise ImageError(f"{base.parent}: cannot write results there: {error.strerror or error}") from None
         return paths[self.formats[0]]
+
+    def _require_free(self, result: "Segmentation") -> None:
+        """Require that the result's own files are free; those of all results were checked at the start."""
+        own: list[Format] = [name for name in self.formats if name not in ("coco", "cvat")]
+        require_free(self.folder, [result.name], {result.source.resolve()} if result.source else set(), own)
 
     def close(self) -> None:
         """Write the files that hold all results."""
@@ -220,5 +223,4 @@ def _write_summary(result: "Segmentation", base: Path, ends: Sequence[str]) -> P
     """
     summary = _named(base, ".json")
     earlier = [end for end in _files_of_summary(summary) if base.with_name(base.name + end).exists()]
-    ends = {*ends, ".json", *earlier}
-    return write_json(summary, result.summary() | {"files": sorted(ends)})
+    return write_json(summary, result.summary() | {"files": sorted({*ends, ".json", *earlier})})

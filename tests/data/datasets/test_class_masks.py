@@ -33,6 +33,7 @@ FORMS = (
     "masks/{stem}_{name}.png",
     "annotations/{stem}-{name}_mask.png",
     "masks/{name}/{stem}_{name}.png",
+    "{name}/{stem}.png",
 )
 
 

@@ -129,7 +129,17 @@ def masks_with_an_ending(root):
     pairs(root, "images/{stem}.JPG", "labels/{stem}_mask.png", {"train": ""})
 
 
+def masks_beside_in_splits(root):
+    pairs(root, "{split}_images/{stem}.jpg", "{split}_masks/{stem}.png", BOTH)
+
+
+def endings_of_cityscapes(root):
+    pairs(root, "img_dir/{split}/{stem}_leftImg8bit.png", "ann_dir/{split}/{stem}_gtFine_labelIds.png", BOTH)
+
+
 EXPORTS = {
+    masks_beside_in_splits: ("images and annotations", COUNTS),
+    endings_of_cityscapes: ("images and annotations", COUNTS),
     roboflow_masks: ("Roboflow's semantic masks", COUNTS),
     roboflow_coco: ("Roboflow's COCO export", COUNTS),
     cvat_coco: ("an export in COCO's format, as CVAT writes it", {"train": 3}),
@@ -159,7 +169,8 @@ def test_an_export_is_read_as_it_is(tmp_path, make, expected):
     report = check_dataset("folder", tmp_path)
     assert (report.layout, report.images) == expected
     notes = {"no-val"} if "val" not in expected[1] else set()
-    extra = {roboflow_coco: {"root-category"}, masks_with_an_ending: {"ending"}}.get(make, set())
+    more = {roboflow_coco: "root-category", masks_with_an_ending: "ending", endings_of_cityscapes: "ending"}
+    extra = {more[make]} if make in more else set()
     assert {finding.code for finding in report.findings} == notes | extra
 
 

@@ -1,6 +1,6 @@
 """A mask of 0 and 255 for each class and image, as many scripts and Label Studio's brush write them.
 
-    masks/<class>/x.png                                      a folder for each class
+    masks/<class>/x.png                                      a folder for each class; also without masks/
     masks/x/<class>.png                                      a folder for each image
     masks/x_<class>.png                                      an ending for each class
     task-1-annotation-2-by-me-tag-<class>-0.png              Label Studio; its JSON export says which image task 1 is
@@ -23,14 +23,14 @@ from jaxtyping import Bool, UInt8, UInt16
 
 from cgrseg.classes import named
 from cgrseg.data.datasets.labelled import Layout, Note, Pair, lookup_of
+from cgrseg.data.datasets.names import SEPARATORS, folded
 from cgrseg.data.datasets.table import Table, checked_names, plain_table
 from cgrseg.data.datasets.trees import (
-    SEPARATORS,
     SPLIT_NAMES,
     Files,
     Tree,
     files_below,
-    folded,
+    folders_below,
     paired_or_negative,
     tree_of,
 )
@@ -45,6 +45,7 @@ BRUSH = re.compile(r"task-(?P<task>\d+)-annotation-(?P<annotation>\d+)-by-[^-]*-
 """The names of Label Studio's files: the label comes after the name of its tag, and may have hyphens."""
 ENDINGS = ("_mask", "-mask", "_label")
 """What masks may have after the name of their class."""
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 HALF = 128
 """The smallest value that belongs to the class in masks of 0..255, whose edges may be soft."""
 PREFIX = re.compile(r"[0-9a-f]{8}-")
@@ -104,14 +105,24 @@ def read_mask(file: Path) -> Bool[np.ndarray, "H W"]:
 
 def find_class_masks(tree: Tree) -> Masks:
     """The masks of each image, if each class has its own; empty otherwise."""
-    if tree.is_mixed or not tree.images.is_dir() or not tree.labels.is_dir():
+    if tree.is_mixed or not tree.images.is_dir():
         return {}
     direct = any(file.suffix.lower() in SUFFIXES for file in tree.images.iterdir())
     images = files_below(tree.images, SUFFIXES, deep=not direct)
-    files = files_below(tree.labels, (".png", ".tif", ".tiff", ".bmp"))
+    files = files_below(tree.labels, MASK_SUFFIXES) if tree.labels.is_dir() else _beside(tree.images)
     if not files or set(map(folded, images)) & set(map(folded, files)):
         return {}
     return _in_folders(images, files) or _by_ending(images, files)
+
+
+def _beside(images: Path) -> Files:
+    """The masks in the folders beside that of the images, if there are several: one for each class."""
+    others = [folder for folder in folders_below(images.parent) if folder != images]
+    masks = {folder.name: files_below(folder, MASK_SUFFIXES, deep=False) for folder in others}
+    masks = {folder: files for folder, files in masks.items() if files}
+    if len(masks) < 2:
+        return {}
+    return {f"{folder}/{name}": group for folder, files in masks.items() for name, group in files.items()}
 
 
 def _in_folders(images: Files, files: Files) -> Masks:
@@ -170,8 +181,8 @@ def is_brush_export(path: Path) -> bool:
 
 
 def _brush_files(path: Path) -> dict[Path, re.Match[str]]:
-    folders = (path, *(path / name for name in ("masks", "annotations", "labels", "brush")))
-    files = [file for folder in folders if folder.is_dir() for file in sorted(folder.glob("task-*-annotation-*.png"))]
+    folders = (path, *folders_below(path))
+    files = [file for folder in folders for file in sorted(folder.glob("task-*-annotation-*.png"))]
     return {file: match for file in files if (match := BRUSH.fullmatch(file.stem))}
 
 

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from cgrseg.data.datasets.coco import CocoFile, read_coco, read_tree
 from cgrseg.data.datasets.labelled import Layout, lookup_of, paired
+from cgrseg.data.datasets.names import folded
 from cgrseg.data.datasets.table import Table
-from cgrseg.data.datasets.trees import SPLIT_NAMES, files_below, folded, split_names
+from cgrseg.data.datasets.trees import SPLIT_NAMES, files_below, split_names
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
 
@@ -90,7 +91,8 @@ def find_coco(path: Path, split: str, found: Found, table: Table | None) -> Layo
         taken = set(images.values())
         below = files_below(folder, SUFFIXES)
         images |= {name: group[0] for name, group in below.items() if not taken & set(group)}
-    pairs = paired(sorted({*images, *labels}), images, labels, f"split {split!r} of {path}")
+    advice = f"{file.name} lists the images, and {folder} holds them: export both at once, with images"
+    pairs = paired(sorted({*images, *labels}), images, labels, f"split {split!r} of {path}", advice)
     return Layout(coco.table.classes, lookup_of(coco.table.raw, coco.table.ignored), pairs, coco.read, coco.notes)
 
 

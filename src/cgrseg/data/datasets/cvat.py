@@ -11,7 +11,8 @@ What nobody drew is the class `background` of labelmap.txt.
 from pathlib import Path
 
 from cgrseg.data.datasets.labelled import Note, Pair
-from cgrseg.data.datasets.trees import Files, files_below, paired_or_negative, renamed_like, split_names
+from cgrseg.data.datasets.names import renamed_like
+from cgrseg.data.datasets.trees import Files, files_below, paired_or_negative, split_names
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
 

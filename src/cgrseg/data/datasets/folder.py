@@ -28,6 +28,7 @@ from cgrseg.data.datasets.colours import holds_colours, read_colours
 from cgrseg.data.datasets.cvat import find_pairs, has_cvat_split, is_cvat
 from cgrseg.data.datasets.labelled import Layout, Note, Pair, lookup_of, paired
 from cgrseg.data.datasets.labelme import read_labelme
+from cgrseg.data.datasets.names import Endings
 from cgrseg.data.datasets.supervisely import find_supervisely, has_supervisely_split, is_supervisely
 from cgrseg.data.datasets.table import Table, plain_table, read_table
 from cgrseg.data.datasets.trees import (
@@ -128,21 +129,22 @@ def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     tree = tree_of(path, split)
     _require_folders(path, tree)
     table = _table_or(read_table(path, tree.images), classes, path)
-    images, labels, ending = files_of(tree)
+    images, labels, endings = files_of(tree)
     names = sorted(images | labels)
     pairs = paired(names, single(images), single(labels), f"split {split!r} of {path}")
-    return _layout(table, pairs, ending_notes(tree, ending))
+    return _layout(table, pairs, ending_notes(endings))
 
 
 def _layout(table: Table, pairs: tuple[Pair, ...], notes: list[Note]) -> Layout:
     return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, FileReader(table), tuple(notes))
 
 
-def ending_notes(tree: Tree, ending: str) -> list[Note]:
-    """A note about the ending that label files have more than their images."""
-    if not ending or tree.is_mixed:
+def ending_notes(endings: Endings) -> list[Note]:
+    """A note about what names end in beyond those that images and label files share."""
+    ends = [f"{end!r} at the end of {what}" for what, end in vars(endings).items() if end]
+    if not ends:
         return []
-    sentence = f"the label files in {tree.labels.name} have the names of their images with {ending!r} at the end"
+    sentence = f"names pair without {' and '.join(ends)}"
     return [Note("ending", sentence, "nothing to do")]
 
 

@@ -235,8 +235,10 @@ def listed(listing: Path, layout: str) -> list[str]:
     return [words[0] for words in lines if words]
 
 
-def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path], where: str) -> tuple[Pair, ...]:
-    """Pair images and label files by name; errors begin with `where`.
+def paired(
+    names: Iterable[str], images: dict[str, Path], labels: dict[str, Path], where: str, advice: str = ""
+) -> tuple[Pair, ...]:
+    """Pair images and label files by name; errors begin with `where`, and end with `advice`.
 
     Raises:
         DatasetError: an image or a label file is missing, or `names` is empty.
@@ -248,7 +250,7 @@ def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path
         missing = [name for name in names if name not in files]
         if missing:
             first = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-            raise DatasetError(f"{where}: {len(missing)} of {len(names)} have no {what}: {first}")
+            raise DatasetError(f"{where}: {len(missing)} of {len(names)} have no {what}: {first}", advice=advice)
     return tuple(Pair(name, images[name], labels[name]) for name in names)
 
 

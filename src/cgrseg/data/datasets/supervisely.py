@@ -24,8 +24,9 @@ from PIL import Image as Pillow
 
 from cgrseg.classes import ClassTable, named
 from cgrseg.data.datasets.labelled import Layout, Pair, lookup_of, paired
+from cgrseg.data.datasets.names import folded
 from cgrseg.data.datasets.table import Table, checked_names, read_names
-from cgrseg.data.datasets.trees import ALL_NAMES, folded, split_names
+from cgrseg.data.datasets.trees import ALL_NAMES, split_names
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError, reason
 from cgrseg.types import Colour, Size

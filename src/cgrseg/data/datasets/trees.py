@@ -1,25 +1,22 @@
 """Folders of images and folders of label files: which belong together, for each split, and which names pair.
 
     images/<split>/x.jpg            annotations/<split>/x.png      or masks/, labels/ ...; img_dir/ and ann_dir/
-    <split>/images/x.jpg            <split>/masks/x.png            a folder for each split
+    <split>/images/x.jpg            <split>/masks/x.png            a folder for each split; or <split>_images/
     <split>/x.jpg                   <split>/x_mask.png or x.json   both in one folder, as Roboflow and LabelMe save them
 
 Without splits, all images are the split `train`; they may lie in folders below `images`. A label file has the name of
 its image apart from the suffix, from case and from the Unicode form, and from an ending that all of them have.
 """
 
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from cgrseg.data.datasets.labelled import Note, Pair, paired
+from cgrseg.data.datasets.names import Endings, common_endings, renamed_like
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
-
-T = TypeVar("T")
 
 Files = dict[str, list[Path]]
 """The files of a folder by name without suffix."""
@@ -41,8 +38,6 @@ ENDING = "_mask"
 """The ending of label maps that lie beside their images, as Roboflow writes them."""
 BESIDE = (f"*{ENDING}.png", "*.json")
 """The label files that may lie beside their images."""
-SEPARATORS = "_-. "
-"""What may stand between the name of an image and what a label file adds to it."""
 
 
 def split_names(split: str) -> tuple[str, ...]:
@@ -63,32 +58,6 @@ class Tree:
     def is_mixed(self) -> bool:
         """Whether images and label files lie in the same folder."""
         return self.images == self.labels
-
-
-def folded(name: str) -> str:
-    """A name in lower case and Unicode's composed form."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def renamed_like(files: dict[str, T], names: Iterable[str]) -> dict[str, T]:
-    """Files by name, with the names of `names` for those that differ from one of them in case or Unicode form only.
-
-    A name that exists in both stays, and so does one that several names are equal to.
-    """
-    names = set(names)
-    waiting = _by_folded(names - files.keys())
-    spare = _by_folded(files.keys() - names)
-    new = {
-        group[0]: waiting[key][0] for key, group in spare.items() if len(group) == 1 and len(waiting.get(key, ())) == 1
-    }
-    return {new.get(name, name): file for name, file in files.items()}
-
-
-def _by_folded(names: Iterable[str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(names):
-        groups[folded(name)].append(name)
-    return dict(groups)
 
 
 def folders_below(path: Path) -> list[Path]:
@@ -129,20 +98,24 @@ def tree_of(path: Path, split: str) -> Tree:
         name = name or next((name for name in split_names(split) if (labels / name).is_dir()), split)
         return Tree(images / name, labels / name)
     for name in split_names(split):
-        folder = path / name
-        if _two(folder)[0].is_dir():
-            return Tree(*_two(folder))
-        if is_mixed(folder):
-            return Tree(folder, folder)
+        folders = (_two(path, f"{name}_"), _two(path / name), (path / name, path / name))
+        found = next((two for two in folders if _holds_both(*two)), None)
+        if found is not None:
+            return Tree(*found)
     if split == "train" and is_mixed(path):
         return Tree(path, path, is_whole=True)
     return Tree(images / split, labels / split)
 
 
-def _two(path: Path) -> tuple[Path, Path]:
+def _holds_both(images: Path, labels: Path) -> bool:
+    """Whether two folders hold images and label files, or are one that holds both."""
+    return is_mixed(images) if images == labels else images.is_dir() and labels.is_dir()
+
+
+def _two(path: Path, begin: str = "") -> tuple[Path, Path]:
     """The folder of images and that of labels; `images` and `annotations` if there are none."""
-    images = [path / name for name in IMAGE_FOLDERS if (path / name).is_dir()]
-    labels = [path / name for name in LABEL_FOLDERS if (path / name).is_dir()]
+    images = [path / (begin + name) for name in IMAGE_FOLDERS if (path / (begin + name)).is_dir()]
+    labels = [path / (begin + name) for name in LABEL_FOLDERS if (path / (begin + name)).is_dir()]
     if len(images) > 1 or (len(labels) > 1 and labels[0].name != "annotations"):
         what, folders = ("images", images) if len(images) > 1 else ("labels", labels)
         names = " and ".join(folder.name for folder in folders)
@@ -202,8 +175,8 @@ def splits_of(path: Path) -> list[str]:
     return [folder.name for folder in folders_below(path) if _two(folder)[0].is_dir() or is_mixed(folder)]
 
 
-def files_of(tree: Tree) -> tuple[Files, Files, str]:
-    """The images and label files of a split by name, and the ending of label files that their names are without."""
+def files_of(tree: Tree) -> tuple[Files, Files, Endings]:
+    """The images and label files of a split by name, and the endings that their names are without."""
     if tree.is_mixed:
         every = files_below(tree.images, tuple({*SUFFIXES, *LABEL_SUFFIXES}), deep=False)
         beside = {file for pattern in BESIDE for file in tree.images.glob(pattern) if _is_beside(file)}
@@ -212,20 +185,15 @@ def files_of(tree: Tree) -> tuple[Files, Files, str]:
             labels[_stem(file)].append(file)
         others = {name: [file for file in group if file not in beside] for name, group in every.items()}
         images = {name: files for name, group in others.items() if (files := _images(group))}
-        return renamed_like(images, labels), dict(labels), ENDING
+        return renamed_like(images, labels), dict(labels), Endings()
     deep = tree.is_whole and not _has_files(tree.images)
     images = files_below(tree.images, SUFFIXES, deep=deep)
     labels = files_below(tree.labels, LABEL_SUFFIXES, deep=deep)
-    images = renamed_like(images, labels)
-    ending = (
-        ""
-        if tree.labels.parts[-2:-1] == ("annotations",) or tree.labels.name == "annotations"
-        else _ending(images, labels)
-    )
-    if ending:
-        labels = {name.removesuffix(ending): files for name, files in labels.items()}
-        images = renamed_like(images, labels)
-    return images, labels, ending
+    is_own = "annotations" in (tree.labels.name, tree.labels.parent.name)
+    endings = Endings() if is_own else common_endings(images, labels)
+    images = {name.removesuffix(endings.images): files for name, files in images.items()}
+    labels = {name.removesuffix(endings.labels): files for name, files in labels.items()}
+    return renamed_like(images, labels), labels, endings
 
 
 def _images(files: list[Path]) -> list[Path]:
@@ -234,21 +202,6 @@ def _images(files: list[Path]) -> list[Path]:
 
 def _has_files(folder: Path) -> bool:
     return any(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
-
-
-def _ending(images: Files, labels: Files) -> str:
-    """The ending that all label files have more than their images; empty if one has the name of an image."""
-    if not labels or images.keys() & labels.keys():
-        return ""
-    names = {folded(name) for name in images}
-    first = next(iter(labels))
-    for cut in range(len(first) - 1, 0, -1):
-        ending = first[cut:]
-        if ending[0] in SEPARATORS and all(
-            name.endswith(ending) and folded(name.removesuffix(ending)) in names for name in labels
-        ):
-            return ending
-    return ""
 
 
 def single(files: Files) -> dict[str, Path]:

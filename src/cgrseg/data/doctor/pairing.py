@@ -11,8 +11,9 @@ from cgrseg.data.datasets.cvat import SAVED, files_of_split, is_cvat
 from cgrseg.data.datasets.folder import FileReader, ending_notes, form_of, has_split, layout_advice
 from cgrseg.data.datasets.labelled import Layout, Note, lookup_of
 from cgrseg.data.datasets.merging import merge_classes
+from cgrseg.data.datasets.names import folded
 from cgrseg.data.datasets.table import Table, read_table
-from cgrseg.data.datasets.trees import LABEL_SUFFIXES, Files, Tree, files_of, folded, paired_or_negative, tree_of
+from cgrseg.data.datasets.trees import LABEL_SUFFIXES, Files, Tree, files_of, paired_or_negative, tree_of
 from cgrseg.data.doctor.findings import Finding, about, converted, set_aside, short
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError, MissingExtra
@@ -36,6 +37,8 @@ def _val_fix(path: Path) -> str:
         return f"nothing to do; or list images to score on in {path / 'ImageSets/Segmentation/val.txt'}"
     if form != "tree":
         return "nothing to do; or export images to score on as a split of their own"
+    if tree_of(path, "train").is_mixed:
+        return f"nothing to do; or put images to score on, with their label files, into {path / 'val'}"
     return f"nothing to do; or put images to score on into {tree.images} and {tree.labels}"
 
 
@@ -108,8 +111,8 @@ def _files_in_folders(path: Path, split: str) -> tuple[Files, Files, list[Findin
             fix = fix if has_split(path, "train") else layout_advice(path)
             sentence = f"the split {split!r} has no folder {folder.relative_to(path)}"
             return {}, {}, [Finding("error", "no-folder", sentence, 1, (), fix)]
-    images, labels, ending = files_of(tree)
-    notes = _noted(ending_notes(tree, ending), path)
+    images, labels, endings = files_of(tree)
+    notes = _noted(ending_notes(endings), path)
     return images, labels, notes + _pairing(path, split, images, labels, tree)
 
 
