@@ -69,7 +69,7 @@ def checked_formats(formats: Sequence[str]) -> tuple[Format, ...]:
     if wrong is not None or not formats:
         problem = f"no format of results is called {wrong!r}" if formats else "no format of results is given"
         raise CGRSegError(problem, advice=f"the formats are {', '.join(FORMATS)}", setting="formats")
-    chosen = dict.fromkeys(known[name] for name in formats)
+    chosen: list[Format] = [known[name] for name in dict.fromkeys(formats)]
     return tuple(chosen)
 
 
@@ -104,7 +104,9 @@ class ResultWriter:
         self._require_free(result)
         try:
             ends = [_ending(name, result) for name in self.formats if name in ENDINGS]
-            paths: dict[Format, Path] = {"json": _write_summary(result, base, ends)} if ends else {}
+            paths = dict[Format, Path]()
+            if ends:
+                paths["json"] = _write_summary(result, base, ends)
             paths |= {name: WRITERS[name](result, base) for name in self.formats if name in WRITERS}
             if "labelme" in self.formats:
                 paths["labelme"] = write_labelme(result, self.folder)

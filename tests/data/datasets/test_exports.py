@@ -266,6 +266,7 @@ def test_labelme_may_save_beside_the_images(tmp_path):
         save(tmp_path / f"p{seed}.jpg", noise(seed))
         tree = {"shapes": [{"label": "road", "points": corners}], "imagePath": f"p{seed}.jpg"}
         (tmp_path / f"p{seed}.json").write_text(json.dumps(tree))
+    assert "the shapes are called road" in check_dataset("folder", tmp_path).findings[0].fix
     (tmp_path / "classes.txt").write_text("background\nroad\n")
 
     dataset = open_dataset("folder", tmp_path, "train")

@@ -3,7 +3,7 @@
     masks/<class>/x.png                                      a folder for each class; also without masks/
     masks/x/<class>.png                                      a folder for each image
     masks/x_<class>.png                                      an ending for each class
-    task-1-annotation-2-by-me-tag-<class>-0.png              Label Studio; its JSON export says which image task 1 is
+    task-1-annotation-2-by-me-tag-<class>-0.png              see `label_studio`
 
 The classes are those of classes.txt, else the names of the masks in alphabetical order. Where masks overlap, the later
 class counts. Pixels that no mask covers have no label, unless a class is called `background` or `_background_`.
@@ -11,23 +11,23 @@ class counts. Pixels that no mask covers have no label, unless a class is called
 Axes: H W image rows and columns.
 """
 
-import json
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt16
 
 from cgrseg.classes import named
+from cgrseg.data.datasets.label_studio import find_brushed, is_brush_export
 from cgrseg.data.datasets.labelled import Layout, Note, Pair, lookup_of
 from cgrseg.data.datasets.names import SEPARATORS, folded
 from cgrseg.data.datasets.table import Table, checked_names, plain_table
 from cgrseg.data.datasets.trees import (
     SPLIT_NAMES,
     Files,
+    Masks,
     Tree,
     files_below,
     folders_below,
@@ -38,18 +38,11 @@ from cgrseg.data.images import SUFFIXES, read_label_map, read_size
 from cgrseg.errors import CGRSegError, DatasetError
 from cgrseg.types import IGNORE
 
-Masks = dict[str, dict[str, list[Path]]]
-"""The files of each image, by its name and by class."""
-
-BRUSH = re.compile(r"task-(?P<task>\d+)-annotation-(?P<annotation>\d+)-by-[^-]*-[^-]+-(?P<name>.+)-\d+")
-"""The names of Label Studio's files: the label comes after the name of its tag, and may have hyphens."""
 ENDINGS = ("_mask", "-mask", "_label")
 """What masks may have after the name of their class."""
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 HALF = 128
 """The smallest value that belongs to the class in masks of 0..255, whose edges may be soft."""
-PREFIX = re.compile(r"[0-9a-f]{8}-")
-"""What Label Studio puts before the names of uploaded images."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +98,7 @@ def read_mask(file: Path) -> Bool[np.ndarray, "H W"]:
 
 def find_class_masks(tree: Tree) -> Masks:
     """The masks of each image, if each class has its own; empty otherwise."""
-    if tree.is_mixed or not tree.images.is_dir():
+    if tree.is_mixed or not tree.images.is_dir() or _pairs_directly(tree):
         return {}
     direct = any(file.suffix.lower() in SUFFIXES for file in tree.images.iterdir())
     images = files_below(tree.images, SUFFIXES, deep=not direct)
@@ -113,6 +106,12 @@ def find_class_masks(tree: Tree) -> Masks:
     if not files or set(map(folded, images)) & set(map(folded, files)):
         return {}
     return _in_folders(images, files) or _by_ending(images, files)
+
+
+def _pairs_directly(tree: Tree) -> bool:
+    """Whether the first label file has the name of an image, as label maps have."""
+    first = next(tree.labels.glob("*.png"), None) if tree.labels.is_dir() else None
+    return first is not None and any((tree.images / (first.stem + suffix)).exists() for suffix in SUFFIXES)
 
 
 def _beside(images: Path) -> Files:
@@ -173,83 +172,6 @@ def _by_ending(images: Files, files: Files) -> Masks:
         image: {name.removesuffix(common): group for name, group in by_class.items()}
         for image, by_class in masks.items()
     }
-
-
-def is_brush_export(path: Path) -> bool:
-    """Whether a folder holds masks of Label Studio's brush."""
-    return bool(_brush_files(path))
-
-
-def _brush_files(path: Path) -> dict[Path, re.Match[str]]:
-    folders = (path, *folders_below(path))
-    files = [file for folder in folders for file in sorted(folder.glob("task-*-annotation-*.png"))]
-    return {file: match for file in files if (match := BRUSH.fullmatch(file.stem))}
-
-
-def find_brushed(path: Path) -> tuple[Files, Masks, list[Note]]:
-    """The images and masks of a brush export of Label Studio, and what is to be said about them.
-
-    Raises:
-        DatasetError: it is not known which image a task has.
-    """
-    folder = path / "images" if (path / "images").is_dir() else path
-    brushed = _brush_files(path)
-    others = {
-        name: [file for file in group if file not in brushed] for name, group in files_below(folder, SUFFIXES).items()
-    }
-    images = {name: group for name, group in others.items() if group}
-    by_task: dict[str, dict[str, dict[str, list[Path]]]] = defaultdict(lambda: defaultdict(dict))
-    for file, match in brushed.items():
-        by_task[match["task"]][match["annotation"]].setdefault(match["name"], []).append(file)
-    image_of = _images_of_tasks(path, images, list(by_task))
-    masks, notes = Masks(), list[Note]()
-    for task, by_annotation in by_task.items():
-        latest = max(by_annotation, key=int)
-        masks[image_of[task]] = by_annotation[latest]
-        if len(by_annotation) > 1:
-            sentence = f"task {task} has the annotations {', '.join(by_annotation)}, of which only {latest} is read"
-            fix = "delete the others in Label Studio, or take their masks out, if another one is right"
-            notes.append(Note("annotations", sentence, fix, (image_of[task],), is_warning=True))
-    return images, masks, notes
-
-
-def _images_of_tasks(path: Path, images: Files, tasks: Sequence[str]) -> dict[str, str]:
-    """The name of the image of each task: by Label Studio's JSON export, else by its number."""
-    listed = _listed_tasks(path)
-    known = {folded(PurePosixPath(name).name): name for name in images}
-    found: dict[str, str] = {}
-    for task in tasks:
-        stem = folded(PurePosixPath(listed.get(task, "").replace("\\", "/").rpartition("=")[2]).stem)
-        names = (stem, PREFIX.sub("", stem, count=1)) if task in listed else (task, f"task-{task}")
-        image = next((known[name] for name in names if name in known), None)
-        if image is None and task in listed:
-            image = next((name for key, name in known.items() if PREFIX.sub("", key, count=1) == stem), None)
-        if image is None:
-            what = f"is the image {listed[task]}, which is not there" if task in listed else "is not tied to an image"
-            raise DatasetError(
-                f"{path}: task {task} of Label Studio {what}: its masks are named by task",
-                advice=f"put the images into {path / 'images'} and the JSON export of the project into {path}; or call "
-                "the image of each task by its number, such as 1.jpg",
-            )
-        found[task] = image
-    return found
-
-
-def _listed_tasks(path: Path) -> dict[str, str]:
-    """The image of each task by Label Studio's JSON export, whole or short; empty without one."""
-    images: dict[str, str] = {}
-    for file in sorted(path.glob("*.json")):
-        try:
-            tree = json.loads(file.read_text(encoding="utf-8-sig"))
-        except ValueError:
-            continue
-        for task in tree if isinstance(tree, list) else []:
-            data = task.get("data", task) if isinstance(task, dict) else None
-            values = [value for value in data.values() if isinstance(value, str)] if isinstance(data, dict) else []
-            image = next((value for value in values if PurePosixPath(value).suffix.lower() in SUFFIXES), None)
-            if isinstance(task, dict) and image and "id" in task:
-                images[str(task["id"])] = image
-    return images
 
 
 def find_masks(path: Path, split: str, table: Table | None) -> Layout:

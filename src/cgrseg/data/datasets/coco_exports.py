@@ -91,7 +91,7 @@ def find_coco(path: Path, split: str, found: Found, table: Table | None) -> Layo
         taken = set(images.values())
         below = files_below(folder, SUFFIXES)
         images |= {name: group[0] for name, group in below.items() if not taken & set(group)}
-    advice = f"{file.name} lists the images, and {folder} holds them: export both at once, with images"
+    advice = f"export the labels again with all images; {file.name} expects them in {folder}"
     pairs = paired(sorted({*images, *labels}), images, labels, f"split {split!r} of {path}", advice)
     return Layout(coco.table.classes, lookup_of(coco.table.raw, coco.table.ignored), pairs, coco.read, coco.notes)
 

@@ -22,10 +22,11 @@ from typing import Literal
 import numpy as np
 
 from cgrseg.classes import ClassTable
-from cgrseg.data.datasets.class_masks import find_class_masks, find_masks, is_brush_export
+from cgrseg.data.datasets.class_masks import find_class_masks, find_masks
 from cgrseg.data.datasets.coco_exports import find_coco, find_json, program_of
 from cgrseg.data.datasets.colours import holds_colours, read_colours
 from cgrseg.data.datasets.cvat import find_pairs, has_cvat_split, is_cvat
+from cgrseg.data.datasets.label_studio import is_brush_export
 from cgrseg.data.datasets.labelled import Layout, Note, Pair, lookup_of, paired
 from cgrseg.data.datasets.labelme import read_labelme
 from cgrseg.data.datasets.names import Endings

@@ -10,6 +10,7 @@ import binascii
 import io
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,17 @@ def read_labelme(file: Path, table: Table, size: Size) -> UInt16[np.ndarray, "H 
     except (ValueError, AttributeError, TypeError, OverflowError) as error:
         raise DatasetError(f"{file} is not a JSON of LabelMe: {error}", advice=AGAIN) from None
     return np.array(canvas).astype(np.uint16)
+
+
+def shape_names(files: Iterable[Path]) -> list[str]:
+    """The names of the shapes in files of LabelMe, as far as these can be read."""
+    names = set[str]()
+    for file in files:
+        try:
+            names |= {str(shape["label"]) for shape in json.loads(file.read_text(encoding="utf-8"))["shapes"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return sorted(names - {NOT_A_CLASS})
 
 
 def _draw(canvas: Pillow.Image, shape: dict, value: int, where: str) -> None:

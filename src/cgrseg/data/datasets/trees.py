@@ -20,6 +20,8 @@ from cgrseg.errors import DatasetError
 
 Files = dict[str, list[Path]]
 """The files of a folder by name without suffix."""
+Masks = dict[str, dict[str, list[Path]]]
+"""If each class has masks of its own, those of each image, by its name and by class."""
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".json")
 """The suffixes of label files: formats that keep numbers."""

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from cgrseg.classes import read_published
@@ -10,6 +11,7 @@ from cgrseg.data.datasets import LabelledImages, Pair, open_dataset
 from cgrseg.data.datasets.cvat import SAVED, files_of_split, is_cvat
 from cgrseg.data.datasets.folder import FileReader, ending_notes, form_of, has_split, layout_advice
 from cgrseg.data.datasets.labelled import Layout, Note, lookup_of
+from cgrseg.data.datasets.labelme import shape_names
 from cgrseg.data.datasets.merging import merge_classes
 from cgrseg.data.datasets.names import folded
 from cgrseg.data.datasets.table import Table, read_table
@@ -88,6 +90,7 @@ def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledI
         pairs, problems = _listed_pairs(path, split, has_background=table is not None and table.has_background)
     else:
         images, labels, problems = _files_in_folders(path, split)
+        findings = [_with_names(finding, path, labels) for finding in findings]
         names = sorted(images.keys() & labels.keys())
         pairs = tuple(Pair(name, images[name][0], labels[name][0]) for name in names)
     findings = problems if any(finding.code == "no-folder" for finding in problems) else findings + problems
@@ -100,6 +103,17 @@ def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledI
         fix = "mention every class once among the merged ones, or under the key `ignore`"
         return None, [*findings, Finding("error", "merge", str(error), 1, (), fix)]
     return LabelledImages("folder", split, layout.classes, pairs, layout.lookup, layout.read), findings
+
+
+def _with_names(finding: Finding, path: Path, labels: Files) -> Finding:
+    """A finding about missing classes, with the names of the shapes, if there are any."""
+    if finding.code != "no-classes":
+        return finding
+    names = shape_names(file for group in labels.values() for file in group if file.suffix.lower() == ".json")
+    if not names:
+        return finding
+    fix = f"write {path / 'classes.txt'} with a name on each line; the shapes are called {', '.join(names)}"
+    return replace(finding, fix=fix)
 
 
 def _files_in_folders(path: Path, split: str) -> tuple[Files, Files, list[Finding]]:
