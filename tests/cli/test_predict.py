@@ -105,6 +105,39 @@ def test_results_of_an_earlier_prediction_are_replaced(run, weights, images, tmp
     assert (first.code, second.code) == (0, 0)
 
 
+@pytest.mark.parametrize("given", [("png,labelme", "coco"), ("png", "labelme", "coco"), ("png, labelme,coco",)])
+def test_formats_come_with_commas_or_one_by_one(run, weights, images, tmp_path, given):
+    options = [word for value in given for word in ("--format", value)]
+
+    result = run("predict", images, "-w", weights, "-o", tmp_path / "out", *options)
+
+    assert result.code == 0
+    assert [line.split("/")[-1] for line in result.out.splitlines()] == ["one.png", "two.png"]
+    files = sorted(file.relative_to(tmp_path / "out").as_posix() for file in (tmp_path / "out").rglob("*.*"))
+    assert files == ["coco.json", "labelme/one.json", "labelme/two.json", "one.json", "one.png", "two.json", "two.png"]
+    assert len(json.loads((tmp_path / "out/coco.json").read_text())["images"]) == 2
+
+
+def test_a_format_that_does_not_exist_ends_the_run_before_it_begins(run, weights, images, tmp_path):
+    result = run("predict", images, "-w", weights, "-o", tmp_path / "out", "--format", "labelme,voc")
+
+    assert result.code == 1
+    assert "no format of results is called 'voc'; the formats are png, overlay" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["coco.json", "cvat.zip", "labelme/one.json"])
+def test_annotation_files_of_others_are_kept_and_nothing_is_written(run, weights, images, tmp_path, name):
+    (tmp_path / "out/labelme").mkdir(parents=True)
+    (tmp_path / "out" / name).write_text('{"shapes": []}')
+
+    result = run("predict", images, "-w", weights, "-o", tmp_path / "out", "--format", "png,labelme,coco,cvat")
+
+    assert result.code == 1
+    assert f"{name} exists, and is not the result of an earlier prediction" in result.err
+    assert [file.name for file in (tmp_path / "out").rglob("*.*")] == [name.split("/")[-1]]
+
+
 MORE_THAN_A_PIPE_HOLDS = 2000
 """Paths of label maps, 64 KiB: however slow the reader of them is, the writer cannot be done before."""
 

@@ -105,7 +105,7 @@ def test_several_data_sets_are_checked_each_and_as_one(run, tmp_path):
     result = run("data", "check", "--data", f"folder={one}", "--data", f"folder={two}")
 
     assert result.code == 0
-    assert f"folder {one}, images: train 6, val 3" in result.out
+    assert f"folder {one} (images and annotations), images: train 6, val 3" in result.out
     assert "2 sources as one" in result.out
     assert "twice" in result.out
 

@@ -1,5 +1,6 @@
 """Several data sets are one: their classes become common classes, sets of them, or no label."""
 
+import json
 import logging
 from dataclasses import replace
 
@@ -156,3 +157,23 @@ def test_a_value_that_a_source_does_not_define_names_its_file(paths):
 
     with pytest.raises(DatasetError, match=r"streets/annotations/train/0\.png holds the value 9"):
         mixed(paths).labels(2)
+
+
+def test_a_source_may_have_its_labels_in_one_json_for_all_images(tmp_path):
+    for folder in ("images", "annotations"):
+        (tmp_path / "mine" / folder).mkdir(parents=True)
+    Image.new("RGB", (4, 3)).save(tmp_path / "mine/images/a.png")
+    tree = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 3, "width": 4}],
+        "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "road"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": category, "segmentation": {"size": [3, 4], "counts": counts}}
+            for category, counts in ((1, [0, 6, 6]), (2, [6, 6]))
+        ],
+    }
+    (tmp_path / "mine/annotations/train.json").write_text(json.dumps(tree))
+    sources = {"mine": SourceConfig(kind="folder")}
+
+    dataset = open_mixture(sources, named(("road", "car")), {"mine": tmp_path / "mine"}, "train")
+
+    assert dataset.labels(0).tolist() == [[1, 1, 0, 0]] * 3

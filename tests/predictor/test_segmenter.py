@@ -142,6 +142,7 @@ def test_the_summary_says_what_is_where_and_how_sure(segmenter, write, tmp_path)
             {"label": 0, "name": "red", "colour": [255, 0, 0], "pixels": 2048, "area": 0.5},
             {"label": 2, "name": "blue", "colour": [0, 0, 255], "pixels": 2048, "area": 0.5},
         ],
+        "files": [".json", ".png", "_overlay.jpg"],
     }
 
 

@@ -44,7 +44,9 @@ def check(data: options.DataPaths, splits: str | None, recipe: Path | None, json
         width=min(WIDTH, Console().width) if sys.stdout.isatty() else WIDTH, highlight=False, markup=False
     )
     parts = report["sources"].values() if "sources" in report else ()
-    for part in (*(part for source in parts for part in rendered(source)), *rendered(report)):
+    is_ready = "sources" not in report and not report["errors"] and not data.merge
+    command = f"train on it: cgrseg train {data}" if is_ready else ""
+    for part in (*(part for source in parts for part in rendered(source)), *rendered(report, command)):
         console.print(part, soft_wrap=isinstance(part, str))
     options.write_json(json_file, report)
     sys.exit(FAULTY if report["errors"] else 0)
@@ -65,11 +67,11 @@ def checked(data: options.DataPaths, splits: list[str] | None, recipe: Path | No
         return check_sources(*mixture, show).as_tree()
 
 
-def rendered(report: dict) -> Iterator[str | Table]:
-    """One report: what was looked at, classes, findings, and their numbers."""
+def rendered(report: dict, command: str = "") -> Iterator[str | Table]:
+    """One report: what was looked at, classes, findings, the command that comes next, and the numbers of findings."""
     uses = by_source(report) if "sources" in report else classes(report)
     tables = [part for table in (uses, findings(report)) if table.rows for part in (table, "")]
-    yield from (about(report), *tables, summary(report), "")
+    yield from (about(report), *tables, *([command, ""] if command else []), summary(report), "")
 
 
 @contextmanager
@@ -147,7 +149,8 @@ def about(report: dict) -> str:
     if "sources" in report:
         return f"{len(report['sources'])} sources as one: the images of train that teach each class\n"
     images = ", ".join(f"{split} {count:,}" for split, count in report["pictures"].items()) or "none"
-    return f"{report['data']} {report['path']}, images: {images}\n"
+    layout = f" ({report['layout']})" if report["layout"] else ""
+    return f"{report['data']} {report['path']}{layout}, images: {images}\n"
 
 
 def summary(report: dict) -> str:

@@ -17,6 +17,7 @@ from cgrseg.config import DEFAULT_WEIGHTS
 if TYPE_CHECKING:
     from cgrseg.predictor import Failure, Segmentation
     from cgrseg.predictor.protocols import ProtocolName
+    from cgrseg.predictor.saving import ResultWriter
     from cgrseg.runtime import EngineName
 
 ALL_FAILED, SOME_FAILED = 1, 3
@@ -24,10 +25,22 @@ MOST_SAVERS = 4
 """Results being saved at a time, each in a thread."""
 
 
+def split_formats(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001
+    """The names of --format, which may be there several times, with commas."""
+    return tuple(name.strip() for part in value for name in part.split(",") if name.strip())
+
+
 @click.command(epilog="\b\nExample:\n  cgrseg predict photos/ -o out/")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("-w", "--weights", default=DEFAULT_WEIGHTS, show_default=True, help="Bundled name, file or hub id.")
 @click.option("-o", "--output", type=options.FOLDER, default="out", show_default=True, help="Folder for the results.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    callback=split_formats,
+    help="png, overlay, json, npz, rle, labelme, coco, cvat; several with commas.  [default: png,overlay,json]",
+)
 @options.protocol
 @options.engine
 @options.device
@@ -36,6 +49,7 @@ def predict(
     sources: tuple[str, ...],
     weights: str,
     output: Path,
+    formats: tuple[str, ...],
     protocol: "ProtocolName",
     engine: "EngineName",
     device: str,
@@ -45,17 +59,19 @@ def predict(
     import cgrseg
     from cgrseg.data.images import name_images
     from cgrseg.labelmap import warm_up
-    from cgrseg.predictor.result import require_free
+    from cgrseg.predictor.saving import USUAL, ResultWriter, checked_formats, require_free
+
+    chosen = checked_formats(formats or USUAL)
 
     started = time.perf_counter()
     named = name_images(sources, skip=output)
     total = len(named)
-    require_free(output, [name for _, name in named], {path.resolve() for path, _ in named})
+    require_free(output, [name for _, name in named], {path.resolve() for path, _ in named}, chosen)
     warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
     done = 0
-    with bar("images", total) as show:
-        for count, outcome in enumerate(save_all(segmenter.stream(sources, skip=output), output), start=1):
+    with bar("images", total) as show, ResultWriter(output, chosen, segmenter.classes) as writer:
+        for count, outcome in enumerate(save_all(segmenter.stream(sources, skip=output), writer), start=1):
             done += is_delivered(outcome)
             show(count)
     click.echo(f"{done} of {total} images in {time.perf_counter() - started:.1f} s", err=True)
@@ -63,13 +79,13 @@ def predict(
         sys.exit(SOME_FAILED if done else ALL_FAILED)
 
 
-def save_all(results: "Iterator[Segmentation | Failure]", output: Path) -> "Iterator[Path | Failure]":
-    """Save results while the next ones are made; the path of each label map, in order."""
+def save_all(results: "Iterator[Segmentation | Failure]", writer: "ResultWriter") -> "Iterator[Path | Failure]":
+    """Save results while the next ones are made; the path of each result, in order."""
     from cgrseg.predictor import Failure
     from cgrseg.predictor.segmenter import in_order
 
     def save(result: "Segmentation | Failure") -> "Path | Failure":
-        return result if isinstance(result, Failure) else result.save(output)
+        return result if isinstance(result, Failure) else writer.save(result)
 
     savers = min(MOST_SAVERS, os.cpu_count() or 1)
     with ThreadPoolExecutor(savers, thread_name_prefix="save") as pool:
@@ -78,7 +94,7 @@ def save_all(results: "Iterator[Segmentation | Failure]", output: Path) -> "Iter
 
 
 def is_delivered(outcome: "Path | Failure") -> bool:
-    """Print where a label map is, or why there is none."""
+    """Print where a result is, or why there is none."""
     from cgrseg.predictor import Failure
 
     if isinstance(outcome, Failure):

@@ -82,7 +82,7 @@ class MixtureReader:
     sources: Mapping[str, LabelledImages]
 
     def __call__(self, pair: Pair) -> LabelMap:
-        return self.sources[pair.source].labels_of(pair)
+        return self.sources[pair.source].labels_of(replace(pair, name=pair.name.removeprefix(f"{pair.source}/")))
 
 
 def open_sources(

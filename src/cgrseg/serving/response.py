@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from cgrseg.data.images import palette_image
 from cgrseg.data.masks import find_runs, trace_polygons
 from cgrseg.predictor import Segmentation
-from cgrseg.predictor.result import JPEG_PX
+from cgrseg.predictor.saving import JPEG_PX
 from cgrseg.serving.http_errors import RequestError
 
 Format = Literal["png", "overlay", "json", "npz", "maps"]

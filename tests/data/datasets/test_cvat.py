@@ -86,21 +86,39 @@ def test_a_missing_list_names_those_there_are(root):
         open_dataset("folder", root, "val")
 
 
-@pytest.mark.parametrize(
-    ("file", "code", "sentence"),
-    [
-        ("SegmentationClass/p1.png", "no-label", "1 of 6 images of train has no label file"),
-        ("JPEGImages/p1.jpg", "no-picture", "1 of 6 names of train has no image"),
-    ],
-)
-def test_a_file_that_is_missing_is_named(root, file, code, sentence):
-    (root / file).unlink()
+def test_a_frame_without_mask_is_a_negative(root):
+    (root / "SegmentationClass/p1.png").unlink()
+
+    dataset = open_dataset("folder", root, "train")
+    findings = {finding.code: finding for finding in check_dataset("folder", root).findings}
+
+    assert len(dataset) == 6
+    assert not dataset.labels(3).any()
+    assert set(findings) == {"no-val", "negatives"}
+    assert findings["negatives"].files == ("JPEGImages/p1.jpg",)
+
+
+def test_a_frame_without_mask_is_left_out_if_nothing_is_background(root, caplog):
+    (root / "SegmentationClass/p1.png").unlink()
+    (root / "labelmap.txt").write_text(LABELMAP.replace("background:", "ground:"))
+
+    dataset = open_dataset("folder", root, "train")
+    findings = {finding.code: finding for finding in check_dataset("folder", root).findings}
+
+    assert len(dataset) == 5
+    assert "1 image has no mask and teaches nothing, since no class is called background: left out" in caplog.text
+    assert findings["no-mask"].severity == "warning"
+    assert findings["no-mask"].files == ("JPEGImages/p1.jpg",)
+
+
+def test_an_image_that_is_missing_is_named(root):
+    (root / "JPEGImages/p1.jpg").unlink()
 
     (finding, _) = check_dataset("folder", root).findings
 
-    assert (finding.code, finding.count) == (code, 1)
-    assert sentence in finding.sentence
-    with pytest.raises(DatasetError, match=r"1 of 6 have no (image|label file): p1"):
+    assert (finding.code, finding.count) == ("no-picture", 1)
+    assert "1 of 6 names of train has no image" in finding.sentence
+    with pytest.raises(DatasetError, match=r"1 of 6 have no image: p1"):
         open_dataset("folder", root, "train")
 
 

@@ -60,6 +60,15 @@ POLYGON = [[2.4, 1.7], [25.2, 3.1], [14.6, 17.9], [3.5, 12.2]]
         ([[3.2, 4.8], [12.6, 9.1]], "rectangle", "rectangle", [[3.2, 4.8, 12.6, 9.1]]),
         ([[12.6, 9.1], [3.2, 4.8]], "rectangle", "rectangle", [[3.2, 4.8, 12.6, 9.1]]),
         ([[15, 10], [18, 14]], "circle", "ellipse", [[10, 5, 20, 15]]),
+        ([[3, 4], [12, 4], [12, 9], [3, 9]], "rectangle", "rectangle", [[3, 4, 12, 9]]),
+        ([[10, 2], [18, 8], [12, 16], [4, 10]], "rotation", "polygon", [[(10, 2), (18, 8), (12, 16), (4, 10)]]),
+        (
+            [[10, 2], [18, 8], [12, 16], [4, 10]],
+            "oriented_rectangle",
+            "polygon",
+            [[(10, 2), (18, 8), (12, 16), (4, 10)]],
+        ),
+        ([[10, 2], [18, 8], [12, 16]], "rectangle", "polygon", [[(10, 2), (18, 8), (12, 16), (4, 10)]]),
     ],
 )
 def test_a_shape_covers_what_labelme_exports(labels_of, points, kind, method, arguments):
@@ -109,7 +118,11 @@ def test_a_file_of_an_old_version_takes_its_size_from_the_image(labels_of):
     [
         (shape("gras", POLYGON), r"a\.json: shape 1: 'gras' is not a class; did you mean 'grass'\?"),
         (shape("tram", POLYGON), "'tram' is not a class; the classes are grass, sky"),
-        (shape("sky", POLYGON[:2]), "shape 1 has 2 points where a polygon needs 3; draw it again"),
+        (shape("sky", POLYGON[:2]), "shape 1 has 2 points where a polygon needs 3; draw it again, or delete it"),
+        (shape("sky", POLYGON[:1]), "shape 1 has 1 points where a polygon needs 3; draw it again, or delete it"),
+        (shape("sky", POLYGON[:1], "circle"), "shape 1 has 1 points where a circle needs 2"),
+        (shape("sky", POLYGON[:1], "rectangle"), "shape 1 has 1 points where a rectangle needs 2"),
+        (shape("sky", POLYGON[:1], "point"), "shape 1 is a point, which has no area; .* draw it as one of them"),
         (shape("sky", POLYGON[:2], "line"), "shape 1 is a line, which has no area; shapes with one are polygon, "),
         (shape("sky", POLYGON[:2], "mask", mask="eA=="), r"holds a mask that is not a PNG in base 64"),
         (shape("sky", POLYGON[:2], "mask"), "'mask' is missing"),

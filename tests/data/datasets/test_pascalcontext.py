@@ -115,7 +115,7 @@ def test_masks_of_a_class_that_is_none_of_the_59_are_refused(devkit, kind):
 def test_masks_of_another_size_than_the_image_name_the_image(devkit):
     add_json(devkit, [(AEROPLANE, [1, 5])])
 
-    with pytest.raises(DatasetError, match=r"mask 1 of 2008_000003 is malformed: .* 6 pixels long, but .* 8"):
+    with pytest.raises(DatasetError, match=r"mask 1 of 2008_000003.jpg cannot be read: .* 6 pixels long, but .* 8"):
         labels_of(devkit, "pascalcontext60")
 
 

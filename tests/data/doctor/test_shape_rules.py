@@ -140,3 +140,38 @@ def test_the_image_is_named_where_one_file_holds_all_labels(root):
     coco(root, [*BOTH, (5, "road", [*LEFT, *RIGHT], 0)], ("grass", "road"))
 
     assert findings(root)["map-single"].files == (str(image(root, 5).relative_to(root)),)
+
+
+def test_a_mask_that_cannot_be_read_counts_its_images_not_the_file(root):
+    coco(root, [*BOTH, (1, "grass", [], 0), (3, "grass", None, 0)], ("grass", "road"))
+
+    finding = findings(root)["shapes"]
+
+    assert finding.sentence == (
+        "the labels of 2 of 6 images cannot be drawn: annotations/train.json: annotation 11 of p1.png cannot be read: "
+        "it has no outline, and boxes are not labels"
+    )
+    assert finding.files == ("images/train/p1.png", "images/train/p3.png")
+    assert finding.fix == "draw its outline, or take it out of the file"
+
+
+def test_a_sentence_about_a_json_is_not_its_own_fix(root):
+    coco(root, BOTH, ("grass", "road"))
+    file = root / "annotations/train.json"
+
+    for spoilt in ("{", "[]", file.read_text().replace('"category_id": 1', '"category_id": 12')):
+        file.write_text(spoilt)
+        finding = findings(root)["layout"]
+        assert finding.fix not in ("", finding.sentence)
+
+
+def test_no_command_moves_the_json_of_all_images(root):
+    coco(root, BOTH, ("grass", "road"))
+    for name in ("p0", "train"):
+        image(root).rename(image(root).with_name(f"{name}.png"))
+        text = (root / "annotations/train.json").read_text().replace("p0.png", f"{name}.png")
+        (root / "annotations/train.json").write_text(text)
+        (root / f"images/train/{name}.png").write_bytes(b"")
+
+        assert "train.json" not in findings(root)["picture-empty"].fix
+        shutil.copy(image(root, 1), image(root))

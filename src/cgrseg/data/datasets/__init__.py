@@ -67,7 +67,9 @@ def open_dataset(
     pairs = _without_held_out(layout.pairs, split, hold_out) if hold_out else layout.pairs
     _tell_brushed(layout, path)
     expected = expected if len(pairs) == len(layout.pairs) else None
-    return LabelledImages(kind, split, layout.classes, pairs, layout.lookup, layout.read, expected)
+    for note in layout.notes:
+        logger.warning("%s: %s", path, note.sentence)
+    return LabelledImages(kind, split, layout.classes, pairs, layout.lookup, layout.read, expected, notes=layout.notes)
 
 
 def _find(kind: Kind, path: Path, split: str, classes: ClassTable | None) -> Layout:

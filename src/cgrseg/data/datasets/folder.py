@@ -1,13 +1,14 @@
-"""The user's own labelled images.
+"""The user's own labelled images, and the exports of annotation programs.
 
     images/<split>/<stem>.jpg        any image suffix
     annotations/<split>/<stem>.png   the value of each pixel's class, or its colour in the palette (or TIFF, BMP); or
     annotations/<split>/<stem>.json  polygons of LabelMe; or
-    annotations/<split>.json         polygons and masks of all images in COCO's format
+    annotations/<split>.json         polygons and masks of all images in COCO's format, see `coco_exports`
     images/unlabelled/               images without labels; not a split
     classes.txt or meta.json         see `table`; optional with COCO's format, which names its classes
 
-or the layout of CVAT's masks, see `cvat`.
+Other folders of images and labels are in `trees`, exports in `cvat`, `coco_exports` and `supervisely`, masks of one
+class each in `class_masks`. Which one a folder is, its files say.
 
 Without splits, images lie directly in `images` and labels in `annotations`: all of them are the split `train`.
 A label file has the name of its image apart from the suffix, from case and from the Unicode form. Pixels that no shape
@@ -16,23 +17,41 @@ covers have no label, unless a class is called `background` or `_background_`.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from cgrseg.classes import ClassTable
-from cgrseg.data.datasets.coco import read_coco
+from cgrseg.data.datasets.class_masks import find_class_masks, find_masks
+from cgrseg.data.datasets.coco_exports import find_coco, find_json, program_of
 from cgrseg.data.datasets.colours import holds_colours, read_colours
 from cgrseg.data.datasets.cvat import find_pairs, has_cvat_split, is_cvat
-from cgrseg.data.datasets.labelled import Layout, Pair, files_by_stem, lookup_of, paired, renamed_like
+from cgrseg.data.datasets.label_studio import is_brush_export
+from cgrseg.data.datasets.labelled import Layout, Note, Pair, lookup_of, paired
 from cgrseg.data.datasets.labelme import read_labelme
+from cgrseg.data.datasets.names import Endings
+from cgrseg.data.datasets.supervisely import find_supervisely, has_supervisely_split, is_supervisely
 from cgrseg.data.datasets.table import Table, plain_table, read_table
-from cgrseg.data.images import SUFFIXES, read_label_map, read_size
+from cgrseg.data.datasets.trees import (
+    ALL_NAMES,
+    UNLABELLED_FOLDER,
+    Tree,
+    files_of,
+    folders_below,
+    has_tree,
+    image_folder,
+    is_whole,
+    single,
+    splits_of,
+    tree_of,
+)
+from cgrseg.data.images import read_label_map, read_size
 from cgrseg.errors import DatasetError
 from cgrseg.types import LabelMap
 
 LAYOUT = "a folder holds images/<split>/ and annotations/<split>/, with equal names"
-LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".json")
-"""The suffixes of label files: formats that keep numbers."""
-UNLABELLED_FOLDER = "unlabelled"
-"""The folder in `images` for images without labels."""
+
+Form = Literal["cvat", "supervisely", "coco", "class masks", "tree"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,8 @@ class FileReader:
     table: Table
 
     def __call__(self, pair: Pair) -> LabelMap:
+        if pair.is_negative:
+            return np.full(read_size(pair.image), self.table.unlabelled, np.uint16)
         if pair.labels.suffix.lower() == ".json":
             return read_labelme(pair.labels, self.table, read_size(pair.image))
         if not holds_colours(pair.labels, with_palettes=self.table.reads_palettes):
@@ -57,25 +78,94 @@ class FileReader:
         return read_colours(pair.labels, self.table.values_by_colour(str(pair.labels)))
 
 
+def form_of(path: Path, split: str) -> Form:
+    """The form of a split of a folder, by its files.
+
+    Raises:
+        DatasetError: several folders could hold the images or the labels.
+    """
+    if is_cvat(path):
+        return "cvat"
+    if is_supervisely(path):
+        return "supervisely"
+    if find_json(path, split):
+        return "coco"
+    if is_brush_export(path) or find_class_masks(tree_of(path, split)):
+        return "class masks"
+    return "tree"
+
+
+def program_name(path: Path, split: str) -> str:
+    """What a folder is, for people; empty if it is in none of the forms, or in the one of its own."""
+    try:
+        form = form_of(path, split)
+        tree = tree_of(path, split)
+    except DatasetError:
+        return ""
+    if form == "coco" and (found := find_json(path, split)):
+        return program_of(found[0])
+    if form == "class masks":
+        return "masks of Label Studio's brush" if is_brush_export(path) else "a mask for each class"
+    if form == "tree" and tree.is_mixed:
+        is_labelme = any(files[0].suffix == ".json" for files in files_of(tree)[1].values())
+        return "LabelMe's files beside the images" if is_labelme else "Roboflow's semantic masks"
+    names = {"cvat": "CVAT's segmentation masks 1.1", "supervisely": "Supervisely's project"}
+    own = "images and annotations" if tree.labels.is_dir() else ""
+    return names.get(form, own)
+
+
 def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     """A split of the folder `path`; `classes` apply if it does not name its own."""
-    table, layout = read_table(path), f"{LAYOUT}; {_splits(path)}"
-    if is_cvat(path):
-        table = _table_or(table, classes, path)
-        return Layout(table.classes, lookup_of(table.raw, table.ignored), find_pairs(path, split), FileReader(table))
-    image_folder, label_folder = folders_of(path, split)
-    images = files_by_stem(image_folder, SUFFIXES, layout)
-    shapes = path / "annotations" / f"{split}.json"
-    if shapes.is_file():
-        table, read = read_coco(shapes, table)
-        labels = dict.fromkeys(read.sizes, shapes)
-    else:
-        table = _table_or(table, classes, path)
-        read = FileReader(table)
-        labels = files_by_stem(label_folder, LABEL_SUFFIXES, layout)
-    images = renamed_like(images, labels)
-    pairs = paired(sorted(images | labels), images, labels, f"split {split!r} of {path}")
-    return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, read)
+    form = form_of(path, split)
+    if form == "supervisely":
+        return find_supervisely(path, split)
+    if form == "coco" and (found := find_json(path, split)):
+        return find_coco(path, split, found, read_table(path))
+    if form == "class masks":
+        return find_masks(path, split, read_table(path))
+    if form == "cvat":
+        table = _table_or(read_table(path), classes, path)
+        pairs, notes = find_pairs(path, split, has_background=table.has_background)
+        return _layout(table, pairs, notes)
+    tree = tree_of(path, split)
+    _require_folders(path, tree)
+    table = _table_or(read_table(path, tree.images), classes, path)
+    images, labels, endings = files_of(tree)
+    names = sorted(images | labels)
+    pairs = paired(names, single(images), single(labels), f"split {split!r} of {path}")
+    return _layout(table, pairs, ending_notes(endings))
+
+
+def _layout(table: Table, pairs: tuple[Pair, ...], notes: list[Note]) -> Layout:
+    return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, FileReader(table), tuple(notes))
+
+
+def ending_notes(endings: Endings) -> list[Note]:
+    """A note about what names end in beyond those that images and label files share."""
+    ends = [f"{end!r} at the end of {what}" for what, end in vars(endings).items() if end]
+    if not ends:
+        return []
+    sentence = f"names pair without {' and '.join(ends)}"
+    return [Note("ending", sentence, "nothing to do")]
+
+
+def _require_folders(path: Path, tree: Tree) -> None:
+    missing = next((folder for folder in (tree.images, tree.labels) if not folder.is_dir()), None)
+    if missing is not None:
+        raise DatasetError(f"{missing}: no such folder", advice=layout_advice(path))
+
+
+def layout_advice(path: Path) -> str:
+    """What a folder should hold, and what this one does."""
+    inside = [folder for folder in folders_below(path) if folder.name not in ALL_NAMES and is_known(folder)]
+    if inside and not is_known(path):
+        return f"the data set seems to be {' or '.join(map(str, inside))}: give that folder"
+    return f"{LAYOUT}; {_splits(path)}"
+
+
+def is_known(path: Path) -> bool:
+    """Whether a folder has one of the forms."""
+    return any(has_split(path, split) for split in ("train", "val"))
 
 
 def _table_or(table: Table | None, classes: ClassTable | None, path: Path) -> Table:
@@ -88,38 +178,25 @@ def _table_or(table: Table | None, classes: ClassTable | None, path: Path) -> Ta
     return plain_table(classes)
 
 
-def folders_of(path: Path, split: str) -> tuple[Path, Path]:
-    """The folders with the images and with the label files of a split."""
-    images, labels = path / "images", path / "annotations"
-    return (images, labels) if split == "train" and is_flat(path) else (images / split, labels / split)
-
-
-def is_flat(path: Path) -> bool:
-    """Whether the folder has no splits: images lie directly in `images`, and `images/train` does not exist."""
-    images = path / "images"
-    if not images.is_dir() or (images / "train").exists():
-        return False
-    return any(file.suffix.lower() in SUFFIXES and not file.name.startswith(".") for file in images.iterdir())
-
-
 def has_split(path: Path, split: str) -> bool:
     """Whether the folder has images or labels for a split."""
     if is_cvat(path):
         return has_cvat_split(path, split)
-    labels = path / "annotations"
-    return any(entry.exists() for entry in (*folders_of(path, split), labels / f"{split}.json"))
+    if is_supervisely(path):
+        return has_supervisely_split(path, split)
+    if is_brush_export(path):
+        return split == "train"
+    return find_json(path, split) is not None or has_tree(path, split)
 
 
 def unlabelled_folder(path: Path) -> Path | None:
     """The folder with images without labels, if it exists."""
-    folder = path / "images" / UNLABELLED_FOLDER
+    folder = image_folder(path) / UNLABELLED_FOLDER
     return folder if folder.is_dir() else None
 
 
 def _splits(path: Path) -> str:
-    if is_flat(path):
+    if is_whole(path):
         return f"{path} has no splits: all its images are train"
-    folder = path / "images"
-    splits = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
-    splits = [name for name in splits if name != UNLABELLED_FOLDER]
+    splits = splits_of(path)
     return f"the splits of {path} are {', '.join(splits)}" if splits else f"{path} has no splits"

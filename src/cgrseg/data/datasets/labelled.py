@@ -9,13 +9,11 @@ Axes: H W image rows and columns, k classes, p images, v values that a label fil
 """
 
 import hashlib
-import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
@@ -25,35 +23,6 @@ from cgrseg.config import Kind
 from cgrseg.data.images import read_image, read_label_map, read_size
 from cgrseg.errors import DatasetError
 from cgrseg.types import IGNORE, IGNORE_16, Image, LabelMap, ignore_value
-
-T = TypeVar("T")
-
-
-def folded(name: str) -> str:
-    """A name in lower case and Unicode's composed form."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def renamed_like(files: dict[str, T], names: Iterable[str]) -> dict[str, T]:
-    """Files by name, with the names of `names` for those that differ from one of them in case or Unicode form only.
-
-    A name that exists in both stays, and so does one that several names are equal to.
-    """
-    names = set(names)
-    waiting = _by_folded(names - files.keys())
-    spare = _by_folded(files.keys() - names)
-    new = {
-        group[0]: waiting[key][0] for key, group in spare.items() if len(group) == 1 and len(waiting.get(key, ())) == 1
-    }
-    return {new.get(name, name): file for name, file in files.items()}
-
-
-def _by_folded(names: Iterable[str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(names):
-        groups[folded(name)].append(name)
-    return dict(groups)
-
 
 OUTSIDE = 254
 """The lookup's result for values that the data set does not define; so there are at most 254 classes and sets."""
@@ -74,6 +43,25 @@ class Pair:
     labels: Path
     source: str = ""
     """In a mixture, the name of the data set that it comes from."""
+    masks: tuple[Path, ...] = ()
+    """If there is a mask for each class, the files of all of them; `labels` is the first."""
+    is_negative: bool = False
+    """Whether there is no label file because none of the classes but the background is in the image."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A decision of a reader that the owner of the data set should know."""
+
+    code: str
+    """A short, stable identifier, such as `root-category`."""
+    sentence: str
+    fix: str
+    """What to do if the decision is wrong."""
+    files: tuple[Path | str, ...] = ()
+    """The files, or names of images or classes, that it concerns."""
+    is_warning: bool = False
+    """Whether it is likely to be a mistake of the owner."""
 
 
 Read = Callable[[Pair], LabelMap]
@@ -93,6 +81,7 @@ class Layout:
     lookup: Lookup
     pairs: tuple[Pair, ...]
     read: Read = read_values
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +100,7 @@ class LabelledImages:
     """The label k + i means one of the classes `sets[i]`."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """In a mixture, the share of each source in the drawn images; the shares sum to 1."""
+    notes: tuple[Note, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -245,8 +235,10 @@ def listed(listing: Path, layout: str) -> list[str]:
     return [words[0] for words in lines if words]
 
 
-def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path], where: str) -> tuple[Pair, ...]:
-    """Pair images and label files by name; errors begin with `where`.
+def paired(
+    names: Iterable[str], images: dict[str, Path], labels: dict[str, Path], where: str, advice: str = ""
+) -> tuple[Pair, ...]:
+    """Pair images and label files by name; errors begin with `where`, and end with `advice`.
 
     Raises:
         DatasetError: an image or a label file is missing, or `names` is empty.
@@ -258,7 +250,7 @@ def paired(names: Iterable[str], images: dict[str, Path], labels: dict[str, Path
         missing = [name for name in names if name not in files]
         if missing:
             first = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-            raise DatasetError(f"{where}: {len(missing)} of {len(names)} have no {what}: {first}")
+            raise DatasetError(f"{where}: {len(missing)} of {len(names)} have no {what}: {first}", advice=advice)
     return tuple(Pair(name, images[name], labels[name]) for name in names)
 
 

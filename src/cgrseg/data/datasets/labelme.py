@@ -10,6 +10,7 @@ import binascii
 import io
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,11 @@ from cgrseg.data.datasets.table import NOT_A_CLASS, Table
 from cgrseg.errors import DatasetError
 from cgrseg.types import Size
 
-CORNERS = {"polygon": 3, "rectangle": 2, "circle": 2, "mask": 2}
+CORNERS = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 3, "rotation": 3, "circle": 2, "mask": 2}
 """The shapes that cover an area, and the smallest number of points of each."""
+TURNED = ("oriented_rectangle", "rotation")
+"""What LabelMe and X-AnyLabeling call a rectangle at an angle, which has its corners as points."""
+AGAIN = "export it again from LabelMe"
 
 
 def read_labelme(file: Path, table: Table, size: Size) -> UInt16[np.ndarray, "H W"]:
@@ -45,10 +49,21 @@ def read_labelme(file: Path, table: Table, size: Size) -> UInt16[np.ndarray, "H 
             where, name = f"{file}: shape {number}", shape["label"]
             _draw(canvas, shape, UNLABELLED if name == NOT_A_CLASS else table.value_of(name, where), where)
     except KeyError as error:
-        raise DatasetError(f"{file} is not a JSON of LabelMe: {error} is missing") from None
-    except (ValueError, AttributeError, TypeError) as error:
-        raise DatasetError(f"{file} is not a JSON of LabelMe: {error}") from None
+        raise DatasetError(f"{file} is not a JSON of LabelMe: {error} is missing", advice=AGAIN) from None
+    except (ValueError, AttributeError, TypeError, OverflowError) as error:
+        raise DatasetError(f"{file} is not a JSON of LabelMe: {error}", advice=AGAIN) from None
     return np.array(canvas).astype(np.uint16)
+
+
+def shape_names(files: Iterable[Path]) -> list[str]:
+    """The names of the shapes in files of LabelMe, as far as these can be read."""
+    names = set[str]()
+    for file in files:
+        try:
+            names |= {str(shape["label"]) for shape in json.loads(file.read_text(encoding="utf-8"))["shapes"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return sorted(names - {NOT_A_CLASS})
 
 
 def _draw(canvas: Pillow.Image, shape: dict, value: int, where: str) -> None:
@@ -56,25 +71,35 @@ def _draw(canvas: Pillow.Image, shape: dict, value: int, where: str) -> None:
     points = [(float(x), float(y)) for x, y in shape["points"]]
     if kind not in CORNERS:
         raise DatasetError(
-            f"{where} is a {kind}, which has no area", advice=f"shapes with one are {', '.join(CORNERS)}"
+            f"{where} is a {kind}, which has no area",
+            advice=f"shapes with one are {', '.join(CORNERS)}; draw it as one of them, or delete it",
         )
     if len(points) < CORNERS[kind]:
         raise DatasetError(
-            f"{where} has {len(points)} points where a {kind} needs {CORNERS[kind]}", advice="draw it again"
+            f"{where} has {len(points)} points where a {kind} needs {CORNERS[kind]}",
+            advice="draw it again, or delete it",
         )
     pen = ImageDraw.Draw(canvas)
-    if kind == "polygon":
-        pen.polygon(points, fill=value, outline=value)
-    elif kind == "rectangle":
+    if kind == "rectangle" and len(points) == 2:
         (x, y), (other_x, other_y) = points
         pen.rectangle([min(x, other_x), min(y, other_y), max(x, other_x), max(y, other_y)], fill=value, outline=value)
+    elif kind in ("polygon", "rectangle", *TURNED):
+        pen.polygon(_corners(kind, points), fill=value, outline=value)
     elif kind == "circle":
-        (x, y), edge = points
+        (x, y), edge = points[:2]
         radius = math.dist((x, y), edge)
         pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=value, outline=value)
     else:
-        left, top = (int(part) for part in points[0])
+        left, top = (round(part) for part in points[0])
         canvas.paste(value, (left, top), _decode_mask(shape["mask"], where))
+
+
+def _corners(kind: str, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The corners of a polygon or rectangle; of three corners of a rectangle, the fourth follows."""
+    if kind == "polygon" or len(points) != 3:
+        return points
+    (x, y), (middle_x, middle_y), (last_x, last_y) = points
+    return [*points, (x + last_x - middle_x, y + last_y - middle_y)]
 
 
 def _decode_mask(mask: str, where: str) -> Pillow.Image:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from cgrseg.classes import published
-from cgrseg.data.datasets.coco import Mask, MaskReader
+from cgrseg.data.datasets.coco import MaskReader, Region, Regions
 from cgrseg.data.datasets.cocostuff10k import as_label_map, read_mat
 from cgrseg.data.datasets.labelled import (
     Layout,
@@ -102,10 +102,11 @@ def read_masks(file: Path, phase: str) -> MaskReader:
         table = json.loads(file.read_text(encoding="utf-8"))
         images = {image["image_id"]: image for image in table["images"] if image["phase"] == phase}
         stems = {key: PurePosixPath(image["file_name"]).stem for key, image in images.items()}
-        masks: dict[str, list[tuple[int, Mask]]] = {stem: [] for stem in stems.values()}
+        masks = Regions({stem: [] for stem in stems.values()})
         for mask in table["annos_segmentation"]:
             if mask["image_id"] in stems:
-                masks[stems[mask["image_id"]]].append((mask["category_id"], mask["segmentation"]))
+                regions = masks[stems[mask["image_id"]]]
+                regions.append(Region(mask["category_id"], mask["segmentation"], f"mask {len(regions) + 1}"))
         sizes = {stems[key]: (int(image["height"]), int(image["width"])) for key, image in images.items()}
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{file} is not the trainval_merged.json of Pascal in Detail: {error!r}") from None

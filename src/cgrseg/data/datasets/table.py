@@ -5,10 +5,12 @@
     "values"   the value of each in other label maps           [1, 2]                              (absent: 0, 1, ...)
     "ignore"   the values and colours that mean no label       [0, [0, 0, 0]]                      (absent: 255)
 
-labelmap.txt is CVAT's: a line `name:red,green,blue:parts:actions` for each class, in order of label. Only one of the
-three files may name classes, so that their order is never ambiguous.
+labelmap.txt is CVAT's: a line `name:red,green,blue:parts:actions` for each class, in order of label. _classes.csv is
+Roboflow's: a line `value, name` for each class. Only one of these files may name classes, so that their order is never
+ambiguous.
 """
 
+import csv
 import difflib
 import json
 import re
@@ -22,6 +24,8 @@ from cgrseg.types import IGNORE, Colour
 
 LABELMAP_LINE = re.compile(r"(?P<name>.+?):(?P<colour>\d{1,3},\d{1,3},\d{1,3})(:|$)")
 """A line of labelmap.txt: a name, a colour, and two fields that are not read."""
+
+ROBOFLOW = "_classes.csv"
 
 NOT_A_CLASS = "__ignore__"
 """LabelMe's name for shapes without label."""
@@ -50,6 +54,11 @@ class Table:
         """The value of pixels that no shape covers: the background's if there is such a class, else UNLABELLED."""
         backgrounds = (value for name, value in zip(self.classes.names, self.raw, strict=True) if name in BACKGROUNDS)
         return next(backgrounds, UNLABELLED)
+
+    @property
+    def has_background(self) -> bool:
+        """Whether a class stands for what no shape covers."""
+        return self.unlabelled in self.raw
 
     def values_by_colour(self, where: str) -> dict[Colour, int]:
         """The value of each colour.
@@ -83,24 +92,48 @@ def plain_table(classes: ClassTable) -> Table:
     return Table(classes, tuple(range(len(classes))))
 
 
-def read_table(folder: Path) -> Table | None:
+def read_table(folder: Path, split: Path | None = None) -> Table | None:
     """Read the table of a folder; None if it has none.
+
+    Args:
+        folder: the folder of the data set.
+        split: the folder of a split, which may have a `_classes.csv` of its own.
 
     Raises:
         DatasetError: the file does not have the structure above.
     """
     tables: dict[str, Table] = {}
-    for name, read in (("classes.txt", _from_text), ("meta.json", _from_json), ("labelmap.txt", _from_labelmap)):
+    for name, read in READERS.items():
         table = read(folder / name) if (folder / name).is_file() else None
         if table is not None:
             tables[name] = table
     if len(tables) > 1:
         names = " and in ".join(tables)
         raise DatasetError(f"{folder} names its classes twice, in {names}", advice="keep one of them")
+    if not tables and split is not None and (split / ROBOFLOW).is_file():
+        return _from_csv(split / ROBOFLOW)
     return next(iter(tables.values()), None)
 
 
-def _from_text(file: Path) -> Table:
+def _from_csv(file: Path) -> Table:
+    """The table of a _classes.csv, whose first line is a header."""
+    lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
+    rows = [[cell.strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
+    rows = rows[1:] if rows and not rows[0][0].isdigit() else rows
+    wrong = next((row for row in rows if len(row) != 2 or not row[0].isdigit() or int(row[0]) >= UNLABELLED), None)
+    if wrong is not None:
+        raise DatasetError(
+            f"{file}: {', '.join(wrong)!r} names no class", advice="a line is a value and a name: 1, road"
+        )
+    names, raw = checked_names([name for _, name in rows], str(file)), tuple(int(value) for value, _ in rows)
+    if len(set(raw)) < len(raw):
+        raise DatasetError(f"{file} gives a value to two classes", advice="give each class a value of its own")
+    ignored = (UNLABELLED,) if IGNORE in raw else (IGNORE, UNLABELLED)
+    return Table(named(names), raw, ignored)
+
+
+def read_names(file: Path) -> Table:
+    """Read the table of a classes.txt."""
     lines = file.read_text(encoding="utf-8-sig").rstrip().splitlines()
     return plain_table(named(checked_names([line.strip() for line in lines], str(file))))
 
@@ -193,3 +226,7 @@ def _is_value(entry: object) -> bool:
 
 def _is_colour(entry: object) -> bool:
     return isinstance(entry, list) and len(entry) == 3 and all(_is_value(part) and part < 256 for part in entry)
+
+
+READERS = {"classes.txt": read_names, "meta.json": _from_json, "labelmap.txt": _from_labelmap, ROBOFLOW: _from_csv}
+"""The readers of the files that may name classes."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from cgrseg.config import Kind, Merge
 from cgrseg.data.datasets import LabelledImages
+from cgrseg.data.datasets.folder import program_name
 from cgrseg.data.doctor.class_rules import class_findings, class_uses, differing_classes
 from cgrseg.data.doctor.examination import Examined, examine
 from cgrseg.data.doctor.file_rules import image_findings, size_findings
@@ -83,8 +84,9 @@ def examined_report(
         done = len(pairs)
         pairs += examine(dataset, range(len(dataset)), (lambda n, done=done: show(done + n, total)) if show else None)
     images = {split: len(dataset) for split, dataset in datasets.items()}
+    layout = program_name(path, names[0]) if kind == "folder" and names else ""
     if not datasets:
-        return Report(kind, path, images, by_severity(findings), ()), ()
+        return Report(kind, path, images, by_severity(findings), (), layout), ()
     first = next(iter(datasets.values()))
     findings += differing_classes({split: dataset.classes for split, dataset in datasets.items()}, path)
     findings += _file_findings(first, pairs, path, is_source=is_source)
@@ -93,7 +95,7 @@ def examined_report(
     findings += shape_findings(list(datasets.values()), pairs, path)
     findings += leaks(pairs, path, is_published=kind != "folder")
     findings += [finding for dataset in datasets.values() for finding in _incomplete(dataset)]
-    return Report(kind, path, images, by_severity(findings), uses), tuple(pairs)
+    return Report(kind, path, images, by_severity(findings), uses, layout), tuple(pairs)
 
 
 def _file_findings(dataset: LabelledImages, pairs: Sequence[Examined], path: Path, *, is_source: bool) -> list[Finding]:

@@ -16,8 +16,11 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 
 from cgrseg.data.datasets import LabelledImages, Pair
+from cgrseg.data.datasets.class_masks import ClassMaskReader
+from cgrseg.data.datasets.coco import MaskReader
 from cgrseg.data.datasets.colours import colours_of
 from cgrseg.data.datasets.folder import FileReader
+from cgrseg.data.datasets.supervisely import SuperviselyReader
 from cgrseg.data.datasets.table import Table
 from cgrseg.data.images import read_image, read_size
 from cgrseg.data.similarity import Bits, digest_of, image_bits
@@ -102,12 +105,15 @@ class Examined:
     pair: Pair
     image: ImageFacts
     labels: LabelFacts
+    shares_labels: bool = False
+    """Whether the label file holds the labels of other images, too."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that belong to this pair alone: a JSON may hold the labels of many."""
-        is_own = self.pair.labels.name.startswith(self.pair.name)
-        return (self.pair.image, self.pair.labels) if is_own else (self.pair.image,)
+        """The files that belong to this pair alone: a JSON may hold the labels of many, and a negative has none."""
+        if self.shares_labels or self.pair.is_negative:
+            return (self.pair.image,)
+        return (self.pair.image, *(self.pair.masks or (self.pair.labels,)))
 
 
 def examine(
@@ -126,11 +132,12 @@ def examine(
     """
     image_facts = _quick_image_facts if quick else _image_facts
     facts: list[Examined] = []
+    shares = isinstance(dataset.read, MaskReader)
     with ThreadPoolExecutor() as threads:
         pairs = [dataset.pairs[index] for index in indices]
         both = threads.map(lambda pair: (image_facts(pair.image), _label_facts(dataset, pair)), pairs)
         for pair, (image, labels) in zip(pairs, both, strict=True):
-            facts.append(Examined(dataset.split, pair, image, labels))
+            facts.append(Examined(dataset.split, pair, image, labels, shares))
             if show:
                 show(len(facts))
     return facts
@@ -142,8 +149,8 @@ def having(pairs: Sequence[Examined], fault: Fault) -> list[Examined]:
 
 
 def label_files(pairs: Sequence[Examined]) -> list[Path | str]:
-    """The label files of pairs."""
-    return [pair.pair.labels for pair in pairs]
+    """The label files of pairs; the images if one file holds the labels of all."""
+    return [pair.pair.image if pair.shares_labels else pair.pair.labels for pair in pairs]
 
 
 def _quick_image_facts(file: Path) -> ImageFacts:
@@ -165,14 +172,20 @@ def _is_empty(file: Path) -> bool:
     return file.is_file() and file.stat().st_size == 0
 
 
+def is_drawn(dataset: LabelledImages, pair: Pair) -> bool:
+    """Whether a label map is made of shapes or of masks of single classes, not of the numbers in one file."""
+    is_joined = isinstance(dataset.read, MaskReader | ClassMaskReader | SuperviselyReader)
+    return is_joined or pair.is_negative or pair.labels.suffix.lower() in (".json", ".mat")
+
+
 def _label_facts(dataset: LabelledImages, pair: Pair) -> LabelFacts:
-    header = _header(pair.labels) if pair.labels.suffix.lower() not in (".json", ".mat") else Header()
+    header = Header() if is_drawn(dataset, pair) else _header(pair.labels)
     try:
         raw = dataset.read(pair)
     except MissingExtra:
         raise
     except CGRSegError as error:
-        fault = _fault(dataset, pair.labels, header)
+        fault = "shapes" if is_drawn(dataset, pair) else _fault(dataset, pair.labels, header)
         colours, count = _colours(dataset, pair.labels, fault)
         facts = LabelFacts(error.problem, error.advice, fault, header, header.stored)
         return replace(facts, colours=colours, colour_count=count, alpha=_alpha(pair.labels, fault))
@@ -183,8 +196,6 @@ def _label_facts(dataset: LabelledImages, pair: Pair) -> LabelFacts:
 
 def _fault(dataset: LabelledImages, file: Path, header: Header) -> Fault:
     """The reason why a label file cannot be read."""
-    if file.suffix.lower() in (".json", ".mat"):
-        return "shapes"
     if _is_empty(file):
         return "empty"
     if header.format in ("JPEG", "MPO"):

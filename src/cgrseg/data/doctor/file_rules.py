@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from cgrseg.data.doctor.examination import Examined
+from cgrseg.data.doctor.examination import Examined, label_files
 from cgrseg.data.doctor.findings import Finding, about, converted, set_aside, unturned
 
 Misfit = Literal["", "turned", "across", "size"]
@@ -75,10 +75,6 @@ def _images(pairs: Sequence[Examined]) -> list[Path | str]:
     return [pair.pair.image for pair in pairs]
 
 
-def _files(pairs: Sequence[Examined]) -> list[Path | str]:
-    return [pair.pair.labels for pair in pairs]
-
-
 def _without(pairs: Sequence[Examined], root: Path) -> str:
     """The command that moves the files of pairs out of the data set."""
     return set_aside([file for pair in pairs for file in pair.files], root)
@@ -107,7 +103,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     findings += about(
         "error",
         "across",
-        _files(across),
+        label_files(across),
         "{n} [label map lies|label maps lie] across the image: height and width are swapped",
         "swap the axes where the files are written: numpy arrays are (height, width)",
         root=root,
@@ -115,7 +111,7 @@ def size_findings(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     findings += about(
         "error",
         "size",
-        _files(scaled),
+        label_files(scaled),
         f"{{n}} [label map has|label maps have] another size than the image{_sizes(scaled)}",
         _resize(scaled, root),
         root=root,
@@ -149,9 +145,9 @@ def _marked(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     return findings + about(
         "warning",
         "label-orientation",
-        _files(marked),
+        label_files(marked),
         "{n} [label map is|label maps are] marked to be turned (EXIF orientation), which is never done with numbers",
-        f"drop the mark: {unturned(_files(marked), root)}",
+        f"drop the mark: {unturned(label_files(marked), root)}",
         root=root,
     )
 

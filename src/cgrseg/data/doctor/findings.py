@@ -132,6 +132,8 @@ class Report:
     findings: tuple[Finding, ...]
     """Errors first, then warnings, then notes."""
     classes: tuple[ClassUse, ...]
+    layout: str = ""
+    """What a folder was read as, such as the export of a program."""
 
     def count(self, severity: Severity) -> int:
         """The number of findings of a severity."""
@@ -142,6 +144,7 @@ class Report:
         return {
             "data": self.kind,
             "path": str(self.path),
+            "layout": self.layout,
             "pictures": self.images,
             **{f"{severity}s": self.count(severity) for severity in SEVERITIES},
             "findings": [vars(finding) | {"files": list(finding.files)} for finding in self.findings],

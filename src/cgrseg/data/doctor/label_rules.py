@@ -75,7 +75,7 @@ def _unreadable(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "error",
         "shapes",
         label_files(shapes),
-        f"{total} cannot be drawn: {problem}",
+        f"the labels of {{n}} of {len(pairs):,} images cannot be drawn: {problem}",
         advice or "export them again, as LabelMe, COCO or the release writes them",
         root=root,
     )

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from cgrseg.data.doctor.examination import Examined
+from cgrseg.data.doctor.examination import Examined, label_files
 from cgrseg.data.doctor.findings import Finding, about, set_aside, short
 from cgrseg.data.similarity import Signs, near_duplicates, series, signs
 from cgrseg.recipes import as_override
@@ -112,13 +112,13 @@ def _same_labels(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         if pair.image.digest and len(pair.labels.values) > 1:
             groups[pair.labels.digest].append(pair)
     copied = [group for group in groups.values() if len({pair.image.digest for pair in group}) > 1]
-    files: list[Path | str] = [pair.pair.labels for group in copied for pair in group]
+    same = [pair for group in copied for pair in group]
     fix = "look at them: cgrseg data show; perhaps a script wrote one map for all images"
     return about(
         "warning",
         "same-labels",
-        files,
-        "{n} label files of different images are equal pixel for pixel",
+        label_files(same),
+        "the labels of {n} different images are equal pixel for pixel",
         fix,
         root=root,
     )

@@ -9,16 +9,19 @@ A single class teaches nothing: every pixel has that class or no label.
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from cgrseg.data.datasets import LabelledImages
-from cgrseg.data.datasets.coco import MaskReader, Masks
+from cgrseg.data.datasets.class_masks import ClassMaskReader
+from cgrseg.data.datasets.coco import MaskReader, Regions
 from cgrseg.data.datasets.folder import FileReader
 from cgrseg.data.datasets.labelled import OUTSIDE, UNLABELLED
+from cgrseg.data.datasets.supervisely import SuperviselyReader
 from cgrseg.data.datasets.table import BACKGROUNDS
-from cgrseg.data.doctor.examination import Examined
+from cgrseg.data.doctor.examination import Examined, is_drawn
 from cgrseg.data.doctor.findings import Finding, about, converted
 from cgrseg.types import IGNORE
 
@@ -120,15 +123,15 @@ def _meta(names: list[str], values: list[int]) -> str:
 
 
 def _is_drawn(dataset: LabelledImages) -> bool:
-    return isinstance(dataset.read, MaskReader) or any(pair.labels.suffix == ".json" for pair in dataset.pairs)
+    return any(is_drawn(dataset, pair) for pair in dataset.pairs)
 
 
 def _is_merged(dataset: LabelledImages) -> bool:
     """Whether the one class was made of several."""
-    if isinstance(dataset.read, FileReader):
+    if isinstance(dataset.read, FileReader | ClassMaskReader | SuperviselyReader):
         return len(dataset.read.table.classes) > 1
     if isinstance(dataset.read, MaskReader):
-        return len({value for masks in dataset.read.masks.values() for value, _ in masks}) > 1
+        return len({value for masks in dataset.read.masks.values() for value, *_ in masks}) > 1
     return True
 
 
@@ -137,9 +140,9 @@ FEW_CROWDS = 0.1
 
 
 def without_shapes(dataset: LabelledImages, pairs: Sequence[Examined]) -> list[Examined]:
-    """The pairs of a folder whose JSON draws nothing."""
+    """The pairs of a folder on which nothing is drawn."""
     value = _unlabelled(dataset)
-    drawn = [pair for pair in pairs if dataset.kind == "folder" and pair.pair.labels.suffix.lower() == ".json"]
+    drawn = [pair for pair in pairs if dataset.kind == "folder" and is_drawn(dataset, pair.pair)]
     return [pair for pair in drawn if not pair.labels.problem and pair.labels.values.tolist() == [value]]
 
 
@@ -158,12 +161,31 @@ def shape_findings(datasets: Sequence[LabelledImages], pairs: Sequence[Examined]
         sentence = "{n} [image has|images have] no shape, so no pixel of [it|them] has a label"
         fix = f"if none of the classes is in them, let {root / 'classes.txt'} hold the lines {lines}; or label them"
         findings = about("warning", "no-shapes", empty, sentence, fix, root=root)
-    return findings + _crowds([data.read for data in datasets if isinstance(data.read, MaskReader)])
+    findings += _crowds([data.read for data in datasets if isinstance(data.read, MaskReader)])
+    return findings + _overlaps(datasets, root)
+
+
+def _overlaps(datasets: Sequence[LabelledImages], root: Path) -> list[Finding]:
+    """A finding about masks of different classes that cover the same pixels."""
+    images = list[Path | str]()
+    for dataset in datasets:
+        if isinstance(dataset.read, ClassMaskReader):
+            with ThreadPoolExecutor() as threads:
+                counts = list(threads.map(dataset.read.overlap, dataset.pairs))
+            images += [pair.image for pair, count in zip(dataset.pairs, counts, strict=True) if count]
+    return about(
+        "warning",
+        "overlap",
+        images,
+        "the masks of {n} [image|images] overlap: the later class in the list of classes counts there",
+        "nothing to do if that is right; otherwise list the classes in another order in classes.txt",
+        root=root,
+    )
 
 
 def _unlabelled(dataset: LabelledImages) -> int:
     """The value of pixels that no shape covers."""
-    if isinstance(dataset.read, FileReader):
+    if isinstance(dataset.read, FileReader | ClassMaskReader | SuperviselyReader):
         return dataset.read.table.unlabelled
     return dataset.read.unlabelled if isinstance(dataset.read, MaskReader) else UNLABELLED
 
@@ -189,5 +211,5 @@ def _crowds(readers: Sequence[MaskReader]) -> list[Finding]:
     return findings
 
 
-def _count(masks: Masks) -> int:
+def _count(masks: Regions) -> int:
     return sum(map(len, masks.values()))

@@ -1,18 +1,22 @@
 """Opening a split for a check: files that do not pair become findings, the remaining pairs are checked."""
 
 import shlex
-from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from cgrseg.classes import read_published
 from cgrseg.config import Kind, Merge
 from cgrseg.data.datasets import LabelledImages, Pair, open_dataset
-from cgrseg.data.datasets.cvat import SAVED, Files, files_of_split, find_list, is_cvat
-from cgrseg.data.datasets.folder import LABEL_SUFFIXES, FileReader, folders_of, has_split
-from cgrseg.data.datasets.labelled import Layout, folded, lookup_of, renamed_like
+from cgrseg.data.datasets.cvat import SAVED, files_of_split, is_cvat
+from cgrseg.data.datasets.folder import FileReader, ending_notes, form_of, has_split, layout_advice
+from cgrseg.data.datasets.labelled import Layout, Note, lookup_of
+from cgrseg.data.datasets.labelme import shape_names
 from cgrseg.data.datasets.merging import merge_classes
+from cgrseg.data.datasets.names import folded
 from cgrseg.data.datasets.table import Table, read_table
-from cgrseg.data.doctor.findings import Finding, about, converted, set_aside
+from cgrseg.data.datasets.trees import LABEL_SUFFIXES, Files, Tree, files_of, paired_or_negative, tree_of
+from cgrseg.data.doctor.findings import Finding, about, converted, set_aside, short
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError, MissingExtra
 
@@ -22,41 +26,74 @@ def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Findi
     if kind != "folder" or has_split(path, "val"):
         return ("train", "val"), []
     sentence = "there is no split 'val'; cgrseg train without a recipe scores on a fifth of train, chosen by content"
-    fix = f"nothing to do; or put images to score on into {path / 'images/val'} and {path / 'annotations/val'}"
-    if is_cvat(path):
-        fix = f"nothing to do; or list images to score on in {path / 'ImageSets/Segmentation/val.txt'}"
-    return ("train",), [Finding("note", "no-val", sentence, 1, (), fix)]
+    return ("train",), [Finding("note", "no-val", sentence, 1, (), _val_fix(path))]
+
+
+def _val_fix(path: Path) -> str:
+    """How to bring images to score on."""
+    try:
+        form, tree = form_of(path, "train"), tree_of(path, "val")
+    except DatasetError:
+        return "nothing to do"
+    if form == "cvat":
+        return f"nothing to do; or list images to score on in {path / 'ImageSets/Segmentation/val.txt'}"
+    if form != "tree":
+        return "nothing to do; or export images to score on as a split of their own"
+    if tree_of(path, "train").is_mixed:
+        return f"nothing to do; or put images to score on, with their label files, into {path / 'val'}"
+    return f"nothing to do; or put images to score on into {tree.images} and {tree.labels}"
 
 
 def open_split(
     kind: Kind, path: Path, split: str, merge: Merge | None = None
 ) -> tuple[LabelledImages | None, list[Finding]]:
     """Open a split as far as possible; the findings say why the rest cannot be read."""
-    if kind == "folder" and path.is_dir() and not (path / "annotations" / f"{split}.json").is_file():
-        return _open_folder(path, split, merge)
     try:
-        return open_dataset(kind, path, split, merge=merge), []
+        if kind == "folder" and path.is_dir() and form_of(path, split) in ("cvat", "tree"):
+            return _open_folder(path, split, merge)
+        dataset = open_dataset(kind, path, split, merge=merge)
     except MissingExtra:
         raise
     except DatasetError as error:
-        return None, [
-            Finding("error", "layout", error.problem, 1, (), _layout_fix(kind, error.advice or error.problem))
-        ]
+        return None, [Finding("error", "layout", error.problem, 1, (), _layout_fix(kind, error.advice))]
+    return dataset, _noted(dataset.notes, path)
+
+
+def _noted(notes: Iterable[Note], root: Path) -> list[Finding]:
+    """The notes of a reader as findings."""
+    return [
+        Finding(
+            "warning" if note.is_warning else "note",
+            note.code,
+            note.sentence,
+            max(len(note.files), 1),
+            tuple(short(file, root) for file in note.files),
+            note.fix,
+        )
+        for note in notes
+    ]
 
 
 def _layout_fix(kind: Kind, advice: str) -> str:
     if kind == "folder":
-        return advice
+        return advice or "correct it, or export the labels again"
     known = read_published(kind)
     archive = known.files[0] if known.files else known.home
-    return f"{advice}; unpack the release again if some of its files are missing: {archive}"
+    again = f"unpack the release again if some of its files are missing: {archive}"
+    return f"{advice}; {again}" if advice else again
 
 
 def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledImages | None, list[Finding]]:
-    table, findings = _table(path)
-    images, labels, problems = (_files_in_lists if is_cvat(path) else _files_in_folders)(path, split)
-    findings += problems
-    pairs = tuple(Pair(stem, images[stem][0], labels[stem][0]) for stem in sorted(images.keys() & labels.keys()))
+    is_listed = is_cvat(path)
+    table, findings = _table(path, None if is_listed else tree_of(path, split).images)
+    if is_listed:
+        pairs, problems = _listed_pairs(path, split, has_background=table is not None and table.has_background)
+    else:
+        images, labels, problems = _files_in_folders(path, split)
+        findings = [_with_names(finding, path, labels) for finding in findings]
+        names = sorted(images.keys() & labels.keys())
+        pairs = tuple(Pair(name, images[name][0], labels[name][0]) for name in names)
+    findings = problems if any(finding.code == "no-folder" for finding in problems) else findings + problems
     if table is None or not pairs:
         return None, findings
     layout = Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, FileReader(table))
@@ -68,46 +105,57 @@ def _open_folder(path: Path, split: str, merge: Merge | None) -> tuple[LabelledI
     return LabelledImages("folder", split, layout.classes, pairs, layout.lookup, layout.read), findings
 
 
+def _with_names(finding: Finding, path: Path, labels: Files) -> Finding:
+    """A finding about missing classes, with the names of the shapes, if there are any."""
+    if finding.code != "no-classes":
+        return finding
+    names = shape_names(file for group in labels.values() for file in group if file.suffix.lower() == ".json")
+    if not names:
+        return finding
+    fix = f"write {path / 'classes.txt'} with a name on each line; the shapes are called {', '.join(names)}"
+    return replace(finding, fix=fix)
+
+
 def _files_in_folders(path: Path, split: str) -> tuple[Files, Files, list[Finding]]:
     """The images and label files of a split by name, and what is wrong with them."""
-    folders = folders_of(path, split)
-    for folder in folders:
+    tree = tree_of(path, split)
+    for folder in (tree.images, tree.labels):
         if not folder.is_dir():
-            fix = f"mkdir -p {folders[0]} {folders[1]}   # images go into the first, labels into the second"
+            fix = f"mkdir -p {tree.images} {tree.labels}   # images go into the first, labels into the second"
+            fix = fix if has_split(path, "train") else layout_advice(path)
             sentence = f"the split {split!r} has no folder {folder.relative_to(path)}"
             return {}, {}, [Finding("error", "no-folder", sentence, 1, (), fix)]
-    images, labels = _by_stem(folders[0], SUFFIXES), _by_stem(folders[1], LABEL_SUFFIXES)
-    images = renamed_like(images, labels)
-    return images, labels, _pairing(path, split, images, labels, folders)
+    images, labels, endings = files_of(tree)
+    notes = _noted(ending_notes(endings), path)
+    return images, labels, notes + _pairing(path, split, images, labels, tree)
 
 
-def _files_in_lists(path: Path, split: str) -> tuple[Files, Files, list[Finding]]:
-    """The same for a split of CVAT's layout."""
+def _listed_pairs(path: Path, split: str, *, has_background: bool) -> tuple[tuple[Pair, ...], list[Finding]]:
+    """The pairs of a split of CVAT's layout, and what is wrong with the others."""
     try:
         names, images, labels = files_of_split(path, split)
+        if not images and not labels:
+            sentence = f"the split {split!r} lists no name that has an image or a label map"
+            return (), [Finding("error", "no-pictures", sentence, 1, (), SAVED)]
+        there = [name for name in names if name in images]
+        missing: list[Path | str] = [name for name in names if name not in images]
+        pairs, notes = paired_or_negative(
+            there,
+            images,
+            {name: labels[name] for name in there if name in labels},
+            path / "SegmentationClass",
+            f"split {split!r} of {path}",
+            has_background=has_background,
+        )
     except DatasetError as error:
-        return {}, {}, [Finding("error", "layout", error.problem, 1, (), error.advice)]
-    if not images and not labels:
-        sentence = f"the split {split!r} lists no name that has an image or a label map"
-        return {}, {}, [Finding("error", "no-pictures", sentence, 1, (), SAVED)]
-    listing = find_list(path, split)
-    no_labels = [images[name][0] for name in names if name in images and name not in labels]
-    no_images: list[Path | str] = [name for name in names if name not in images]
-    findings = about(
-        "error",
-        "no-label",
-        no_labels,
-        f"{{n}} of {len(images):,} images of {split} [has|have] no label file",
-        f"label them, or take their names out of {listing}",
-        root=path,
-    )
+        return (), [Finding("error", "layout", error.problem, 1, (), error.advice or SAVED)]
     sentence = f"{{n}} of {len(names):,} names of {split} [has|have] no image in JPEGImages"
-    return images, labels, findings + about("error", "no-picture", no_images, sentence, SAVED, root=path)
+    return pairs, _noted(notes, path) + about("error", "no-picture", missing, sentence, SAVED, root=path)
 
 
-def _table(path: Path) -> tuple[Table | None, list[Finding]]:
+def _table(path: Path, split: Path | None) -> tuple[Table | None, list[Finding]]:
     try:
-        table = read_table(path)
+        table = read_table(path, split)
     except DatasetError as error:
         return None, [Finding("error", "classes", error.problem, 1, (), _table_fix(path, error.advice))]
     if table is None:
@@ -123,19 +171,11 @@ def _table_fix(path: Path, advice: str) -> str:
     return f"edit {path / file}: {advice or 'see Your own images in docs/datasets.md'}"
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> Files:
-    files: Files = defaultdict(list)
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() in suffixes and not file.name.startswith("."):
-            files[file.stem].append(file)
-    return dict(files)
-
-
-def _pairing(path: Path, split: str, images: Files, labels: Files, folders: tuple[Path, Path]) -> list[Finding]:
+def _pairing(path: Path, split: str, images: Files, labels: Files, tree: Tree) -> list[Finding]:
     """Findings about files with equal names, without partner, or in a format that is never read."""
-    folder = folders[1]
-    named = set(map(folded, images)), set(map(folded, labels))
-    unsupported = [file for file in sorted(folder.iterdir()) if _is_unsupported(file, *named)]
+    named, folders = (set(map(folded, images)), set(map(folded, labels))), (tree.images, tree.labels)
+    others = [] if tree.is_mixed else sorted(tree.labels.iterdir())
+    unsupported = [file for file in others if _is_unsupported(file, *named)]
     duplicates = [
         file for files in (images, labels) for group in files.values() if len(group) > 1 for file in group[1:]
     ]

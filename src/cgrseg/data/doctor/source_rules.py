@@ -9,7 +9,7 @@ Axes: k common classes, s labels of the mixture (classes, sets of classes, 255).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +103,7 @@ def check_sources(
 def _resplit(pair: Examined, held: set[Path]) -> Examined:
     """The facts with the split that the image has in the mixture: a source may hold images out of its train."""
     split = "val" if pair.pair.image in held else "train" if pair.split == "train" else pair.split
-    return Examined(split, pair.pair, pair.image, pair.labels)
+    return replace(pair, split=split)
 
 
 def _counts(dataset: LabelledImages, item: SourceFacts) -> Int64[np.ndarray, "s"]:
