@@ -1,9 +1,11 @@
 """Writing files whole, so that a reader finds the old content or the new; and locking a folder for one process."""
 
 import errno
+import json
+import math
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +32,20 @@ def replacing(path: Path, named: Callable[[Path], str] | None = None) -> Iterato
         _sync_folder(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def json_text(tree: object) -> str:
+    """JSON for people and programs; null in place of NaN and infinity, which JSON cannot express."""
+    return json.dumps(finite(tree), indent=2, allow_nan=False) + "\n"
+
+
+def finite(tree: object) -> object:
+    """The same with None in place of NaN and infinity."""
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return None
+    if isinstance(tree, Mapping):
+        return {key: finite(value) for key, value in tree.items()}
+    return [finite(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
 def remove_unfinished(folder: Path) -> None:

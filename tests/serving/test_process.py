@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from support.served import png, save_lite, save_tiny, serving, wait_until
 import cgrseg
 from cgrseg.errors import CGRSegError
 from cgrseg.serving.server import listen
+from cgrseg.weights import load_weights, save_weights
 
 pytestmark = pytest.mark.slow
 
@@ -78,9 +80,14 @@ def test_new_weights_take_the_place_of_the_old_as_a_whole(photo, tmp_path):
 
     with serving(file) as served:
         before = labels_of(served.wait_ready(), photo)
+        content = file.read_bytes()
         file.write_bytes(b"no weights")
         served.process.send_signal(signal.SIGHUP)
         wait_until(lambda: any("tiny failed" in line for line in served.lines))
+        file.write_bytes(content)
+        save_without_numbers(file)
+        served.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: any("tiny failed: " in line and "NaN or infinity" in line for line in served.lines))
         kept = labels_of(served, photo)
         save_lite(file)
         served.process.send_signal(signal.SIGHUP)
@@ -89,6 +96,15 @@ def test_new_weights_take_the_place_of_the_old_as_a_whole(photo, tmp_path):
         assert json.loads(served.ask("GET", "/v1/models")[2])["models"][0]["size"] == "lite"
         assert kept == before
         assert labels_of(served, photo) == cgrseg.load(file)(photo).save(tmp_path).read_bytes() != before
+
+
+def save_without_numbers(path: Path) -> None:
+    """Weights that are all finite, for a network whose output is not."""
+    model, info = load_weights(path)
+    for name, tensor in model.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.fill_(-1.0)
+    save_weights(path, model, info)
 
 
 def labels_of(served, photo) -> bytes:

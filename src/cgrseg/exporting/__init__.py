@@ -22,7 +22,7 @@ from cgrseg.data.images import read_image
 from cgrseg.errors import ExportError
 from cgrseg.exporting.parity import Parity, at_judged_sizes, compare
 from cgrseg.exporting.quantization import PARTS, quantize
-from cgrseg.files import replacing
+from cgrseg.files import json_text, replacing
 from cgrseg.predictor import Segmenter
 from cgrseg.predictor.views import prepare
 from cgrseg.runtime import TorchEngine, graph_of, open_graph
@@ -182,7 +182,7 @@ def spread(dataset: LabelledImages, most: int, shift: float = 0.0) -> list[np.nd
 def _deliver(made: Path, path: Path, parity: Parity) -> None:
     """Copy the file, the files that belong to it and the report to their destination."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    report = json.dumps({"file": path.name} | parity.as_tree(), indent=2) + "\n"
+    report = json_text({"file": path.name} | parity.as_tree())
     made.with_name(f"{path.name}.parity.json").write_text(report, encoding="utf-8")
     others = [file for file in made.parent.iterdir() if file != made]
     for file in (*others, made):  # the file that users open is copied last

@@ -146,7 +146,7 @@ def build_response(result: Segmentation, request: ParsedRequest, model: str) -> 
             output["data"] = array.ravel().tolist()
         outputs.append(output)
     document = {"model_name": model, "model_version": VERSION, "outputs": outputs}
-    header = json.dumps(document if request.id is None else document | {"id": request.id}).encode()
+    header = json.dumps(document if request.id is None else document | {"id": request.id}, allow_nan=False).encode()
     if not binary:
         return InferResponse(header, {"Content-Type": "application/json"})
     headers = {"Content-Type": "application/octet-stream", LENGTH_HEADER: str(len(header))}
