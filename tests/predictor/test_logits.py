@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 from support.colour_engine import ColourEngine, colour_info, flag
 
+from cgrseg.errors import CheckpointError
+from cgrseg.predictor import Segmenter
 from cgrseg.predictor.protocols import Protocol
 from cgrseg.predictor.views import ImageLogits, infer, prepare, prepare_views
 from cgrseg.runtime import Engine

@@ -128,8 +128,9 @@ class Segmenter:
         with closing(overlap(named, self._read, self._infer, self.label)) as answers:
             for (path, _), answer in zip(named, answers, strict=True):
                 error = answer.exception()
-                is_of_image = isinstance(error, CGRSegError) and not isinstance(error, CheckpointError)
-                yield Failure(path, error) if is_of_image else answer.result()
+                if isinstance(error, CheckpointError):  # not of this image only
+                    raise error
+                yield Failure(path, error) if isinstance(error, CGRSegError) else answer.result()
 
     def prepare(self, named: Named) -> Prepared:
         """The first of three stages, each of which may run in a thread of its own."""

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess
 
-from cgrseg.errors import CGRSegError
+from cgrseg.errors import CGRSegError, reason
 from cgrseg.predictor import Segmenter
 from cgrseg.serving import ServeConfig
 from cgrseg.serving.app import build_app
@@ -136,9 +136,10 @@ def listen(host: str, port: int, backlog: int) -> socket:
     """
     try:
         listening = create_server((host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=backlog)
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:  # the last two for a host that is no name
+        why = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
         raise CGRSegError(
-            f"cannot listen on port {port} of {host}: {error.strerror or error}",
+            f"cannot listen on port {port} of {host}: {why}",
             advice="choose another port or address",
             setting="port",
         ) from None
