@@ -17,6 +17,7 @@ The problem names the thing and shows its value; the advice says what is accepte
 full stop, and neither names a command-line flag: the command line adds the one that sets `setting`.
 """
 
+import errno
 from pathlib import Path
 
 
@@ -114,3 +115,22 @@ class RunStopped(Exception):
 def reason(error: Exception) -> str:
     """The first line of another library's message, to quote in ours; its type where the message is empty."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+FIXES = {
+    errno.ENOSPC: "free some space or write to another disk; nothing half-written is left",
+    errno.EDQUOT: "free some of your quota or write to another disk; nothing half-written is left",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f) or write to another file system",
+    errno.EROFS: "write to another folder",
+    errno.EACCES: "write to another folder, or change its permissions",
+}
+"""What helps against errors of the system."""
+
+
+def sentence_of(error: OSError) -> str:
+    """An error of the system in one sentence: the file, what is wrong, and what helps."""
+    problem = (error.strerror or str(error) or type(error).__name__).lower()
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    sentence = f"{' -> '.join(names)}: {problem}" if names else problem
+    advice = FIXES.get(error.errno) if error.errno is not None else None
+    return f"{sentence}; {advice}" if advice else sentence

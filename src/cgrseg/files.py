@@ -1,10 +1,12 @@
 """Writing files whole, so that a reader finds the old content or the new; and locking a folder for one process."""
 
 import errno
+import json
+import math
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -17,19 +19,47 @@ except ImportError:  # Windows
 def replacing(path: Path, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """A path beside `path` to write to; when the block ends well its content is on disk and becomes `path`.
 
+    A device, such as /dev/stdout, is written to itself.
+
     Args:
         path: of the file.
         named: gives the file, from what was written, another name than that of `path`.
+
+    Raises:
+        OSError: it cannot be written; its `filename` is `path`.
     """
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    is_device = path.exists() and not path.is_file()
+    unfinished = path if is_device else path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield unfinished
+        if is_device:
+            return
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
         unfinished.replace(path if named is None else path.with_name(named(unfinished)))
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename not in (None, str(unfinished)) or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        if not is_device:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+
+
+def json_text(tree: object) -> str:
+    """JSON for people and programs; null in place of NaN and infinity, which JSON cannot express."""
+    return json.dumps(finite(tree), indent=2, allow_nan=False) + "\n"
+
+
+def finite(tree: object) -> object:
+    """The same with None in place of NaN and infinity."""
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return None
+    if isinstance(tree, Mapping):
+        return {key: finite(value) for key, value in tree.items()}
+    return [finite(value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
 def remove_unfinished(folder: Path) -> None:

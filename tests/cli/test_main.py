@@ -1,4 +1,5 @@
 import os
+import shlex
 import subprocess
 import sys
 from typing import get_args
@@ -75,6 +76,44 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped():
     assert result.returncode == 1
     assert b"\\u96ea.safetensors: no such weights file" in result.stderr
     assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_an_argument_that_is_no_text_is_escaped(encoding):
+    command = [sys.executable, "-m", "cgrseg", "info", b"\xff\xc3\xa9.safetensors"]
+    result = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False)
+
+    assert result.returncode == 1
+    assert b"no such weights file" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="of a POSIX shell")
+@pytest.mark.parametrize("closing", ["<&- >&-", ">&- 2>&-"])
+def test_closed_streams_do_not_stop_it(weights, images, tmp_path, closing):
+    command = shlex.join(
+        [sys.executable, "-m", "cgrseg", "predict", str(images), "-w", str(weights), "-o", str(tmp_path)]
+    )
+    result = subprocess.run(["sh", "-c", f"{command} {closing}"], capture_output=True, text=True, check=False)
+
+    assert (result.returncode, "Traceback" in result.stderr) == (0, False)
+
+
+def test_a_report_above_the_limit_of_file_sizes_is_one_line_and_none_is_left(weights, tmp_path):
+    resource = pytest.importorskip("resource")
+    command = [sys.executable, "-m", "cgrseg", "info", weights, "--json", tmp_path / "info.json"]
+    result = subprocess.run(
+        command,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"cgrseg: error: {tmp_path / 'info.json'}: file too large; raise the limit")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_that_leaves_early_ends_it_without_a_traceback():

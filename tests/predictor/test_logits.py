@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 from support.colour_engine import ColourEngine, colour_info, flag
 
+from cgrseg.errors import CheckpointError
+from cgrseg.predictor import Segmenter
 from cgrseg.predictor.protocols import Protocol
 from cgrseg.predictor.views import ImageLogits, infer, prepare, prepare_views
 from cgrseg.runtime import Engine
@@ -97,3 +100,30 @@ def test_the_engine_sees_one_image_at_a_time():
     predict(engine, colour_info(), flag(640, 320))
 
     assert engine.seen == [(1, 3, 128, 64)]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_network_that_gives_no_numbers_is_refused(tmp_path, value):
+    class Broken(ColourEngine):
+        def __call__(self, images):
+            logits = super().__call__(images)
+            logits[0, 1, -1, -1] = value
+            return logits
+
+    Pillow.fromarray(flag(64, 64)).save(tmp_path / "photo.png")
+    segmenter = Segmenter(Broken(), colour_info(), weights="broken.safetensors")
+
+    for use in (segmenter, lambda path: list(segmenter.stream(path))):
+        with pytest.raises(
+            CheckpointError, match=r"broken\.safetensors: the output of the network holds NaN or infinity"
+        ):
+            use(tmp_path / "photo.png")
+
+
+def test_a_network_of_other_classes_than_described_is_refused():
+    class Fewer(ColourEngine):
+        def __call__(self, images):
+            return super().__call__(images)[:, :2]
+
+    with pytest.raises(CheckpointError, match="fewer gives 2 classes and describes 3"):
+        Segmenter(Fewer(), colour_info(), weights="fewer")(flag(64, 64))

@@ -5,15 +5,19 @@ import json
 import os
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.hostile import commented_ppm
 from support.served import png, save_lite, save_tiny, serving, wait_until
 
 import cgrseg
 from cgrseg.errors import CGRSegError
 from cgrseg.serving.server import listen
+from cgrseg.weights import load_weights, save_weights
 
 pytestmark = pytest.mark.slow
 
@@ -76,9 +80,14 @@ def test_new_weights_take_the_place_of_the_old_as_a_whole(photo, tmp_path):
 
     with serving(file) as served:
         before = labels_of(served.wait_ready(), photo)
+        content = file.read_bytes()
         file.write_bytes(b"no weights")
         served.process.send_signal(signal.SIGHUP)
         wait_until(lambda: any("tiny failed" in line for line in served.lines))
+        file.write_bytes(content)
+        save_without_numbers(file)
+        served.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: any("tiny failed: " in line and "NaN or infinity" in line for line in served.lines))
         kept = labels_of(served, photo)
         save_lite(file)
         served.process.send_signal(signal.SIGHUP)
@@ -89,28 +98,51 @@ def test_new_weights_take_the_place_of_the_old_as_a_whole(photo, tmp_path):
         assert labels_of(served, photo) == cgrseg.load(file)(photo).save(tmp_path).read_bytes() != before
 
 
+def save_without_numbers(path: Path) -> None:
+    """Weights that are all finite, for a network whose output is not."""
+    model, info = load_weights(path)
+    for name, tensor in model.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.fill_(-1.0)
+    save_weights(path, model, info)
+
+
 def labels_of(served, photo) -> bytes:
     status, _, body = served.ask("POST", "/v1/segment", photo.read_bytes())
     assert status == 200
     return body
 
 
-def test_a_worker_that_is_killed_is_replaced_and_the_counters_stay_together(tiny, photo):
-    with serving(tiny, "--workers", 2) as served:
+def test_while_a_killed_worker_is_replaced_the_other_serves_and_the_metrics_stay_right(tiny, photo):
+    with serving(tiny, "--workers", 2) as served, ThreadPoolExecutor(4) as clients:
         served.wait_ready()
         workers = children(served)
         wait_until(lambda: sum("tiny is ready" in line for line in served.lines) == 2)
         for _ in range(6):
             labels_of(served, photo)
         counted = served.ask("GET", "/metrics")[2].decode()
+        slow = [clients.submit(served.ask, "POST", "/v1/segment", commented_ppm(2_000_000)) for _ in range(4)]
+        wait_until(lambda: depth(served) == 4)
 
         os.kill(workers[0], signal.SIGKILL)
-        wait_until(lambda: len(set(children(served)) - set(workers)) == 1)
-        wait_until(lambda: sum("tiny is ready" in line for line in served.lines) == 3)
+        told = []
+        while sum("tiny is ready" in line for line in served.lines) < 3:
+            told.append(served.answers("/v2/models/tiny/ready", 200))
+        for upload in slow:
+            upload.exception()
 
         assert 'cgrseg_requests_total{route="/v1/segment",status="200"} 6.0' in counted
+        assert len(set(children(served)) - set(workers)) == 1
+        assert len(told) > 2
+        assert all(told[1:])
+        wait_until(lambda: depth(served) == 0)
         labels_of(served.wait_ready(), photo)
         assert served.stop() == 0
+
+
+def depth(served) -> float:
+    lines = served.ask("GET", "/metrics")[2].decode().splitlines()
+    return float(next(line for line in lines if line.startswith("cgrseg_queue_depth{")).split()[-1])
 
 
 def children(served) -> list[int]:

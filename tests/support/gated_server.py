@@ -10,8 +10,9 @@ sys.path.append(str(Path(__file__).parents[1]))
 from support.colour_engine import ColourEngine, colour_info
 
 from cgrseg.predictor import Segmenter
-from cgrseg.serving import ServeConfig
-from cgrseg.serving.server import TimeoutProtocol, serve
+from cgrseg.serving import ServeConfig, decoding
+from cgrseg.serving.connection import ConnectionProtocol
+from cgrseg.serving.server import serve
 
 folder = Path(sys.argv[1])
 settings = {name: int(value) for name, _, value in (given.partition("=") for given in sys.argv[2:])}
@@ -19,7 +20,8 @@ settings = {name: int(value) for name, _, value in (given.partition("=") for giv
 
 for name in ("header_seconds", "write_seconds"):
     if name in settings:
-        setattr(TimeoutProtocol, name, settings.pop(name))
+        setattr(ConnectionProtocol, name, settings.pop(name))
+decoding.DECODE_SECONDS = settings.pop("decode_seconds", decoding.DECODE_SECONDS)
 
 
 class FileGatedEngine(ColourEngine):

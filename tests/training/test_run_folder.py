@@ -45,6 +45,18 @@ def test_a_folder_in_which_another_process_trains_is_refused(images, tmp_path):
         assert is_free
 
 
+@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
+def test_weights_without_a_checkpoint_are_not_replaced(images, tmp_path, name):
+    (tmp_path / name).write_bytes(b"weights")
+
+    for resume, words in ((True, f"{name} but no checkpoint to resume from"), (False, "already holds a run")):
+        with pytest.raises(TrainingError, match=words):
+            train(RECIPE, images, tmp_path, resume=resume)
+
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"weights"
+
+
 def test_what_a_killed_process_left_unfinished_is_removed_on_resume(run, images):
     left = [run / ".last.safetensors.0123abcd.tmp", run / "states" / ".00000001-00000000.pt.0123abcd.tmp"]
     for path in left:

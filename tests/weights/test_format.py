@@ -109,6 +109,41 @@ def test_tensors_that_are_not_finite_are_named(file, tmp_path, value):
         load_weights(tmp_path / "bad.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("step", float("inf"), "the step must be a whole number"),
+        ("step", -1, "the step must be a whole number"),
+        ("scores", {"val/miou": 10**400}, "OverflowError"),
+        ("std", [1e-44, 1, 1], "mean and std must be near those of images"),
+        ("mean", [1e38, 0, 0], "mean and std must be near those of images"),
+        ("temperature", 1e-320, "the temperature must be positive"),
+        ("classes", {"names": "abc", "colours": [[0, 0, 0]] * 3}, "'abc' is not a list"),
+        ("classes", {"names": ["a", "b", "\ud800"], "colours": [[0, 0, 0]] * 3}, "a class name that is not text"),
+        ("classes", {"names": ["a", "b", "c" * 10**6], "colours": [[0, 0, 0]] * 3}, "a class name that is not text"),
+        ("classes", {"names": ["a", "b", "c"], "colours": [[0.5, 0, 0]] * 3}, "a colour that is not three numbers"),
+        ("inference", {"short_px": 10**9, "long_px": 10**9}, "the inference sizes are too large"),
+        ("trained_on", "abc", "'abc' is not a list"),
+    ],
+)
+def test_a_description_that_could_not_be_used_is_refused(file, tmp_path, key, value, fault):
+    info = json.loads(metadata_of(file)) | {key: value}
+    save_file(load_file(file), tmp_path / "bad.safetensors", as_metadata(INFO) | {"info": json.dumps(info)})
+
+    with pytest.raises(CheckpointError, match=rf"damaged .*({fault}|TypeCheckError)"):  # the tests check types, too
+        read_info(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int32])
+def test_tensors_of_another_type_are_named(file, tmp_path, kind):
+    tensors = load_file(file)
+    tensors["head.classifier.bias"] = torch.zeros(3, dtype=kind)
+    save_file(tensors, tmp_path / "bad.safetensors", as_metadata(INFO))
+
+    with pytest.raises(CheckpointError, match=r"1 of another type \(head\.classifier\.bias holds (bool|int32)\)"):
+        load_weights(tmp_path / "bad.safetensors")
+
+
 def test_half_a_file_is_half_as_large_and_loads_as_fp32(file, tmp_path):
     half = tmp_path / "half.safetensors"
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -19,7 +20,7 @@ from cgrseg.cli.info import info
 from cgrseg.cli.predict import predict
 from cgrseg.cli.serve import serve
 from cgrseg.cli.train import train
-from cgrseg.errors import CGRSegError
+from cgrseg.errors import CGRSegError, sentence_of
 
 MISTAKE, INTERRUPTED = 1, 130
 STOP_SECONDS = 10
@@ -53,6 +54,9 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line and leave with 0, 1 (a mistake), 2 (usage), 3 (some inputs failed) or 75 (resumable)."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell closed it; a file that is opened later must not take its place
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding has not
@@ -67,7 +71,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(MISTAKE)
     except (CGRSegError, OSError) as error:
-        click.echo(f"cgrseg: error: {error}{option_of(error)}", err=True)
+        sentence = sentence_of(error) if isinstance(error, OSError) else str(error)
+        click.echo(f"cgrseg: error: {sentence}{option_of(error)}", err=True)
         sys.exit(MISTAKE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("cgrseg: stopped", err=True)

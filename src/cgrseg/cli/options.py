@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from cgrseg.config import EngineName, Kind, Merge, ProtocolName
+from cgrseg.files import json_text, replacing
 from cgrseg.recipes import read_merge
 
 if TYPE_CHECKING:
@@ -209,4 +210,5 @@ def write_json(file: Path | None, report: dict) -> None:
     """Write a report where the user asked for one."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        with replacing(file) as unfinished:
+            unfinished.write_text(json_text(report), encoding="utf-8")

@@ -3,6 +3,7 @@
 weights -- graph -- (INT8) -- temporary file -- compared with PyTorch on real images -- file + parity report
 """
 
+import io
 import json
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ from cgrseg.data.images import read_image
 from cgrseg.errors import ExportError
 from cgrseg.exporting.parity import Parity, at_judged_sizes, compare
 from cgrseg.exporting.quantization import PARTS, quantize
-from cgrseg.files import replacing
+from cgrseg.files import json_text, replacing
 from cgrseg.predictor import Segmenter
 from cgrseg.predictor.views import prepare
 from cgrseg.runtime import TorchEngine, graph_of, open_graph
@@ -79,19 +80,38 @@ def export(
     if path.suffix != SUFFIXES[to]:
         raise ExportError(f"{path}: a file for {to} ends in {SUFFIXES[to]}")
     original = Segmenter(TorchEngine(model), info, str(weights))
+    original(_photo())  # refuses weights whose network gives no numbers
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         if calibrate is not None:
             parity = _quantize(original, graph_of(model), made, calibrate, data, on_stage)
         else:
             on_stage("writing the graph")
-            WRITERS[to](model, info, made)
+            _write(to, model, info, made)
             on_stage("comparing it with PyTorch")
             images = [_photo(), *(spread(data, COMPARED // 4) if data else [])]
-            parity = compare(original, _open(made, info), made, images, data)
+            parity = _compared(original, made, images, data)
             parity.require_agreement()
         _deliver(made, path, parity)
     return path, parity
+
+
+def _write(to: ExportTarget, model: torch.nn.Module, info: WeightsInfo, made: Path) -> None:
+    try:
+        WRITERS[to](model, info, made)
+    except OSError as error:  # which names the folder of temporary files, if anything
+        raise OSError(error.errno, error.strerror, str(made)) from None
+
+
+def _compared(original: Segmenter, made: Path, images: list[np.ndarray], data: LabelledImages | None) -> Parity:
+    try:
+        return compare(original, _open(made, original.info), made, images, data)
+    except AssertionError:  # of PyTorch, for a size that the program does not take
+        raise ExportError(
+            f"{made.name} does not run at all sizes around a short side of {original.info.inference.short_px} pixels",
+            advice="export for onnx or openvino",
+            setting="to",
+        ) from None
 
 
 def _photo() -> np.ndarray:
@@ -123,7 +143,9 @@ def _save(graph: "openvino.Model", metadata: dict[str, str], path: Path) -> None
 
 
 def _write_program(model: torch.nn.Module, info: WeightsInfo, path: Path) -> None:
-    torch.export.save(trace(model), path, extra_files=as_metadata(info))
+    content = io.BytesIO()  # PyTorch's own writer does not say why it fails
+    torch.export.save(trace(model), content, extra_files=as_metadata(info))
+    path.write_bytes(content.getbuffer())
 
 
 WRITERS: dict[ExportTarget, Callable[[torch.nn.Module, WeightsInfo, Path], None]] = {
@@ -182,7 +204,7 @@ def spread(dataset: LabelledImages, most: int, shift: float = 0.0) -> list[np.nd
 def _deliver(made: Path, path: Path, parity: Parity) -> None:
     """Copy the file, the files that belong to it and the report to their destination."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    report = json.dumps({"file": path.name} | parity.as_tree(), indent=2) + "\n"
+    report = json_text({"file": path.name} | parity.as_tree())
     made.with_name(f"{path.name}.parity.json").write_text(report, encoding="utf-8")
     others = [file for file in made.parent.iterdir() if file != made]
     for file in (*others, made):  # the file that users open is copied last

@@ -22,12 +22,13 @@ from threading import Lock
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from jaxtyping import Float32
 from PIL import Image as Pillow
 from torch import nn
 
 from cgrseg.classes import ClassTable
 from cgrseg.data.images import name_images, read_image, to_rgb
-from cgrseg.errors import CGRSegError, ImageError
+from cgrseg.errors import CGRSegError, CheckpointError, ImageError
 from cgrseg.predictor.protocols import WHOLE, Protocol, ProtocolName, choose_protocol
 from cgrseg.predictor.result import Failure, Segmentation
 from cgrseg.predictor.views import EnsembleLogits, ImageLogits, PreparedImage, infer, prepare_views
@@ -121,11 +122,14 @@ class Segmenter:
 
         Raises:
             ImageError: a source has no images.
+            CheckpointError: the network gives NaN or infinity.
         """
         named = name_images([sources] if isinstance(sources, str | Path) else sources, skip)
         with closing(overlap(named, self._read, self._infer, self.label)) as answers:
             for (path, _), answer in zip(named, answers, strict=True):
                 error = answer.exception()
+                if isinstance(error, CheckpointError):  # not of this image only
+                    raise error
                 yield Failure(path, error) if isinstance(error, CGRSegError) else answer.result()
 
     def prepare(self, named: Named) -> Prepared:
@@ -136,10 +140,25 @@ class Segmenter:
         """The second stage, of several images; up to `batch` inputs of one size share a call of the engine.
 
         The engine is called by one thread at a time.
+
+        Raises:
+            CheckpointError: the network gives NaN or infinity, or another number of classes than it describes.
         """
         with self._turn:
-            logits = infer(self.engine, [image for _, image in prepared], self.info.temperature, batch)
+            logits = infer(self._logits, [image for _, image in prepared], self.info.temperature, batch)
         return [(named, result) for (named, _), result in zip(prepared, logits, strict=True)]
+
+    def _logits(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
+        """The logits of the engine, checked: labels of others would look like any."""
+        logits, weights = self.engine(images), self.weights or "the engine"
+        if logits.shape[1] != len(self.classes):
+            raise CheckpointError(f"{weights} gives {logits.shape[1]} classes and describes {len(self.classes)}")
+        if not np.isfinite(logits).all():
+            raise CheckpointError(
+                f"{weights}: the output of the network holds NaN or infinity",
+                advice="train again, or take an earlier checkpoint",
+            )
+        return logits
 
     def label(self, inferred: Inferred) -> Segmentation:
         """The third stage."""

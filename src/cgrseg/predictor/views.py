@@ -9,7 +9,7 @@ Windows are made when the engine is ready for them, so an image at twelve sizes 
 Axes: k classes, h w grid rows and columns, n pixels, _H _W rows and columns of a prepared image, _h _w of a window.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Protocol as Interface
@@ -23,7 +23,6 @@ from cgrseg.data.transforms import fit_size, normalise
 from cgrseg.labelmap import ViewLogits, Windows, confidence_map, cover, ensemble_maps, label_map
 from cgrseg.labelmap.grid import Axis, locate
 from cgrseg.predictor.protocols import Protocol
-from cgrseg.runtime import Engine
 from cgrseg.types import Confidence, Image, LabelMap, Size
 from cgrseg.weights import WeightsInfo
 
@@ -201,8 +200,12 @@ def prepare_views(image: UInt8[np.ndarray, "_H _W 3"], info: WeightsInfo, protoc
     return PreparedImage(size, views, windows, is_plain=False)
 
 
+Network = Callable[[Float32[np.ndarray, "b 3 H W"]], Float32[np.ndarray, "b k h w"]]
+"""Anything that is called as an engine is."""
+
+
 def infer(
-    engine: Engine, images: Sequence[PreparedImage], temperature: float = 1.0, batch: int = 1
+    engine: Network, images: Sequence[PreparedImage], temperature: float = 1.0, batch: int = 1
 ) -> list[ImageLogits | EnsembleLogits]:
     """Run the network on prepared images; up to `batch` windows of one size share a call of the engine."""
     grids = iter(run(engine, chain.from_iterable(image.windows for image in images), batch))
@@ -233,7 +236,7 @@ def view_logits(view: View, grids: Sequence[Float32[np.ndarray, "k h w"]], size:
 
 
 def run(
-    engine: Engine, images: Iterable[Float32[np.ndarray, "3 _ _"]], batch: int
+    engine: Network, images: Iterable[Float32[np.ndarray, "3 _ _"]], batch: int
 ) -> list[Float32[np.ndarray, "k _ _"]]:
     """The logits of each image, in order; up to `batch` images of one size share a call."""
     waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
@@ -248,7 +251,7 @@ def run(
     return [answers[index] for index in range(len(answers))]
 
 
-def _call(engine: Engine, group: list[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
+def _call(engine: Network, group: list[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
     indices, images = zip(*group, strict=True)
     together = np.ascontiguousarray(images[0][None]) if len(group) == 1 else np.stack(images)
     return dict(zip(indices, engine(together), strict=True))

@@ -21,7 +21,7 @@ from cgrseg.classes import read_published
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.errors import CGRSegError
 from cgrseg.evaluation import Evaluation, compare
-from cgrseg.files import replacing
+from cgrseg.files import json_text, replacing
 from cgrseg.machine import machine
 from cgrseg.predictor import Segmenter
 from cgrseg.report.examples import show_images
@@ -120,7 +120,7 @@ def write_report(
         "files": {"json": numbers.name, "csv": table.name},
     }
     try:
-        _write(numbers, json.dumps(tree, indent=2) + "\n")
+        _write(numbers, json_text(tree))
         write_rows(table, rows)
         _write(path, fill_page(content))
     except OSError as error:

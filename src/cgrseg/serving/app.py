@@ -1,5 +1,6 @@
 """The FastAPI application: routes, middleware and error handlers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,7 +33,11 @@ PAGE_HEADERS = {
 
 
 def build_app(
-    config: ServeConfig, load_weights: Callable[[str], Segmenter] | None = None, fetcher: Fetcher | None = None
+    config: ServeConfig,
+    load_weights: Callable[[str], Segmenter] | None = None,
+    fetcher: Fetcher | None = None,
+    *,
+    loads_first: bool = False,
 ) -> FastAPI:
     """Build the application; its models start to load when it starts up.
 
@@ -40,6 +45,7 @@ def build_app(
         config: the settings.
         load_weights: replaces `cgrseg.load` with the engine of the settings.
         fetcher: replaces the one that fetches from public addresses only.
+        loads_first: whether it starts up only when its models are loaded, or failed.
 
     Raises:
         CGRSegError: two models have the same name, or a name does not fit into a URL.
@@ -49,6 +55,8 @@ def build_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001  the signature that FastAPI calls
         state.start()
+        if loads_first:
+            await asyncio.to_thread(state.wait_loaded)
         yield
         state.stop()
 

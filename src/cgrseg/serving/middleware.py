@@ -1,6 +1,6 @@
 """Outermost ASGI middleware: request id, token, access log and metrics of every request.
 
-request -- id -- token? --> app --> response, its end held back until the body is read --> log, metrics
+request -- id -- one length? -- token? --> app --> response, its end held back until the body is read --> log, metrics
 """
 
 import asyncio
@@ -31,6 +31,11 @@ CHALLENGE = (("WWW-Authenticate", 'Basic realm="cgrseg", charset="UTF-8", Bearer
 DRAIN_SECONDS, DRAIN_BYTES = 5.0, 64 << 20
 """How much of an unread body is received and dropped, so that a client that sends first still reads the response."""
 
+TWO_LENGTHS = RequestError(
+    "the request has both Content-Length and Transfer-Encoding", advice="send one", headers=(("Connection", "close"),)
+)
+"""A proxy could take the other one, and then the rest of this request for the next."""
+
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -52,6 +57,8 @@ class Exchange:
         self.kind: str | None = None
         self.is_read = "content-length" not in headers and "transfer-encoding" not in headers
         self.scope, self._receive, self._send = scope, receive, send
+        self.app_scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        """What the application sees: HEAD is GET, whose body uvicorn leaves out."""
         self.started = perf_counter()
 
     async def receive(self) -> Message:
@@ -121,7 +128,10 @@ class RequestMiddleware:
                 error = RequestError("this server needs its token", status=401, kind="token", headers=CHALLENGE)
                 await exchange.send_error(error)
                 return
-            await self._app(exchange.scope, exchange.receive, exchange.send)
+            if {"content-length", "transfer-encoding"}.issubset(Headers(scope=exchange.scope).keys()):
+                await exchange.send_error(TWO_LENGTHS)
+                return
+            await self._app(exchange.app_scope, exchange.receive, exchange.send)
         except Exception:
             logger.exception("request %s failed", exchange.id)
             if exchange.status:
@@ -132,7 +142,7 @@ class RequestMiddleware:
     def _record(self, exchange: Exchange) -> None:
         """Count the request and write its line of the access log."""
         scope = exchange.scope
-        route = getattr(scope.get("route"), "path", "other")
+        route = getattr(exchange.app_scope.get("route"), "path", "other")
         status = exchange.status or CLIENT_CLOSED
         kind = exchange.kind or (None if status < 400 else "gone" if status == CLIENT_CLOSED else "request")
         self._metrics.count(route, status, kind)

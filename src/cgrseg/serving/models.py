@@ -48,6 +48,11 @@ class Model:
         self._loading = Thread(target=self._load, args=(load,), name=f"load-{self.name}", daemon=True)
         self._loading.start()
 
+    def wait(self) -> None:
+        """Wait until it is ready or failed."""
+        if self._loading is not None:
+            self._loading.join()
+
     @property
     def is_loading(self) -> bool:
         """Whether weights are being read now."""

@@ -110,6 +110,7 @@ async def infer(request: Request, name: str) -> Response:
     body = await read_body(request, state.config.body_bytes, deadline)
     header = request.headers.get(LENGTH_HEADER)
     parsed = await asyncio.to_thread(parse_request, body, header, state.config)
-    work = queue.segment(parsed.decode, partial(build_response, request=parsed, model=name), deadline)
+    source = await asyncio.to_thread(parsed.source, state.decoders)
+    work = queue.segment(source, partial(build_response, request=parsed, model=name), deadline)
     response = await cancel_on_disconnect(request, work)
     return Response(response.body, headers=response.headers)

@@ -13,7 +13,6 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Annotated, Any
 
@@ -22,9 +21,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from cgrseg.predictor import Segmentation
 from cgrseg.serving import ServeConfig
+from cgrseg.serving.decoding import Decoders, Source, decoded
 from cgrseg.serving.http_errors import RequestError
-from cgrseg.serving.request import decoder
-from cgrseg.types import Image
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 OUTPUTS = ("labels", "confidence")
@@ -36,6 +34,9 @@ binary data has no limit of its own."""
 MAX_AXES, MAX_AXIS = 4, 2**31 - 1
 MAX_OUTPUTS = 16
 """Outputs that a request may list, before it is looked at whether they exist."""
+
+UNSUPPORTED = ("classification", "class_count", "shared_memory_region")
+"""Parameters of outputs that ask for something else than the label map, and so are refused, not ignored."""
 
 
 class InputTensor(BaseModel):
@@ -68,7 +69,7 @@ class InferRequest(BaseModel):
 class ParsedRequest:
     """An image to segment and the outputs to return."""
 
-    decode: Callable[[], Image]
+    source: Callable[[Decoders], Source]
     outputs: tuple[tuple[str, bool], ...]
     """Names, each with whether its values are returned as bytes."""
     is_batch: bool
@@ -119,11 +120,15 @@ def parse_request(body: bytes, json_bytes: str | None, config: ServeConfig) -> P
     repeated = [name for name, times in Counter(name for name, _ in outputs).items() if times > 1]
     if repeated:
         raise RequestError(f"output {repeated[0]!r} is asked for more than once", advice="ask for it once")
+    for output in infer_request.outputs:
+        if not output.parameters.keys().isdisjoint(UNSUPPORTED):
+            problem = f"output {output.name!r}: the parameters {', '.join(UNSUPPORTED)} are not supported"
+            raise RequestError(problem, advice="compute what you need from the labels")
     if tensor.datatype not in READERS:
         advice = f"give {' or '.join(READERS)}"
         raise RequestError(f"no input has datatype {tensor.datatype[:50]!r}", advice)
-    decode = READERS[tensor.datatype](tensor, _binary_data(tensor, body[length:]), config)
-    return ParsedRequest(decode, outputs, len(tensor.shape) != 3, infer_request.id)
+    source = READERS[tensor.datatype](tensor, _binary_data(tensor, body[length:]), config)
+    return ParsedRequest(source, outputs, len(tensor.shape) != 3, infer_request.id)
 
 
 def build_response(result: Segmentation, request: ParsedRequest, model: str) -> InferResponse:
@@ -141,7 +146,7 @@ def build_response(result: Segmentation, request: ParsedRequest, model: str) -> 
             output["data"] = array.ravel().tolist()
         outputs.append(output)
     document = {"model_name": model, "model_version": VERSION, "outputs": outputs}
-    header = json.dumps(document if request.id is None else document | {"id": request.id}).encode()
+    header = json.dumps(document if request.id is None else document | {"id": request.id}, allow_nan=False).encode()
     if not binary:
         return InferResponse(header, {"Content-Type": "application/json"})
     headers = {"Content-Type": "application/octet-stream", LENGTH_HEADER: str(len(header))}
@@ -181,7 +186,7 @@ def _binary_data(tensor: InputTensor, rest: bytes) -> bytes | None:
     return rest
 
 
-def _read_pixels(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> Callable[[], Image]:
+def _read_pixels(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> Callable[[Decoders], Source]:
     """An image given as RGB values."""
     shape = tensor.shape[1:] if len(tensor.shape) == 4 and tensor.shape[0] == 1 else tensor.shape
     if len(shape) != 3 or shape[2] != 3 or min(shape) < 1:
@@ -197,7 +202,7 @@ def _read_pixels(tensor: InputTensor, binary: bytes | None, config: ServeConfig)
     if values.size != math.prod(shape):
         raise RequestError(f"shape {shape} needs {math.prod(shape)} values; {values.size} came")
     image = values.reshape(shape)
-    return lambda: image
+    return lambda _: decoded(image)
 
 
 def _to_uint8(data: list[Any]) -> np.ndarray:
@@ -224,7 +229,7 @@ def _flat(data: list[Any]) -> list[Any]:
     return data
 
 
-def _read_encoded(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> "partial[Image]":
+def _read_encoded(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> Callable[[Decoders], Source]:  # noqa: ARG001
     """An encoded image: binary after the JSON, or Base64 in it."""
     if math.prod(tensor.shape) != 1 or len(tensor.shape) not in (1, 2):
         raise RequestError(f"a BYTES input of shape {str(tensor.shape)[:100]} is not one image", advice="give [1]")
@@ -234,7 +239,7 @@ def _read_encoded(tensor: InputTensor, binary: bytes | None, config: ServeConfig
         files = [_from_base64(text) for text in (tensor.data or [])[:2]]
     if len(files) != 1:
         raise RequestError(f"a BYTES input of shape [1] holds one image; {'more' if files else 'none'} came")
-    return decoder(files[0], config)
+    return lambda decoders: decoders.source(files[0])
 
 
 def _elements(binary: bytes) -> Iterator[bytes]:
@@ -259,7 +264,7 @@ def _from_base64(value: object) -> bytes:
         ) from None
 
 
-READERS: dict[str, Callable[[InputTensor, bytes | None, ServeConfig], Callable[[], Image]]] = {
+READERS: dict[str, Callable[[InputTensor, bytes | None, ServeConfig], Callable[[Decoders], Source]]] = {
     "UINT8": _read_pixels,
     "BYTES": _read_encoded,
 }

@@ -1,24 +1,25 @@
 """Bounded queue in front of a model.
 
-    slot in the queue -- decode, prepare --> engine --> label, encode --> response
-    (503 if none)        (a few threads)   (1 thread)   (a few threads)
+    slot in the queue -- decode --> prepare --> engine --> label, encode --> response
+    (503 if none)      (processes) (threads)  (1 thread)    (threads)
 
-Work that waits for a thread is a future. A passed deadline or a closed connection cancels it, so it never runs.
+Work that waits for a thread is a future. A passed deadline or a closed connection cancels it, so it never runs; it ends
+the process that decodes the image.
 """
 
 import asyncio
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from time import perf_counter
 from typing import TypeVar
 
 from cgrseg.predictor import Inferred, Named, Prepared, Segmentation, Segmenter
+from cgrseg.serving.decoding import Source
 from cgrseg.serving.http_errors import enforce_deadline, queue_full
 from cgrseg.serving.metrics import Metrics
 from cgrseg.serving.models import Model
-from cgrseg.types import Image
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ class RequestQueue:
     Args:
         model: segments the images.
         limit: images that the model has in hand at most, from waiting to encoded.
-        pool: threads that decode and encode, shared by all models.
+        pool: threads that prepare and encode, shared by all models.
         metrics: counts the images and times their stages.
     """
 
@@ -54,12 +55,12 @@ class RequestQueue:
         if self._in_hand >= self.limit:
             raise queue_full(self.model.name, self.limit)
 
-    async def segment(self, decode: Callable[[], Image], encode: Callable[[Segmentation], T], deadline: float) -> T:
-        """Segment an image and encode the result; both callables run in threads.
+    async def segment(self, source: Source, encode: Callable[[Segmentation], T], deadline: float) -> T:
+        """Segment an image and encode the result.
 
         Args:
-            decode: returns the image.
-            encode: turns the result into the response.
+            source: of the image.
+            encode: turns the result into the response, in a thread.
             deadline: a time of the event loop's clock.
 
         Raises:
@@ -68,8 +69,11 @@ class RequestQueue:
         """
         segmenter = self.model.require()
         with self._slot():
-            async with enforce_deadline(deadline), self._decoded:
-                return await self._run_stages(segmenter, decode, encode)
+            async with enforce_deadline(deadline), AsyncExitStack() as until_encoded:
+                async with source.turn:
+                    await until_encoded.enter_async_context(self._decoded)
+                    prepared = await self._prepare(segmenter, source)
+                return await self._run_stages(segmenter, prepared, encode)
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -82,17 +86,14 @@ class RequestQueue:
             self._in_hand -= 1
             self._depth.dec()
 
-    async def _run_stages(
-        self, segmenter: Segmenter, decode: Callable[[], Image], encode: Callable[[Segmentation], T]
-    ) -> T:
+    async def _prepare(self, segmenter: Segmenter, source: Source) -> Prepared:
+        with self._metrics.stage_timer(self.model.name, segmenter.engine.name).time("decode"):
+            named = Named(await source.decode(), "image", None)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, segmenter.prepare, named)
+
+    async def _run_stages(self, segmenter: Segmenter, prepared: Prepared, encode: Callable[[Segmentation], T]) -> T:
         loop = asyncio.get_running_loop()
         timer = self._metrics.stage_timer(self.model.name, segmenter.engine.name)
-
-        def prepare() -> Prepared:
-            with timer.time("decode"):
-                return segmenter.prepare(Named(decode(), "image", None))
-
-        prepared = await loop.run_in_executor(self._pool, prepare)
         queued = perf_counter()
 
         def infer() -> Inferred:

@@ -1,16 +1,15 @@
 """Reads the image of a request: from its body, a form, or a URL.
 
-    body, limited --+-- raw ---------------------------+-- decode: accepted formats only, size checked first
+    body, limited --+-- raw ---------------------------+-- encoded image
                     +-- form, field `image` -----------+
                     +-- JSON {"url": ...} -- fetch ----+
 
-Bodies are counted while they arrive. The format of an image is detected from its bytes.
+Bodies are counted while they arrive.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Coroutine
-from functools import partial
 from typing import TypeVar
 
 from fastapi import Request
@@ -18,17 +17,13 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from cgrseg.data.images import decode_image
 from cgrseg.errors import FetchError, TooLargeError
 from cgrseg.serving import ServeConfig
 from cgrseg.serving.http_errors import RequestError, body_too_large, client_closed, enforce_deadline
 from cgrseg.serving.state import ServerState
-from cgrseg.types import Image
 
 T = TypeVar("T")
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Accepted formats (JPEG includes MPO): none whose decoder starts another program or goes by the file name."""
 RAW = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 """Content types of bodies that may be images; the last is the default of `curl --data-binary`."""
 FIELD = "image"
@@ -86,11 +81,6 @@ async def read_image(request: Request, config: ServeConfig, deadline: float) -> 
     )
 
 
-def decoder(data: bytes, config: ServeConfig) -> "partial[Image]":
-    """A function that decodes the image when called, within the limits of the server."""
-    return partial(decode_image, data, "the image", formats=FORMATS, most_pixels=config.pixels)
-
-
 async def _field(request: Request, limit: int) -> bytes:
     """Read the field `image` of a form."""
     try:
@@ -109,6 +99,14 @@ async def _field(request: Request, limit: int) -> bytes:
 
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """Stream the body, and fail as soon as it exceeds the limit."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise RequestError(
+            f"a body of Content-Encoding {encoding[:50]!r} is not read",
+            advice="send it as it is; images are compressed already",
+            status=415,
+            kind="type",
+        )
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise body_too_large(limit)

@@ -85,7 +85,7 @@ def _json(result: Segmentation, options: ResponseOptions) -> tuple[str, bytes]:
         "confidence": float(result.confidence.mean(dtype=np.float64)),
         "areas": _areas(result, options.masks),
     }
-    return "application/json", json.dumps(document, ensure_ascii=False).encode()
+    return "application/json", json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _areas(result: Segmentation, masks: Masks) -> list[dict]:

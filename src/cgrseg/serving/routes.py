@@ -1,5 +1,6 @@
 """Routes under /v1: models, segmentation and example images."""
 
+import asyncio
 from functools import partial
 from importlib import resources
 from typing import Annotated, Any
@@ -12,7 +13,6 @@ from cgrseg.serving.request import (
     FIELD,
     cancel_on_disconnect,
     deadline_of,
-    decoder,
     media_type_of,
     read_image,
     read_image_by_url,
@@ -106,7 +106,8 @@ async def segment(
         data = await read_image_by_url(request, state, deadline)
     else:
         data = await read_image(request, state.config, deadline)
-    work = queue.segment(decoder(data, state.config), partial(encode, options=options), deadline)
+    source = await asyncio.to_thread(state.decoders.source, data)
+    work = queue.segment(source, partial(encode, options=options), deadline)
     encoded = await cancel_on_disconnect(request, work)
     return Response(encoded.body, media_type=encoded.media_type, headers=encoded.headers)
 

@@ -1,4 +1,4 @@
-"""Runs the server in one process or several, with timeouts for slow clients.
+"""Runs the server in one process or several.
 
     one process    serve -- uvicorn.Server
     several        serve -- Supervisor --+-- worker      a worker that dies is replaced; signals go to all of them
@@ -7,119 +7,74 @@
 Each process is an event loop that serves until SIGTERM or Ctrl-C and then finishes the requests it has.
 """
 
-import asyncio
-import json
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, create_server, socket
 from tempfile import TemporaryDirectory
+from threading import Timer
 
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client.multiprocess import mark_process_dead
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
-from cgrseg.errors import CGRSegError
+from cgrseg.errors import CGRSegError, reason
 from cgrseg.predictor import Segmenter
 from cgrseg.serving import ServeConfig
 from cgrseg.serving.app import build_app
+from cgrseg.serving.connection import ConnectionProtocol
 from cgrseg.serving.metrics import SHARED_FOLDER
 
 logger = logging.getLogger(__name__)
 
 Loader = Callable[[str], Segmenter]
 
-HEADER_SECONDS = 10.0
-"""From a new connection, or the first byte of another request on it, until the headers are complete."""
-WRITE_SECONDS = 60.0
-"""From when a response does not fit into the send buffers until the client has received what waits."""
 SHUTDOWN_SECONDS = 10
 """Time after the deadline of the last request for its response to be sent."""
 
-TIMEOUT_BODY = json.dumps({"error": "the headers did not come in time"}).encode()
-TIMEOUT_RESPONSE = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%b" % (len(TIMEOUT_BODY), TIMEOUT_BODY)
-)
-
-
-class TimeoutProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 protocol with timeouts for slow headers and slow readers.
-
-        new connection, or data after a response -- headers complete? -- request (its body has the deadline) -- response
-                                                    408, closed                                received? else aborted
-
-    uvicorn has no setting for either, and no ASGI middleware can add them: it is called only after the headers, and
-    has no access to the send buffer. Only the callbacks of `asyncio.Protocol` are overridden; `cycle`, the request that
-    uvicorn is answering, is the one attribute of uvicorn that is read.
-    """
-
-    header_seconds, write_seconds = HEADER_SECONDS, WRITE_SECONDS
-    _header_timer: asyncio.TimerHandle | None = None
-    _write_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # call pause_writing as soon as anything waits
-        self._start_header_timer()
-
-    def data_received(self, data: bytes) -> None:
-        if self._is_idle:
-            self._start_header_timer()
-        super().data_received(data)
-        if not self._is_idle:
-            self._header_timer = _cancel(self._header_timer)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._write_timer = self.loop.call_later(self.write_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._write_timer = _cancel(self._write_timer)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._header_timer, self._write_timer = _cancel(self._header_timer), _cancel(self._write_timer)
-        super().connection_lost(exc)
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether no request is being answered."""
-        return self.cycle is None or self.cycle.response_complete
-
-    def _start_header_timer(self) -> None:
-        if self._header_timer is None:
-            self._header_timer = self.loop.call_later(self.header_seconds, self._end_slow_headers)
-
-    def _end_slow_headers(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(TIMEOUT_RESPONSE)
-            self.transport.close()
-            self.loop.call_later(self.header_seconds, self.transport.abort)
-
-
-def _cancel(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+EXIT_SECONDS = 2.0
+"""Time after that for the threads of the process to end; they are abandoned then."""
+HEALTH_SECONDS = 20
+"""Time that a worker may take to start or to answer its parent, before it is replaced."""
 
 
 class Supervisor(Multiprocess):
     """uvicorn's supervisor of worker processes, which share one socket.
 
-    The handlers of signals are the ones that uvicorn looks up by name. `keep_subprocess_alive` is overridden as the
-    gauges of a dead worker must leave the shared metrics, and uvicorn calls nothing when a worker dies.
+    The handlers of signals are the ones that uvicorn looks up by name. The other methods are overridden as uvicorn
+    calls nothing when a worker dies, and waits for workers without a limit.
+
+    Args:
+        settings: of uvicorn; its `app` is for the first workers, which answer while they load.
+        listening: the socket.
+        replacement: builds the application of a worker that replaces another one.
     """
 
+    def __init__(self, settings: uvicorn.Config, listening: socket, replacement: Callable[[], FastAPI]) -> None:
+        super().__init__(settings, [listening])
+        self._replacement = replacement
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        self.config.app = self._replacement
+
     def keep_subprocess_alive(self) -> None:
-        for worker in self.processes:
-            if not worker.process.is_alive():
-                mark_process_dead(worker.process.pid)
+        before = {worker.pid for worker in self.processes}
         super().keep_subprocess_alive()
+        for pid in before - {worker.pid for worker in self.processes}:
+            mark_process_dead(pid)  # its gauges leave the shared metrics
+
+    def join_all(self) -> None:
+        end = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + EXIT_SECONDS
+        for worker in self.processes:
+            worker.process.join(max(0.0, end - time.monotonic()))
+            worker.process.kill()
+        super().join_all()
 
     def handle_term(self) -> None:
         for listening in self.sockets:
@@ -152,11 +107,12 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None
         factory=not is_single,
         host=host,
         port=port,
-        http=TimeoutProtocol,
+        http=ConnectionProtocol,
         workers=config.workers,
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_worker_healthcheck=HEALTH_SECONDS,
         timeout_graceful_shutdown=round(config.deadline_s) + SHUTDOWN_SECONDS,
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -166,7 +122,8 @@ def serve(config: ServeConfig, host: str, port: int, load_weights: Loader | None
         return
     with TemporaryDirectory(prefix="cgrseg-serve-") as folder:
         os.environ[SHARED_FOLDER] = folder
-        supervisor = Supervisor(settings, [listening])
+        replacement = partial(build_worker, config, load_weights, is_replacement=True)
+        supervisor = Supervisor(settings, listening, replacement)
         announce(listening)
         supervisor.run()
 
@@ -179,9 +136,10 @@ def listen(host: str, port: int, backlog: int) -> socket:
     """
     try:
         listening = create_server((host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=backlog)
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:  # the last two for a host that is no name
+        why = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
         raise CGRSegError(
-            f"cannot listen on port {port} of {host}: {error.strerror or error}",
+            f"cannot listen on port {port} of {host}: {why}",
             advice="choose another port or address",
             setting="port",
         ) from None
@@ -207,19 +165,30 @@ def run_single(settings: uvicorn.Config, listening: socket) -> None:
     announce(listening)
     server.run(sockets=[listening])
     if app.state.server.is_loading:  # Python would abort if it shut down while that thread runs
-        logging.shutdown()
-        os._exit(0)
+        leave()
+    abandoning = Timer(EXIT_SECONDS, leave)
+    abandoning.daemon = True
+    abandoning.start()
 
 
-def build_worker(config: ServeConfig, load_weights: Loader | None) -> FastAPI:
-    """Build the application of this process; its logs go to stderr, and SIGHUP reloads its weights."""
+def leave() -> None:
+    """End this process now, whatever its threads do."""
+    logging.shutdown()
+    os._exit(0)
+
+
+def build_worker(config: ServeConfig, load_weights: Loader | None, *, is_replacement: bool = False) -> FastAPI:
+    """Build the application of this process; its logs go to stderr, and SIGHUP reloads its weights.
+
+    One that replaces another worker takes no requests before its models are loaded: the others serve on.
+    """
     logging.basicConfig(format="cgrseg: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own message says what is wrong with an image
     access = logging.getLogger("cgrseg.access")
     access.propagate = False
     access.addHandler(logging.StreamHandler(sys.stderr))
-    app = build_app(config, load_weights)
+    app = build_app(config, load_weights, loads_first=is_replacement)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: app.state.server.start())
     return app

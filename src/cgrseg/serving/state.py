@@ -9,6 +9,7 @@ from fastapi import Request
 
 from cgrseg.predictor import Segmenter, load
 from cgrseg.serving import ServeConfig
+from cgrseg.serving.decoding import Decoders
 from cgrseg.serving.fetch import Fetcher
 from cgrseg.serving.http_errors import RequestError
 from cgrseg.serving.metrics import Metrics
@@ -37,6 +38,7 @@ class ServerState:
         self.config, self.metrics = config, Metrics()
         self.should_exit: Callable[[], bool] = lambda: False  # set by `cgrseg.serving.server`
         self._load = load_weights or self._load_with_settings
+        self.decoders = Decoders(config)
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="image")
         models = [Model(name, source) for name, source in config.sources().items()]
         self.queues = {model.name: RequestQueue(model, config.queue, self._pool, self.metrics) for model in models}
@@ -58,12 +60,19 @@ class ServerState:
         return any(queue.model.is_loading for queue in self.queues.values())
 
     def start(self) -> None:
-        """Start to load all models, and return at once."""
+        """Start to load all models, again if they are, and return at once."""
+        self.decoders.start()
         for queue in self.queues.values():
             queue.model.start(self._load)
 
+    def wait_loaded(self) -> None:
+        """Wait until every model is ready or failed."""
+        for queue in self.queues.values():
+            queue.model.wait()
+
     def stop(self) -> None:
-        """Shut the threads down without waiting for them."""
+        """End the processes that decode, and shut the threads down without waiting for them."""
+        self.decoders.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for queue in self.queues.values():
             queue.model.engine_thread.shutdown(wait=False, cancel_futures=True)

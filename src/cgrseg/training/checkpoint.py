@@ -126,7 +126,12 @@ def save_checkpoint(folder: Path, state: TrainState, identity: dict) -> None:
 
 def _problem(error: OSError | RuntimeError, folder: Path) -> str:
     is_full = isinstance(error, OSError) and error.errno in FULL
-    return "the disk is full" if is_full or shutil.disk_usage(folder).free < MIN_FREE_BYTES else reason(error)
+    if is_full or shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+        return "the disk is full"
+    is_cut = isinstance(error, RuntimeError)
+    return (
+        "PyTorch could not write all of it, as on a full disk or at a limit of file sizes" if is_cut else reason(error)
+    )
 
 
 def has_checkpoint(folder: Path) -> bool:

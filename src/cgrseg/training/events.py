@@ -5,7 +5,6 @@ event -- EventLog -- watcher: live display, TensorBoard
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from cgrseg.config import ModelSize, StartConfig
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.evaluation import Evaluation
-from cgrseg.files import replacing
+from cgrseg.files import finite, replacing
 from cgrseg.predictor import Segmenter
 
 
@@ -130,9 +129,8 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         if self.file is not None and isinstance(event, Kept):
-            values = {key: _finite(value) for key, value in asdict(event).items()}
-            line = {"event": type(event).__name__.lower(), "time": round(time.time(), 3)} | values
-            self.file.write(json.dumps(line) + "\n")
+            line = {"event": type(event).__name__.lower(), "time": round(time.time(), 3)} | asdict(event)
+            self.file.write(_line(line))
             self.file.flush()
         if self.watch is not None and self.watch(event):
             self.asked_to_stop = True
@@ -145,9 +143,8 @@ class EventLog:
             self.file.close()
 
 
-def _finite(value: object) -> object:
-    """None instead of infinity and NaN, which JSON cannot express."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _line(event: dict) -> str:
+    return json.dumps(finite(event), allow_nan=False) + "\n"
 
 
 def read_events(folder: Path) -> Iterator[dict]:
@@ -172,4 +169,4 @@ def cut_events(folder: Path, step: int, scored: int) -> None:
     kept = [event for event in read_events(folder) if event["step"] <= last.get(event["event"], step)]
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "metrics.jsonl") as unfinished:
-        unfinished.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
+        unfinished.write_text("".join(map(_line, kept)), encoding="utf-8")

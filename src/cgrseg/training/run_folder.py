@@ -19,7 +19,7 @@ import yaml
 from cgrseg.config import Recipe
 from cgrseg.config.parsing import as_tree
 from cgrseg.errors import RecipeError, TrainingError
-from cgrseg.files import locked, remove_unfinished, replacing
+from cgrseg.files import json_text, locked, remove_unfinished, replacing
 from cgrseg.machine import machine
 from cgrseg.recipes import read_recipe
 from cgrseg.training.checkpoint import TrainState, has_checkpoint, identity_of, read_checkpoint
@@ -28,6 +28,9 @@ from cgrseg.training.events import cut_events
 from cgrseg.training.splits import Where
 
 logger = logging.getLogger(__name__)
+
+WEIGHTS = ("best.safetensors", "last.safetensors")
+"""The weights that a run writes."""
 
 
 @contextmanager
@@ -54,11 +57,26 @@ def require_no_run(output: Path) -> None:
     Raises:
         TrainingError: the folder already holds a run.
     """
-    if (output / "best.safetensors").exists() or has_checkpoint(output / "states"):
+    if any(path.exists() for path in map(output.joinpath, WEIGHTS)) or has_checkpoint(output / "states"):
         raise TrainingError(
             f"{output} already holds a run",
             advice="resume it, or choose another output folder",
             setting="resume",
+        )
+
+
+def require_resumable(output: Path) -> None:
+    """Require a checkpoint in a folder that holds weights: a run from its first step would replace them.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    weights = next((path for path in map(output.joinpath, WEIGHTS) if path.exists()), None)
+    if weights is not None and not has_checkpoint(output / "states"):
+        raise TrainingError(
+            f"{output} holds {weights.name} but no checkpoint to resume from",
+            advice="choose another output folder, to start anew or from these weights",
+            setting="output",
         )
 
 
@@ -123,7 +141,7 @@ def write_run_info(folder: Path, data: Where, init: str | Path | None, processes
         "machine": asdict(machine()),
     }
     with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps({"starts": [*starts, start]}, indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(json_text({"starts": [*starts, start]}), encoding="utf-8")
 
 
 def _earlier_starts(path: Path) -> list[dict]:

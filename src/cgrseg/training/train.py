@@ -33,7 +33,7 @@ from cgrseg.training.initialize import freeze_stages, initialize
 from cgrseg.training.loop import TrainingLoop
 from cgrseg.training.optim import MovingAverage, parameter_groups
 from cgrseg.training.precision import resolve_precision
-from cgrseg.training.run_folder import alone_in, require_no_run, write_recipe, write_run_info
+from cgrseg.training.run_folder import alone_in, require_no_run, require_resumable, write_recipe, write_run_info
 from cgrseg.training.splits import Where, open_splits, require_sound_splits
 from cgrseg.weights import open_weights, start_from
 
@@ -79,13 +79,12 @@ def train(
         RecipeError: a setting is out of range.
         CheckpointError: the weights to start from do not exist or do not fit.
         DatasetError: a few pairs of each split were checked, and one has an error.
-        TrainingError: the folder already holds a run, or another process trains in it; the recipe is not that of the
-            run to resume, the disk is full, or the loss is not finite.
+        TrainingError: the folder already holds a run, or weights without a checkpoint to resume from; another process
+            trains in it; the recipe is not that of the run to resume, the disk is full, or the loss is not finite.
         RunStopped: `watch` returned True; the checkpoint is saved.
     """
     recipe = checked(recipe)
-    if not resume:
-        require_no_run(output)
+    require_resumable(output) if resume else require_no_run(output)
     with join_processes(device) as processes:
         splits = open_splits(recipe, data)
         require_sound_splits(recipe, data, splits)

@@ -7,6 +7,7 @@ and `info` (JSON of `WeightsInfo`).
 import dataclasses
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,10 @@ from cgrseg.files import replacing
 from cgrseg.model import CGRSeg, build_model
 
 FORMAT, VERSION = "cgrseg", 1
+LONGEST = 1000
+"""Characters of the name of a class."""
+LARGEST = 1_000_000
+"""Of the numbers of a description, and of their inverses; what is beyond is a mistake, and overflows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,7 @@ def as_metadata(info: WeightsInfo) -> dict[str, str]:
     tree = {entry.name: getattr(info, entry.name) for entry in dataclasses.fields(info)}
     settings = {"model": info.model, "classes": info.classes, "inference": info.inference, "recipe": info.recipe}
     tree |= {name: as_tree(value) for name, value in settings.items() if value is not None}
-    return {"format": FORMAT, "version": str(VERSION), "info": json.dumps(tree)}
+    return {"format": FORMAT, "version": str(VERSION), "info": json.dumps(tree, allow_nan=False)}
 
 
 def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
@@ -78,8 +83,8 @@ def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
                 advice="update cgrseg",
             )
         info = _parse_info(json.loads(metadata["info"]), name)
-        problem = _unsound(info)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        problem = _unsound(info) if version > 0 else f"format version {version}"
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         problem = f"{type(error).__name__}: {reason(error)}"
     except RecipeError as error:
         problem = error.problem
@@ -89,7 +94,8 @@ def from_metadata(metadata: Mapping[str, str], name: str) -> WeightsInfo:
 
 
 def _parse_info(tree: dict, name: str) -> WeightsInfo:
-    table = ClassTable(tuple(tree["classes"]["names"]), tuple(tuple(colour) for colour in tree["classes"]["colours"]))
+    names, colours = _list(tree["classes"]["names"]), _list(tree["classes"]["colours"])
+    table = ClassTable(tuple(names), tuple(tuple(_list(colour)) for colour in colours))
     return WeightsInfo(
         model=parse(ModelConfig, tree["model"], name),
         classes=table,
@@ -98,10 +104,16 @@ def _parse_info(tree: dict, name: str) -> WeightsInfo:
         std=tuple(tree["std"]),
         recipe=parse(Recipe, tree["recipe"], name) if tree["recipe"] else None,
         scores=dict(tree["scores"]),
-        step=int(tree["step"]),
-        trained_on=tuple(tree["trained_on"]),
+        step=tree["step"],
+        trained_on=tuple(_list(tree["trained_on"])),
         temperature=float(tree.get("temperature", 1.0)),
     )
+
+
+def _list(value: object) -> list:
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:50]!r} is not a list")
+    return value
 
 
 def _unsound(info: WeightsInfo) -> str:
@@ -111,15 +123,29 @@ def _unsound(info: WeightsInfo) -> str:
     checks = {
         f"{len(classes.names)} class names for {count} classes": len(classes.names) == count,
         "a class without a name": all(isinstance(label, str) and label for label in classes.names),
+        "a class name that is not text": all(_is_text(label) for label in classes.names),
         "a colour that is not three numbers from 0 to 255": len(classes.colours) == count
-        and all(len(colour) == 3 and all(0 <= part <= 255 for part in colour) for colour in classes.colours),
+        and all(len(colour) == 3 and all(_is_level(part) for part in colour) for colour in classes.colours),
         "mean and std need three values each": (len(info.mean), len(info.std)) == (3, 3),
         "a number that is not finite": all(math.isfinite(number) for number in numbers),
         "std must be positive": min(info.std, default=0) > 0,
-        "the temperature must be positive": info.temperature > 0,
+        "mean and std must be near those of images": all(abs(mean) < LARGEST for mean in info.mean)
+        and all(1 / LARGEST < std < LARGEST for std in info.std),
+        "the inference sizes are too large": max(info.inference.short_px, info.inference.long_px) <= LARGEST,
+        "the temperature must be positive": 1 / LARGEST < info.temperature < LARGEST,
+        "the step must be a whole number, 0 or more": type(info.step) is int and info.step >= 0,
         "trained_on must list texts": all(isinstance(entry, str) for entry in info.trained_on),
     }
     return next((fault for fault, is_sound in checks.items() if not is_sound), "")
+
+
+def _is_text(label: str) -> bool:
+    """Whether a name can be written and drawn: not very long, no half of a character and none that moves the cursor."""
+    return len(label) <= LONGEST and not any(unicodedata.category(part) in ("Cc", "Cs") for part in label)
+
+
+def _is_level(part: object) -> bool:
+    return type(part) is int and 0 <= part <= 255
 
 
 CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
@@ -183,7 +209,7 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
     """Load tensors that must match the network's exactly.
 
     Raises:
-        CheckpointError: one error that lists missing, unexpected and misshapen tensors, or those that are not finite.
+        CheckpointError: one error that lists tensors that are missing, unexpected, misshapen, mistyped or not finite.
     """
     problems = mismatches(model.state_dict(), tensors)
     if problems:
@@ -198,16 +224,22 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
 
 
 def mismatches(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
-    """Tensors that are missing, unexpected or of another shape: a phrase each, with examples."""
+    """Tensors that are missing, unexpected, or of another shape or type: a phrase each, with examples."""
     misshapen = [
         f"{name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in found and found[name].shape != tensor.shape
     ]
+    mistyped = [
+        f"{name} holds {str(found[name].dtype).removeprefix('torch.')}"
+        for name, tensor in wanted.items()
+        if name in found and found[name].is_floating_point() != tensor.is_floating_point()
+    ]
     rows = {
         "missing": [name for name in wanted if name not in found],
         "unexpected": [name for name in found if name not in wanted],
         "of another shape": misshapen,
+        "of another type": mistyped,
     }
     return [f"{len(names)} {what} ({_examples(names)})" for what, names in rows.items() if names]
 

@@ -11,7 +11,6 @@ the attention tables are called otherwise, for CGRSeg has tables of its own besi
 """
 
 import argparse
-import pickle
 import re
 import warnings
 from pathlib import Path
@@ -27,8 +26,6 @@ from cgrseg.model.variants import PLANS
 from cgrseg.weights.foreign import Naming, rename, under_our_names
 from cgrseg.weights.format import WeightsInfo, fill
 
-NOT_TENSORS = (pickle.UnpicklingError, RuntimeError, LookupError, ValueError, TypeError, EOFError, OSError)
-"""What PyTorch's restricted reader raises on files that hold anything else, or nothing."""
 HARMLESS = argparse.Namespace
 """The options of a run, which training scripts keep beside the tensors: a bag of values."""
 
@@ -42,7 +39,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([HARMLESS]):
             tree = torch.load(path, map_location="cpu", weights_only=True)
-    except NOT_TENSORS as error:
+    except Exception as error:  # noqa: BLE001  a damaged pickle raises anything
         raise CheckpointError(
             f"{path.name} cannot be read as plain tensors (nothing else is ever loaded): {reason(error)}"
         ) from None
