@@ -26,7 +26,7 @@ def commands_of(text: str) -> list[str]:
 @pytest.mark.parametrize("line", [line for block in blocks("bash") for line in commands_of(block)])
 def test_each_command_is_accepted(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("my-photos", "street", "corrected"):
+    for name in ("my-photos", "street", "scenes", "corrected"):
         (tmp_path / name).mkdir()
     verb, *arguments = shlex.split(line)[1:]
 
