@@ -1,55 +1,52 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from support.reference import fill_lite
+from support.tiny import few_blocks
 
 from cgrseg.classes import named
 from cgrseg.config import ModelConfig
 from cgrseg.model import build_model
-from cgrseg.weights import WeightsInfo, save_weights
+from cgrseg.runtime import graph_of
+from cgrseg.weights import WeightsInfo, open_weights, save_weights
 
 CLASSES = named(("a", "b", "c", "d", "e"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_blocks():
+    with few_blocks():
+        yield
 
 
 @pytest.fixture(scope="session", params=["sum", "mean", "lite"])
 def small_weights(request, tmp_path_factory) -> Path:
     """A weights file of the smallest network (its attention by sums or means) or of size lite, far from its start."""
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    if request.param == "lite":
-        config = ModelConfig(size="lite", classes=5)
-        save_weights(path, fill_lite(build_model(config)), WeightsInfo(model=config, classes=CLASSES))
+    with few_blocks():
+        if request.param == "lite":
+            config = ModelConfig(size="lite", classes=5)
+            save_weights(path, fill_lite(build_model(config)), WeightsInfo(model=config, classes=CLASSES))
+            return path
+        torch.manual_seed(0)
+        config = ModelConfig(size="s0", classes=5, layer_scale=0.1, rcm_scale=0.1, talk_bias=request.param)
+        model = build_model(config)
+        for name, tensor in model.state_dict().items():
+            if name.endswith(("running_var", "norm.weight")):
+                tensor.uniform_(0.5, 1.5)
+            elif name.endswith(("running_mean", "table", "bias")):
+                tensor.normal_(std=0.1)
+        save_weights(path, model, WeightsInfo(model=config, classes=CLASSES))
         return path
-    torch.manual_seed(0)
-    config = ModelConfig(size="s0", classes=5, layer_scale=0.1, rcm_scale=0.1, talk_bias=request.param)
-    model = build_model(config)
-    for name, tensor in model.state_dict().items():
-        if name.endswith(("running_var", "norm.weight")):
-            tensor.uniform_(0.5, 1.5)
-        elif name.endswith(("running_mean", "table", "bias")):
-            tensor.normal_(std=0.1)
-    save_weights(path, model, WeightsInfo(model=config, classes=CLASSES))
-    return path
 
 
 @pytest.fixture(scope="session")
-def make_graph():
-    """Puts the graph of some weights into the cache, in a process that checks no shapes, for that is slow."""
-
-    def make(weights: str | Path) -> None:
-        code = "import sys; from cgrseg.runtime import graph_of; from cgrseg.weights import open_weights as o;"
-        subprocess.run([sys.executable, "-c", f"{code} graph_of(o(sys.argv[1])[0])", weights], check=True)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def small_graph(small_weights, make_graph) -> Path:
+def small_graph(small_weights) -> Path:
     """The same file, its graph in the cache."""
-    make_graph(small_weights)
+    with few_blocks():
+        graph_of(open_weights(small_weights)[0])
     return small_weights
 
 

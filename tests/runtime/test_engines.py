@@ -16,6 +16,10 @@ from cgrseg.runtime.cache import cache_folder, kept
 from cgrseg.weights import open_weights
 
 
+BOTH_BACKBONES = pytest.mark.parametrize("small_weights", ["sum", "lite"], indirect=True, scope="session")
+"""For what does not depend on the arithmetic inside attention."""
+
+
 def as_read(segmenter: cgrseg.Segmenter, images: np.ndarray) -> np.ndarray:
     return segmenter.engine(images)
 
@@ -34,6 +38,7 @@ def test_engines_agree_on_images_of_any_size_and_number(small_graph, sizes, engi
         np.testing.assert_allclose(given, expected, rtol=0, atol=2e-4 * np.abs(expected).max())
 
 
+@BOTH_BACKBONES
 @pytest.mark.slow
 @pytest.mark.xdist_group("graph")
 @pytest.mark.parametrize(("to", "suffix"), [("onnx", ".onnx"), ("openvino", ".xml")])
@@ -50,9 +55,9 @@ def test_an_exported_file_is_loaded_like_weights_and_says_the_same_about_itself(
     assert "classes: [a, b, c, d, e]" in CliRunner().invoke(commands, ["info", str(path)]).output
 
 
+@BOTH_BACKBONES
 @pytest.mark.slow
 def test_a_program_of_pytorchs_exporter_needs_nothing_of_ours(small_weights, tmp_path, sizes):
-    write = "import sys, cgrseg; cgrseg.export(sys.argv[1], 'torch', __import__('pathlib').Path(sys.argv[2]))"
     run = (
         "import sys, torch, numpy; sys.modules['cgrseg'] = None; program = torch.export.load(sys.argv[1]).module();"
         "given = numpy.load(sys.argv[2]); run = lambda x: program(torch.from_numpy(x)).detach().numpy();"
@@ -62,7 +67,7 @@ def test_a_program_of_pytorchs_exporter_needs_nothing_of_ours(small_weights, tmp
     inputs = {"one": sizes[2], "several": np.stack([sizes[2][0, :, :77, :91], sizes[2][0, :, -77:, -91:]])}
     np.savez(given, **inputs)
 
-    subprocess.run([sys.executable, "-W", "ignore", "-c", write, small_weights, program], check=True)
+    cgrseg.export(small_weights, "torch", program)
     subprocess.run([sys.executable, "-W", "ignore", "-c", run, program, given, result], check=True)
 
     for name, images in inputs.items():
@@ -153,6 +158,7 @@ def test_auto_is_openvino_where_it_is_installed(small_graph, monkeypatch):
     assert open_engine(open_weights(small_graph)[0]).name == "openvino"
 
 
+@BOTH_BACKBONES
 @pytest.mark.slow
 @pytest.mark.xdist_group("graph")
 def test_quantizing_puts_every_convolution_in_integers_but_for_the_parts_that_stay_in_floats(small_graph, sizes):

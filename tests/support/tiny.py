@@ -1,13 +1,18 @@
 """The smallest complete run: two splits of synthetic images, a recipe of four steps, helpers to read its results."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from cgrseg.config import DataConfig, InferenceConfig, ModelConfig, Recipe, TrainConfig
 from cgrseg.data.images import write_image, write_palette_png
+from cgrseg.model import variants
 from cgrseg.training.checkpoint import read_checkpoint
 
 RECIPE = Recipe(
@@ -18,6 +23,19 @@ RECIPE = Recipe(
     ),
     inference=InferenceConfig(short_px=48),
 )
+
+
+@contextmanager
+def few_blocks() -> Iterator[None]:
+    """Sizes `s0` and `lite` with every kind of layer, but one or two of each: exporting them takes two thirds."""
+    blocks = replace(variants.S0, expansions=((4,), (4,), (3,), (3,)), attending=1)
+    rows = tuple(replace(row, repeats=min(row.repeats, 2)) for row in variants.LITE2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(variants.PLANS, "s0", blocks)
+        patch.setattr(variants, "LITE2", rows)
+        for size in ("s0", "lite"):
+            patch.setitem(variants.VARIANTS, size, replace(variants.VARIANTS[size], rcms=1))
+        yield
 
 
 def draw_images(folder: Path) -> Path:
