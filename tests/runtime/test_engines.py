@@ -15,7 +15,6 @@ from cgrseg.runtime import TorchEngine, graph_of, open_engine, open_graph
 from cgrseg.runtime.cache import cache_folder, kept
 from cgrseg.weights import open_weights
 
-
 BOTH_BACKBONES = pytest.mark.parametrize("small_weights", ["sum", "lite"], indirect=True, scope="session")
 """For what does not depend on the arithmetic inside attention."""
 
