@@ -15,6 +15,7 @@ from cgrseg.cli.progress import bar, say
 from cgrseg.config import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
+    from cgrseg.config import Levels
     from cgrseg.predictor import Failure, Segmentation
     from cgrseg.predictor.protocols import ProtocolName
     from cgrseg.runtime import EngineName
@@ -28,6 +29,7 @@ MOST_SAVERS = 4
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("-w", "--weights", default=DEFAULT_WEIGHTS, show_default=True, help="Bundled name, file or hub id.")
 @click.option("-o", "--output", type=options.FOLDER, default="out", show_default=True, help="Folder for the results.")
+@options.levels
 @options.protocol
 @options.engine
 @options.device
@@ -36,6 +38,7 @@ def predict(
     sources: tuple[str, ...],
     weights: str,
     output: Path,
+    levels: "Levels | None",
     protocol: "ProtocolName",
     engine: "EngineName",
     device: str,
@@ -53,6 +56,7 @@ def predict(
     require_free(output, [name for _, name in named], {path.resolve() for path, _ in named})
     warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
+    segmenter = segmenter.with_levels(levels)
     done = 0
     with bar("images", total) as show:
         for count, outcome in enumerate(save_all(segmenter.stream(sources, skip=output), output), start=1):

@@ -68,6 +68,7 @@ def pass_over(
         workers: threads that read, and as many that label and measure; 0 runs everything in the caller's thread.
         batch: images in a chunk; those of the same size share a call of the engine.
     """
+    dataset = dataset.with_levels(segmenter.info.levels)
 
     def read(chunk: range) -> list[_Input]:
         return [_Input(dataset.labels(index), segmenter.prepare(_named(dataset, index))) for index in chunk]

@@ -32,6 +32,7 @@ def open_splits(recipe: Recipe, data: Where) -> Splits:
     folder, kind, hold_out, merge = _folder(recipe, data), recipe.data.kind, recipe.data.hold_out, recipe.data.merge
     scored = "holdout" if hold_out else "val"
     images, held_out = (open_dataset(kind, folder, split, hold_out, merge=merge) for split in ("train", scored))
+    images, held_out = (part.with_levels(recipe.data.levels) for part in (images, held_out))
     if images.classes.names != held_out.classes.names:
         raise DatasetError(
             f"{folder}: the classes of train and {scored} differ",
@@ -62,7 +63,7 @@ def _paths(recipe: Recipe, data: Where) -> Mapping[str, Path]:
             f"the recipe has the sources {names}, and {data} is one folder",
             advice="give the folder of each source by its name",
         )
-    for key in ("hold_out", "merge"):
+    for key in ("hold_out", "levels", "merge"):
         if getattr(recipe.data, key):
             raise RecipeError(
                 f"data.{key} applies to a single data set",

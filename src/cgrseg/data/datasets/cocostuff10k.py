@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt16
 
-from cgrseg.data.datasets.labelled import Layout, Pair, files_by_stem, folder_of, listed, paired, published_layout
+from cgrseg.data.datasets.labelled import Layout, Pair, published_layout
+from cgrseg.data.datasets.layouts import files_by_stem, folder_of, listed, paired
 from cgrseg.errors import DatasetError, MissingExtra, reason
 from cgrseg.types import LabelMap
 

@@ -11,7 +11,8 @@ What nobody drew is the class `background` of labelmap.txt.
 from collections import defaultdict
 from pathlib import Path
 
-from cgrseg.data.datasets.labelled import Pair, paired, renamed_like
+from cgrseg.data.datasets.labelled import Pair
+from cgrseg.data.datasets.layouts import paired, renamed_like
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
 

@@ -21,8 +21,9 @@ from cgrseg.classes import ClassTable
 from cgrseg.data.datasets.coco import read_coco
 from cgrseg.data.datasets.colours import holds_colours, read_colours
 from cgrseg.data.datasets.cvat import find_pairs, has_cvat_split, is_cvat
-from cgrseg.data.datasets.labelled import Layout, Pair, files_by_stem, lookup_of, paired, renamed_like
+from cgrseg.data.datasets.labelled import Layout, Pair, lookup_of
 from cgrseg.data.datasets.labelme import read_labelme
+from cgrseg.data.datasets.layouts import files_by_stem, paired, renamed_like
 from cgrseg.data.datasets.table import Table, plain_table, read_table
 from cgrseg.data.images import SUFFIXES, read_label_map, read_size
 from cgrseg.errors import DatasetError

@@ -20,18 +20,8 @@ import numpy as np
 from cgrseg.classes import published
 from cgrseg.data.datasets.coco import Mask, MaskReader
 from cgrseg.data.datasets.cocostuff10k import as_label_map, read_mat
-from cgrseg.data.datasets.labelled import (
-    Layout,
-    Lookup,
-    Pair,
-    files_by_stem,
-    folder_of,
-    listed,
-    lookup_of,
-    paired,
-    published_layout,
-    root_of,
-)
+from cgrseg.data.datasets.labelled import Layout, Lookup, Pair, lookup_of, published_layout
+from cgrseg.data.datasets.layouts import files_by_stem, folder_of, listed, paired, root_of
 from cgrseg.errors import DatasetError
 from cgrseg.types import LabelMap
 

@@ -5,15 +5,8 @@ Others have modules of their own: `cocostuff10k` and `pascalcontext` keep their 
 
 from pathlib import Path, PurePosixPath
 
-from cgrseg.data.datasets.labelled import (
-    Layout,
-    files_by_stem,
-    folder_of,
-    listed,
-    paired,
-    published_layout,
-    root_of,
-)
+from cgrseg.data.datasets.labelled import Layout, published_layout
+from cgrseg.data.datasets.layouts import files_by_stem, folder_of, listed, paired, root_of
 from cgrseg.errors import DatasetError
 
 ADE20K = "ADEChallengeData2016 holds images/ and annotations/, each with training/ and validation/"

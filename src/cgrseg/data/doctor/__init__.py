@@ -78,6 +78,8 @@ def examined_report(
     findings = [finding for _, problems in opened.values() for finding in problems]
     findings = [*dict.fromkeys(findings), *notes]  # each split reports the problems of the whole folder
     datasets = {split: dataset for split, (dataset, _) in opened.items() if dataset is not None}
+    levels = next(iter(datasets.values())).own_levels() if datasets else None
+    datasets = {split: dataset.with_levels(levels) for split, dataset in datasets.items()}
     total, pairs = sum(map(len, datasets.values())), list[Examined]()
     for dataset in datasets.values():
         done = len(pairs)

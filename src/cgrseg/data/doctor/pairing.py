@@ -9,7 +9,8 @@ from cgrseg.config import Kind, Merge
 from cgrseg.data.datasets import LabelledImages, Pair, open_dataset
 from cgrseg.data.datasets.cvat import SAVED, Files, files_of_split, find_list, is_cvat
 from cgrseg.data.datasets.folder import LABEL_SUFFIXES, FileReader, folders_of, has_split
-from cgrseg.data.datasets.labelled import Layout, folded, lookup_of, renamed_like
+from cgrseg.data.datasets.labelled import Layout, lookup_of
+from cgrseg.data.datasets.layouts import folded, renamed_like
 from cgrseg.data.datasets.merging import merge_classes
 from cgrseg.data.datasets.table import Table, read_table
 from cgrseg.data.doctor.findings import Finding, about, converted, set_aside
