@@ -227,9 +227,21 @@ def find_images(source: str | Path) -> list[Path]:
         matches = glob.glob(str(source), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
         files = [Path(match) for match in matches if _is_image(Path(match))]
     if not files:
-        problem = "holds no images" if path.is_dir() else "no such file or folder, and no image matches it as a pattern"
+        problem = (
+            f"holds no images{_only(path)}"
+            if path.is_dir()
+            else "no such file or folder, and no image matches it as a pattern"
+        )
         raise ImageError(f"{source}: {problem}", advice=f"images end in {' '.join(SUFFIXES[:10])} and the like")
     return sorted(files)
+
+
+def _only(folder: Path) -> str:
+    """What a folder without images holds instead, by suffix."""
+    entries = (file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    suffixes = Counter(file.suffix or "no suffix" for file in entries).most_common(3)
+    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes)
+    return f", only files of other kinds ({kinds})" if kinds else ""
 
 
 def _is_image(path: Path) -> bool:

@@ -13,6 +13,7 @@ memory, results in order.
 NumPy, OpenCV, Pillow, the engines and the kernels release the GIL meanwhile.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +31,7 @@ from cgrseg.classes import ClassTable
 from cgrseg.config import Levels
 from cgrseg.config.parsing import require_levels
 from cgrseg.data.images import name_images, read_image
+from cgrseg.data.left_out import left_out
 from cgrseg.data.tones import to_rgb
 from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.predictor.protocols import WHOLE, Protocol, ProtocolName, choose_protocol
@@ -43,6 +45,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
+
+logger = logging.getLogger(__name__)
 
 AHEAD = 4
 """Items in work: one for each of three stages, and one whose result waits to be fetched."""
@@ -129,7 +133,8 @@ class Segmenter:
         """Segment files, folders and patterns, in order; a file that fails does not stop the rest.
 
         The next images are read and segmented in threads while the caller works on a result; a few are in memory at a
-        time. Results are named by their path below the given folder, so that no two have the same name.
+        time. Results are named by their path below the given folder, so that no two have the same name. A warning says
+        what the sources hold that is not read.
 
         Args:
             sources: may overlap; each image is segmented once.
@@ -138,7 +143,10 @@ class Segmenter:
         Raises:
             ImageError: a source has no images.
         """
-        named = name_images([sources] if isinstance(sources, str | Path) else sources, skip)
+        sources = [sources] if isinstance(sources, str | Path) else sources
+        named = name_images(sources, skip)
+        for group in left_out(sources, skip):
+            logger.warning("%s", group)
         with closing(overlap(named, self._read, self._infer, self.label)) as answers:
             for (path, _), answer in zip(named, answers, strict=True):
                 error = answer.exception()

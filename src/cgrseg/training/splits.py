@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cgrseg.config import Recipe
 from cgrseg.data.datasets import LabelledImages, open_dataset
-from cgrseg.data.doctor import require_sound
+from cgrseg.data.doctor import require_sound, unread_findings
+from cgrseg.data.doctor.findings import Finding
 from cgrseg.data.mixture import common_classes, open_mixture, open_sources
 from cgrseg.errors import DatasetError, RecipeError
 
@@ -54,6 +55,16 @@ def require_sound_splits(recipe: Recipe, data: Where, splits: Splits) -> None:
     parts = [open_sources(recipe.sources, paths, split) for split in ("train", "val")]
     for name, path in paths.items():
         require_sound([part[name] for part in parts if name in part], path, is_source=True)
+
+
+def unread_files(recipe: Recipe, data: Where) -> list[Finding]:
+    """What the folders of a run hold besides the files that are read, of the user's own data sets."""
+    if recipe.sources:
+        paths = _paths(recipe, data)
+        folders = [paths[name] for name, source in recipe.sources.items() if source.kind == "folder"]
+    else:
+        folders = [_folder(recipe, data)] if recipe.data.kind == "folder" else []
+    return [finding for folder in folders for finding in unread_findings(folder)]
 
 
 def _paths(recipe: Recipe, data: Where) -> Mapping[str, Path]:

@@ -26,6 +26,7 @@ from cgrseg.data.datasets.labelme import read_labelme
 from cgrseg.data.datasets.layouts import files_by_stem, paired, renamed_like
 from cgrseg.data.datasets.table import Table, plain_table, read_table
 from cgrseg.data.images import SUFFIXES, read_label_map, read_size
+from cgrseg.data.left_out import images_below
 from cgrseg.errors import DatasetError
 from cgrseg.types import LabelMap
 
@@ -34,6 +35,13 @@ LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".json")
 """The suffixes of label files: formats that keep numbers."""
 UNLABELLED_FOLDER = "unlabelled"
 """The folder in `images` for images without labels."""
+
+MEANT = {
+    "train": ("train", "training", "trainset", "train2017", "trn", "tr"),
+    "val": ("val", "valid", "validation", "validate", "validating", "valset", "val2017", "eval", "evaluation", "dev"),
+    "test": ("test", "testing", "tests", "testset", "test2017", "tst"),
+}
+"""Names under which other tools keep a split, in any case."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class FileReader:
 
 def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
     """A split of the folder `path`; `classes` apply if it does not name its own."""
-    table, layout = read_table(path), f"{LAYOUT}; {_splits(path)}"
+    table, layout = read_table(path), f"{LAYOUT}; {_splits(path, split)}"
     if is_cvat(path):
         table = _table_or(table, classes, path)
         return Layout(table.classes, lookup_of(table.raw, table.ignored), find_pairs(path, split), FileReader(table))
@@ -75,6 +83,12 @@ def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
         read = FileReader(table)
         labels = files_by_stem(label_folder, LABEL_SUFFIXES, layout)
     images = renamed_like(images, labels)
+    below = [] if images else images_below(image_folder)
+    if below:
+        raise DatasetError(
+            f"split {split!r} of {path} holds no images, but its subfolders {len(below):,}, such as {below[0]}",
+            advice=f"move them into {image_folder} itself, each with a name of its own",
+        )
     pairs = paired(sorted(images | labels), images, labels, f"split {split!r} of {path}")
     return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, read)
 
@@ -117,7 +131,17 @@ def unlabelled_folder(path: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _splits(path: Path) -> str:
+def meant_split(name: str) -> str:
+    """The split that a folder of another name is probably meant to be; empty if none."""
+    key = name.casefold().strip(" _-.")
+    return next((split for split, names in MEANT.items() if key in names), "")
+
+
+def _splits(path: Path, split: str) -> str:
+    """The splits of a folder, and what the missing one may be called there."""
+    meant = [entry for entry in (*path.glob("images/*"), *path.glob("*")) if meant_split(entry.name) == split]
+    if meant and not (path / "images" / split).exists():
+        return f"did you mean {meant[0]}? its images belong into {path / 'images' / split}, its labels likewise"
     if is_flat(path):
         return f"{path} has no splits: all its images are train"
     folder = path / "images"
