@@ -227,11 +227,8 @@ def find_images(source: str | Path) -> list[Path]:
         matches = glob.glob(str(source), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
         files = [Path(match) for match in matches if _is_image(Path(match))]
     if not files:
-        problem = (
-            f"holds no images{_only(path)}"
-            if path.is_dir()
-            else "no such file or folder, and no image matches it as a pattern"
-        )
+        missing = "no such file or folder, and no image matches it as a pattern"
+        problem = f"holds no images{_only(path)}" if path.is_dir() else missing
         raise ImageError(f"{source}: {problem}", advice=f"images end in {' '.join(SUFFIXES[:10])} and the like")
     return sorted(files)
 

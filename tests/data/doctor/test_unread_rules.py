@@ -41,7 +41,7 @@ def test_a_folder_of_files_that_are_all_read_has_no_finding(folder):
         (["images/train/a.heic", "images/train/b.HEIC"], "warning", "2 files ending in .heic are", "as JPEG or PNG"),
         (["images/val/._0.png"], "warning", "1 hidden image is", "macOS"),
         (["images/train/0.json"], "warning", "1 file of other kinds (.json) is", "label files belong into"),
-        (["testing/a.png"], "note", "1 image in testing is", "did you mean test?"),
+        (["testing/a.png"], "warning", "1 image in testing is", "did you mean test?"),
         (["more/deep/a.png"], "note", "1 image in more is", "nothing to do, unless"),
     ],
 )
@@ -72,6 +72,7 @@ def test_the_subfolders_of_a_folder_without_splits_are_named(folder):
         shutil.rmtree(folder / part)
         shutil.move(folder / "flat" / part, folder / part)
     shutil.move(folder / "moved" / "images", folder / "images" / "monday")
+    shutil.rmtree(folder / "moved")
 
     (finding,) = unread_findings(folder)
 
@@ -94,7 +95,7 @@ def test_a_split_of_another_name_or_in_subfolders_is_named_where_opening_fails(f
         open_dataset("folder", folder, "train")
 
     shutil.move(folder / "images/training", folder / "images/train/part")
-    with pytest.raises(DatasetError, match="holds no images, but its subfolders 6, such as .*; move them into"):
+    with pytest.raises(DatasetError, match=r"holds no images, but its subfolders 6, such as .*; move them into"):
         open_dataset("folder", folder, "train")
 
 

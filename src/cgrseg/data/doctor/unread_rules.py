@@ -118,7 +118,8 @@ def _beside(path: Path) -> list[Finding]:
     for entry in sorted(path.iterdir()):
         if entry.is_dir() and entry.name not in known and not entry.name.startswith("."):
             images = images_below(entry)
-            findings += _left_out(path, images, f"[image|images] in {entry.name}", _home(path, entry), "note")
+            severity = "warning" if meant_split(entry.name) else "note"
+            findings += _left_out(path, images, f"[image|images] in {entry.name}", _home(path, entry), severity)
     return findings
 
 
