@@ -25,7 +25,7 @@ from PIL import ImageFile, UnidentifiedImageError
 from cgrseg.config import Levels
 from cgrseg.data.tones import ToneRange, decode, tone_range
 from cgrseg.errors import ImageError, reason
-from cgrseg.files import replacing
+from cgrseg.files import readable, replacing
 from cgrseg.types import IGNORE, Colour, Image, LabelMap, Size
 
 MAX_PIXELS = 178_956_970
@@ -251,7 +251,7 @@ def name_images(sources: Sequence[str | Path], skip: Path | None = None) -> list
     """Every image of some files, folders and patterns, once, and a unique name for its results.
 
     The name is the path below the folder given (below what all have in common, if there are several), without the
-    suffix unless two images differ in nothing else.
+    suffix unless two images differ in nothing else, in Unicode.
 
     Args:
         sources: may overlap.
@@ -259,7 +259,7 @@ def name_images(sources: Sequence[str | Path], skip: Path | None = None) -> list
     """
     paths = list({path.resolve(): path for source in sources for path in _outside(source, skip)}.values())
     root = os.path.commonpath([_root(source).absolute() for source in sources])
-    stems = {path: path.absolute().relative_to(root).with_suffix("").as_posix() for path in paths}
+    stems = {path: readable(path.absolute().relative_to(root).with_suffix("").as_posix()) for path in paths}
     uses = Counter(stem.casefold() for stem in stems.values())  # some file systems ignore case
     names = {path: stem for path, stem in stems.items() if uses[stem.casefold()] == 1}
     taken = {name.casefold() for name in names.values()}

@@ -15,7 +15,7 @@ from cgrseg import draw
 from cgrseg.classes import ClassTable
 from cgrseg.data.images import write_image, write_palette_png
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.files import replacing
+from cgrseg.files import readable, replacing
 from cgrseg.predictor.views import ConfidenceSource, KnownConfidence
 from cgrseg.types import Confidence, Image, LabelMap
 
@@ -86,7 +86,7 @@ class Segmentation:
         height, width = self.labels.shape
         return {
             "name": self.name,
-            "source": None if self.source is None else str(self.source),
+            "source": None if self.source is None else readable(str(self.source)),
             "weights": self.weights,
             "height": height,
             "width": width,

@@ -34,6 +34,7 @@ from cgrseg.data.images import name_images, read_image
 from cgrseg.data.left_out import left_out
 from cgrseg.data.tones import to_rgb
 from cgrseg.errors import CGRSegError, ImageError
+from cgrseg.files import readable
 from cgrseg.predictor.protocols import WHOLE, Protocol, ProtocolName, choose_protocol
 from cgrseg.predictor.result import Failure, Segmentation
 from cgrseg.predictor.views import EnsembleLogits, ImageLogits, PreparedImage, infer, prepare_views
@@ -122,7 +123,7 @@ class Segmenter:
             ImageError: the file cannot be read, or the value is not an image.
         """
         if isinstance(image, str | Path):
-            prepared = self._read((Path(image), Path(image).stem))
+            prepared = self._read((Path(image), readable(Path(image).stem)))
         else:
             prepared = self.prepare(Named(as_image(image, self.info.levels), "picture", None))
         return self.label(self._infer(prepared))

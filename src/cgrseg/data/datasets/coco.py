@@ -27,6 +27,7 @@ from cgrseg.data.datasets.labelled import UNLABELLED, Pair
 from cgrseg.data.datasets.table import Table, checked_names, plain_table
 from cgrseg.data.masks import decode_rle, fill_polygon
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text
 from cgrseg.types import Size
 
 Mask = list | dict
@@ -89,7 +90,7 @@ def read_coco(file: Path, table: Table | None) -> tuple[Table, MaskReader]:
         DatasetError: the file is not in COCO's format, or an annotation has a category that `table` does not list.
     """
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
+        tree = json.loads(read_text(file))
         categories = {entry["id"]: entry["name"] for entry in sorted(tree["categories"], key=lambda entry: entry["id"])}
         table = table or plain_table(named(checked_names(list(categories.values()), f"{file}: categories")))
         return table, _masks(tree, categories, table, file)

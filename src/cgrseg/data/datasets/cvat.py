@@ -15,6 +15,7 @@ from cgrseg.data.datasets.labelled import Pair
 from cgrseg.data.datasets.layouts import paired, renamed_like
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text, readable
 
 Files = dict[str, list[Path]]
 """The files of a folder by name without suffix."""
@@ -83,7 +84,7 @@ def find_pairs(path: Path, split: str) -> tuple[Pair, ...]:
 
 def _listed(listing: Path) -> list[str]:
     """The names of a list: whole lines, since names may have spaces, and without the quotes around such names."""
-    lines = (line.strip().strip('"') for line in listing.read_text(encoding="utf-8-sig").splitlines())
+    lines = (line.strip().strip('"') for line in read_text(listing).splitlines())
     return [line for line in lines if line]
 
 
@@ -91,5 +92,5 @@ def _below(folder: Path, suffixes: tuple[str, ...]) -> Files:
     files: Files = defaultdict(list)
     for file in sorted(folder.rglob("*")):
         if file.suffix.lower() in suffixes and not file.name.startswith("."):
-            files[file.relative_to(folder).with_suffix("").as_posix()].append(file)
+            files[readable(file.relative_to(folder).with_suffix("").as_posix())].append(file)
     return dict(files)

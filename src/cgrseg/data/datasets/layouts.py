@@ -9,6 +9,7 @@ from typing import TypeVar
 from cgrseg.config import Kind
 from cgrseg.data.datasets.labelled import Pair
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text, readable
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ def listed(listing: Path, layout: str) -> list[str]:
     """
     if not listing.is_file():
         raise DatasetError(f"{listing}: no such list", advice=layout)
-    lines = (line.split() for line in listing.read_text(encoding="utf-8").splitlines())
+    lines = (line.split() for line in read_text(listing).splitlines())
     return [words[0] for words in lines if words]
 
 
@@ -93,7 +94,7 @@ def files_by_stem(folder: Path, endings: tuple[str, ...], layout: str) -> dict[s
         ending = next((ending for ending in endings if file.name.lower().endswith(ending.lower())), None)
         if ending is None or file.name.startswith("."):
             continue
-        stem = file.name[: -len(ending)]
+        stem = readable(file.name[: -len(ending)])
         if stem in files:
             raise DatasetError(f"{folder} holds both {files[stem].name} and {file.name}", advice="keep one of them")
         files[stem] = file

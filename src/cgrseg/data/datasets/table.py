@@ -18,6 +18,7 @@ from pathlib import Path
 from cgrseg.classes import ClassTable, named
 from cgrseg.data.datasets.labelled import OUTSIDE, UNLABELLED
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text
 from cgrseg.types import IGNORE, Colour
 
 LABELMAP_LINE = re.compile(r"(?P<name>.+?):(?P<colour>\d{1,3},\d{1,3},\d{1,3})(:|$)")
@@ -101,13 +102,13 @@ def read_table(folder: Path) -> Table | None:
 
 
 def _from_text(file: Path) -> Table:
-    lines = file.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    lines = read_text(file).rstrip().splitlines()
     return plain_table(named(checked_names([line.strip() for line in lines], str(file))))
 
 
 def _from_labelmap(file: Path) -> Table:
     """The table of a labelmap.txt, whose lines may be comments; the background is a class like any other."""
-    lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    lines = [line.strip() for line in read_text(file).splitlines()]
     entries = [line for line in lines if line and not line.startswith("#")]
     matches = [LABELMAP_LINE.match(entry) for entry in entries]
     wrong = next((entry for entry, match in zip(entries, matches, strict=True) if match is None), None)
@@ -147,8 +148,8 @@ def checked_names(names: list[str], where: str) -> tuple[str, ...]:
 
 def _from_json(file: Path) -> Table | None:
     try:
-        tree = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        tree = json.loads(read_text(file))
+    except json.JSONDecodeError as error:
         raise DatasetError(f"{file} is not JSON: {error}") from None
     if not isinstance(tree, dict) or "classes" not in tree:
         return None

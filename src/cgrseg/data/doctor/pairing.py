@@ -16,6 +16,7 @@ from cgrseg.data.datasets.table import Table, read_table
 from cgrseg.data.doctor.findings import Finding, about, converted, set_aside
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError, MissingExtra
+from cgrseg.files import readable
 
 
 def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Finding]]:
@@ -128,7 +129,7 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> Files:
     files: Files = defaultdict(list)
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() in suffixes and not file.name.startswith("."):
-            files[file.stem].append(file)
+            files[readable(file.stem)].append(file)
     return dict(files)
 
 

@@ -15,6 +15,7 @@ from cgrseg.data.doctor.findings import ASIDE, FIXED, Finding, Severity, about
 from cgrseg.data.images import SUFFIXES
 from cgrseg.data.left_out import images_below, is_hidden, unread
 from cgrseg.errors import DatasetError
+from cgrseg.files import readable
 
 READ = ("train", "val", "test", UNLABELLED_FOLDER)
 """Folders in `images` that have a meaning."""
@@ -141,7 +142,7 @@ def _unlisted(path: Path) -> list[Finding]:
     except DatasetError:
         return []  # an error of its own
     images = images_below(folder) if lists else []
-    others = [file for file in images if file.relative_to(folder).with_suffix("").as_posix() not in names]
+    others = [file for file in images if readable(file.relative_to(folder).with_suffix("").as_posix()) not in names]
     fix = f"nothing to do if that is right; else add their names to a list in {path / 'ImageSets/Segmentation'}"
     return [*_left_out(path, others, "[image|images] that no list names", fix, "note"), *_files(path, folder)]
 
