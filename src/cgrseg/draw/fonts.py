@@ -123,7 +123,7 @@ def _has(candidate: Font, letters: str) -> bool:
 
 def _picture(candidate: Font, letter: str) -> tuple[object, bytes]:
     mask = candidate.getmask(letter)
-    return mask.size, bytes(mask)
+    return mask.size, bytes(mask)  # type: ignore[arg-type]  # it is a buffer, which Pillow's annotations leave out
 
 
 def _candidates(letters: str) -> list[str]:
