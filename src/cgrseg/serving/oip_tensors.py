@@ -13,7 +13,6 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Annotated, Any
 
@@ -23,8 +22,8 @@ from pydantic import BaseModel, Field, ValidationError
 from cgrseg.predictor import Segmentation
 from cgrseg.serving import ServeConfig
 from cgrseg.serving.http_errors import RequestError
+from cgrseg.serving.queue import Decode
 from cgrseg.serving.request import decoder
-from cgrseg.types import Image
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 OUTPUTS = ("labels", "confidence")
@@ -68,7 +67,7 @@ class InferRequest(BaseModel):
 class ParsedRequest:
     """An image to segment and the outputs to return."""
 
-    decode: Callable[[], Image]
+    decode: Decode
     outputs: tuple[tuple[str, bool], ...]
     """Names, each with whether its values are returned as bytes."""
     is_batch: bool
@@ -181,7 +180,7 @@ def _binary_data(tensor: InputTensor, rest: bytes) -> bytes | None:
     return rest
 
 
-def _read_pixels(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> Callable[[], Image]:
+def _read_pixels(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> Decode:
     """An image given as RGB values."""
     shape = tensor.shape[1:] if len(tensor.shape) == 4 and tensor.shape[0] == 1 else tensor.shape
     if len(shape) != 3 or shape[2] != 3 or min(shape) < 1:
@@ -197,7 +196,7 @@ def _read_pixels(tensor: InputTensor, binary: bytes | None, config: ServeConfig)
     if values.size != math.prod(shape):
         raise RequestError(f"shape {shape} needs {math.prod(shape)} values; {values.size} came")
     image = values.reshape(shape)
-    return lambda: image
+    return lambda _: image
 
 
 def _to_uint8(data: list[Any]) -> np.ndarray:
@@ -224,7 +223,7 @@ def _flat(data: list[Any]) -> list[Any]:
     return data
 
 
-def _read_encoded(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> "partial[Image]":
+def _read_encoded(tensor: InputTensor, binary: bytes | None, config: ServeConfig) -> Decode:
     """An encoded image: binary after the JSON, or Base64 in it."""
     if math.prod(tensor.shape) != 1 or len(tensor.shape) not in (1, 2):
         raise RequestError(f"a BYTES input of shape {str(tensor.shape)[:100]} is not one image", advice="give [1]")
@@ -259,7 +258,7 @@ def _from_base64(value: object) -> bytes:
         ) from None
 
 
-READERS: dict[str, Callable[[InputTensor, bytes | None, ServeConfig], Callable[[], Image]]] = {
+READERS: dict[str, Callable[[InputTensor, bytes | None, ServeConfig], Decode]] = {
     "UINT8": _read_pixels,
     "BYTES": _read_encoded,
 }

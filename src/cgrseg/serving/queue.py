@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
+from cgrseg.config import Levels
 from cgrseg.predictor import Inferred, Named, Prepared, Segmentation, Segmenter
 from cgrseg.serving.http_errors import enforce_deadline, queue_full
 from cgrseg.serving.metrics import Metrics
@@ -21,6 +22,9 @@ from cgrseg.serving.models import Model
 from cgrseg.types import Image
 
 T = TypeVar("T")
+
+Decode = Callable[[Levels | None], Image]
+"""Decodes an image by the levels of a model."""
 
 MAX_DECODED = (os.cpu_count() or 1) + 2
 """Images of a model that are in memory as pixels; those that wait longer are kept as encoded files."""
@@ -54,11 +58,11 @@ class RequestQueue:
         if self._in_hand >= self.limit:
             raise queue_full(self.model.name, self.limit)
 
-    async def segment(self, decode: Callable[[], Image], encode: Callable[[Segmentation], T], deadline: float) -> T:
+    async def segment(self, decode: Decode, encode: Callable[[Segmentation], T], deadline: float) -> T:
         """Segment an image and encode the result; both callables run in threads.
 
         Args:
-            decode: returns the image.
+            decode: returns the image, given the levels of the model.
             encode: turns the result into the response.
             deadline: a time of the event loop's clock.
 
@@ -82,15 +86,13 @@ class RequestQueue:
             self._in_hand -= 1
             self._depth.dec()
 
-    async def _run_stages(
-        self, segmenter: Segmenter, decode: Callable[[], Image], encode: Callable[[Segmentation], T]
-    ) -> T:
+    async def _run_stages(self, segmenter: Segmenter, decode: Decode, encode: Callable[[Segmentation], T]) -> T:
         loop = asyncio.get_running_loop()
         timer = self._metrics.stage_timer(self.model.name, segmenter.engine.name)
 
         def prepare() -> Prepared:
             with timer.time("decode"):
-                return segmenter.prepare(Named(decode(), "image", None))
+                return segmenter.prepare(Named(decode(segmenter.info.levels), "image", None))
 
         prepared = await loop.run_in_executor(self._pool, prepare)
         queued = perf_counter()

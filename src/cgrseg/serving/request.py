@@ -10,7 +10,6 @@ Bodies are counted while they arrive. The format of an image is detected from it
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Coroutine
-from functools import partial
 from typing import TypeVar
 
 from fastapi import Request
@@ -22,8 +21,8 @@ from cgrseg.data.images import decode_image
 from cgrseg.errors import FetchError, TooLargeError
 from cgrseg.serving import ServeConfig
 from cgrseg.serving.http_errors import RequestError, body_too_large, client_closed, enforce_deadline
+from cgrseg.serving.queue import Decode
 from cgrseg.serving.state import ServerState
-from cgrseg.types import Image
 
 T = TypeVar("T")
 
@@ -86,9 +85,9 @@ async def read_image(request: Request, config: ServeConfig, deadline: float) -> 
     )
 
 
-def decoder(data: bytes, config: ServeConfig) -> "partial[Image]":
+def decoder(data: bytes, config: ServeConfig) -> Decode:
     """A function that decodes the image when called, within the limits of the server."""
-    return partial(decode_image, data, "the image", formats=FORMATS, most_pixels=config.pixels)
+    return lambda levels: decode_image(data, "the image", levels, formats=FORMATS, most_pixels=config.pixels)
 
 
 async def _field(request: Request, limit: int) -> bytes:

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
-from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, InferenceConfig, ModelConfig, Recipe
-from cgrseg.config.parsing import as_tree, parse
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, InferenceConfig, Levels, ModelConfig, Recipe
+from cgrseg.config.parsing import as_tree, convert, parse
 from cgrseg.errors import CheckpointError, RecipeError, reason
 from cgrseg.files import replacing
 from cgrseg.model import CGRSeg, build_model
@@ -42,6 +42,8 @@ class WeightsInfo:
     """Optimizer steps behind them."""
     trained_on: tuple[str, ...] = ()
     """SHA-256 (first 16 hex digits) of each training image's RGB pixels, to find leaks."""
+    levels: Levels | None = None
+    """Black and white of images of more than 8 bits a channel; those of the type unless given."""
     temperature: float = 1.0
     """Divides the logits that confidence comes from; fitted by `cgrseg evaluate --fit-temperature`.
 
@@ -100,6 +102,7 @@ def _parse_info(tree: dict, name: str) -> WeightsInfo:
         scores=dict(tree["scores"]),
         step=int(tree["step"]),
         trained_on=tuple(tree["trained_on"]),
+        levels=convert(Levels, tree["levels"], name) if tree.get("levels") else None,  # type: ignore[arg-type]
         temperature=float(tree.get("temperature", 1.0)),
     )
 
@@ -107,7 +110,7 @@ def _parse_info(tree: dict, name: str) -> WeightsInfo:
 def _unsound(info: WeightsInfo) -> str:
     """The first fault of a description that has all its keys; empty if there is none."""
     classes, count = info.classes, info.model.classes
-    numbers = (*info.mean, *info.std, *info.scores.values(), info.temperature)
+    numbers = (*info.mean, *info.std, *info.scores.values(), info.temperature, *(info.levels or ()))
     checks = {
         f"{len(classes.names)} class names for {count} classes": len(classes.names) == count,
         "a class without a name": all(isinstance(label, str) and label for label in classes.names),
@@ -117,6 +120,7 @@ def _unsound(info: WeightsInfo) -> str:
         "a number that is not finite": all(math.isfinite(number) for number in numbers),
         "std must be positive": min(info.std, default=0) > 0,
         "the temperature must be positive": info.temperature > 0,
+        "white must be above black": info.levels is None or info.levels[0] < info.levels[1],
         "trained_on must list texts": all(isinstance(entry, str) for entry in info.trained_on),
     }
     return next((fault for fault, is_sound in checks.items() if not is_sound), "")
