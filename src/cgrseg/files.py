@@ -1,5 +1,6 @@
-"""Writing files whole, so that a reader finds the old content or the new; and locking a folder for one process."""
+"""Text files of any Unicode encoding, names that are no Unicode, files written whole, and a folder's lock."""
 
+import codecs
 import errno
 import json
 import math
@@ -9,10 +10,62 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cgrseg.errors import CGRSegError, DatasetError
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""The marks that a text may begin with; that of UTF-32 begins with that of UTF-16."""
+AS_UTF_8 = 'save it as UTF-8 (in PowerShell "Set-Content -Encoding utf8", in Excel "CSV UTF-8")'
+
+
+def read_text(path: Path, error: type[CGRSegError] = DatasetError) -> str:
+    """Read a text in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+
+    Args:
+        path: the file.
+        error: the exception to raise.
+
+    Raises:
+        CGRSegError: it is in another encoding, which cannot be told for sure.
+    """
+    data = path.read_bytes()
+    mark, encoding = next(((mark, name) for mark, name in BOMS if data.startswith(mark)), (b"", "utf-8"))
+    if not mark and b"\0" in data:  # the other half of a Latin letter or of the end of a line
+        encoding = "utf-16-le" if data[1::2].count(0) >= data[::2].count(0) else "utf-16-be"
+    try:
+        return data[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as wrong:
+        if encoding != "utf-8":
+            raise error(f"{path} is damaged {encoding.upper()} text", advice=AS_UTF_8) from None
+        line = data.split(b"\n")[data.count(b"\n", 0, wrong.start)]
+        shown = line.strip().decode("cp1252", "replace")[:60]
+        raise error(
+            f"{path} is not in UTF-8, probably in Windows-1252 or another code page: {shown!r}", advice=AS_UTF_8
+        ) from None
+
+
+def readable(name: str) -> str:
+    """A file name as Unicode: its bytes are read as Windows-1252, or as Latin-1, where they are no UTF-8."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        data = os.fsencode(name)
+        try:
+            return data.decode("cp1252")
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+    return name
 
 
 @contextmanager

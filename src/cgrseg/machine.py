@@ -59,6 +59,14 @@ def peak_memory() -> int:
         return peak if sys.platform == "darwin" else 1024 * peak
 
 
+def free_shared_memory() -> int | None:
+    """Free bytes of /dev/shm, through which processes pass tensors; None where there is none."""
+    try:
+        return shutil.disk_usage("/dev/shm").free  # noqa: S108  nothing is written there
+    except OSError:
+        return None
+
+
 def _status(key: str) -> int:
     """A memory field of Linux's /proc/self/status, in bytes."""
     lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()

@@ -13,6 +13,7 @@ import yaml
 from cgrseg.config import Merge, Recipe
 from cgrseg.config.parsing import convert, parse
 from cgrseg.errors import RecipeError, reason
+from cgrseg.files import read_text
 
 
 def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -37,10 +38,10 @@ def read_merge(path: Path) -> Merge:
 
 def _read_yaml(path: Path, what: str) -> object:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return yaml.safe_load(read_text(path, RecipeError)) or {}
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such {what}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (yaml.YAMLError, IsADirectoryError) as error:
         raise RecipeError(f"{path.name}: not a YAML file: {reason(error)}") from None
 
 

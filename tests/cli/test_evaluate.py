@@ -103,6 +103,7 @@ def test_old_classes_are_scored_as_the_new_ones_of_a_file(run, weights, labelled
 
     assert without.code == 1
     assert "a class 'sky' where folder has 'clouds'" in without.err
+    assert without.err.endswith("(--merge FILE)\n")
     assert merged.code == 0
 
 

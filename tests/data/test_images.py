@@ -104,7 +104,7 @@ def test_16_bit_gray_is_scaled_and_not_cut(suffix):
     [
         (np.array([[0.0, 0.5, 1.0]], np.float32), [0, 128, 255]),
         (np.array([[0.0, 100.0, 200.0]], np.float32), [0, 100, 200]),
-        (np.array([[-3.0, np.nan, 3.0]], np.float32), [0, 128, 255]),
+        (np.array([[-3.0, np.nan, 0.0, 3.0]], np.float32), [0, 0, 128, 255]),
         (np.array([[0, 257, 65535]], np.int32), [0, 1, 255]),
         (np.array([[0, 1, 200]], np.int32), [0, 1, 200]),
         (np.array([[7.5, 7.5, 7.5]], np.float32) * 1e6, [0, 0, 0]),

@@ -145,3 +145,37 @@ def test_images_are_decoded_once_when_all_fit_in_the_cache(dataset, monkeypatch,
     batches(dataset)
 
     assert len(read) == reads
+
+
+@pytest.mark.parametrize(("free", "is_enough"), [(74_879, False), (74_880, True), (None, True)])
+def test_batches_that_do_not_fit_into_shared_memory_are_refused_before_they_are_prepared(monkeypatch, free, is_enough):
+    monkeypatch.setattr(loader, "free_shared_memory", lambda: free)
+    config, share = dataclasses.replace(CONFIG, workers=2), Share(batch_size=3, seed=0, steps=range(1))
+
+    if is_enough:  # (2 workers x 2 + 1) batches of 3 images of 16 x 24 pixels of 13 bytes are 74,880 bytes
+        loader.require_shared_memory(config, share)
+        return
+    with pytest.raises(TrainingError, match=r"the shared memory /dev/shm has 0 MiB free.*data\.workers=0.*--shm-size"):
+        loader.require_shared_memory(config, share)
+    loader.require_shared_memory(CONFIG, share)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that workers are out of memory.",
+        "unable to write to file </torch_7_1>: No space left on device (28) in shared memory",
+    ],
+)
+def test_a_worker_that_dies_of_small_shared_memory_names_it(dataset, monkeypatch, words):
+    def fail(*_, **__):
+        raise RuntimeError(words)
+        yield
+
+    monkeypatch.setattr(loader, "DataLoader", fail)
+
+    with pytest.raises(
+        TrainingError, match=r"/dev/shm is too small: set data\.workers=0, or start the container"
+    ) as told:
+        batches(dataset)
+    assert told.value.setting == "data.workers"

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+import yaml
 from jaxtyping import Float32
 
 from cgrseg.classes import named
 from cgrseg.config import InferenceConfig, ModelConfig
 from cgrseg.data.datasets import open_dataset
-from cgrseg.data.images import write_image, write_palette_png
+from cgrseg.data.images import read_label_map, write_image, write_palette_png
 from cgrseg.errors import DatasetError
 from cgrseg.evaluation import compare, evaluate
 from cgrseg.predictor import Segmenter
@@ -70,6 +71,30 @@ def test_data_of_other_classes_is_refused_with_the_difference(segmenter, images)
 
     (images / "classes.txt").write_text("dark\nbright\n")
     with pytest.raises(DatasetError, match="the model predicts 3 classes but folder has 2"):
+        evaluate(segmenter, open_dataset("folder", images, "val"))
+
+
+def test_classes_in_another_order_are_refused_with_the_merge_that_puts_them_right(segmenter, images):
+    labels = images / "annotations/val/a.png"
+    straight = evaluate(segmenter, open_dataset("folder", images, "val"))
+    swapped = np.array([1, 0, 2, *range(3, 256)], np.uint8)[read_label_map(labels)]
+    write_palette_png(labels, swapped, CLASSES.colours)
+    (images / "classes.txt").write_text("bright\ndark\nnever\n")
+
+    with pytest.raises(DatasetError) as told:
+        evaluate(segmenter, open_dataset("folder", images, "val"))
+    merge = yaml.safe_load(told.value.advice.partition("order: ")[2])
+    merged = open_dataset("folder", images, "val", merge={name: tuple(old) for name, old in merge.items()})
+
+    assert told.value.problem.endswith("in another order: dark, bright, never, not bright, dark, never")
+    assert told.value.setting == "merge"
+    assert evaluate(segmenter, merged).as_tree() == straight.as_tree()
+
+
+def test_images_without_any_label_are_refused_and_not_scored_as_0(segmenter, images):
+    write_palette_png(images / "annotations/val/a.png", np.full((32, 64), 255, np.uint8), CLASSES.colours)
+
+    with pytest.raises(DatasetError, match="no pixel of the 1 images of split 'val' has a label, so nothing can be"):
         evaluate(segmenter, open_dataset("folder", images, "val"))
 
 

@@ -129,6 +129,16 @@ def test_what_is_no_image_is_refused_in_one_sentence(client, data, headers, stat
     assert list(answer.json()) == ["error"]
 
 
+def test_an_image_of_12_bits_is_read_by_the_levels_of_the_model():
+    shallow = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (40, 1))
+    deep = np.rint(shallow.astype(float) * 4095 / 255).astype(np.uint16)
+
+    with gated(levels=(0.0, 4095.0)) as (client, _):
+        overlays = [client.post("/v1/segment?format=overlay", content=png(image)).content for image in (shallow, deep)]
+
+    assert overlays[0] == overlays[1]
+
+
 def test_a_form_without_the_field_is_told_its_name(client):
     answer = client.post("/v1/segment", files={"photo": ("flag.png", png(FLAG), "image/png")})
 

@@ -109,8 +109,8 @@ FAULTS = {
     "image 16 bit": (
         lambda root: rewrite([image(root)], lambda rgb: rgb[..., 0].astype(np.uint16) * 200),
         "picture-16",
-        "16 bits a channel",
-        "nothing to do",
+        "more than 8 bits a channel",
+        "which takes data.levels=[0,65535]",
     ),
     "image turned": (lambda root: turn(image(root), 6), "turned", "drawn on it unturned", "exiftool -Orientation="),
     "image upside down": (lambda root: turn(image(root), 3), "orientation", "before or after", "cgrseg data show"),

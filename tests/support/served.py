@@ -24,7 +24,7 @@ from support.reference import fill_lite
 from torch import nn
 
 from cgrseg.classes import named
-from cgrseg.config import InferenceConfig, ModelConfig
+from cgrseg.config import InferenceConfig, Levels, ModelConfig
 from cgrseg.model import build_model
 from cgrseg.predictor import Segmenter
 from cgrseg.serving import ServeConfig
@@ -55,11 +55,13 @@ class GatedEngine(ColourEngine):
 
 
 @contextmanager
-def gated(*, fetcher: Fetcher | None = None, **settings) -> Iterator[tuple[TestClient, GatedEngine]]:
+def gated(
+    *, fetcher: Fetcher | None = None, levels: Levels | None = None, **settings
+) -> Iterator[tuple[TestClient, GatedEngine]]:
     """The application in this process, ready, on an engine that waits while it is closed."""
     engine = GatedEngine()
     config = ServeConfig(weights=("colours",), **settings)
-    app = build_app(config, lambda source: Segmenter(engine, colour_info()), fetcher)
+    app = build_app(config, lambda source: Segmenter(engine, colour_info()).with_levels(levels), fetcher)
     with TestClient(app) as client:
         wait_until(lambda: app.state.server.is_ready)
         engine.forget()

@@ -48,14 +48,14 @@ def test_a_file_gives_back_the_network_and_everything_said_about_it(file):
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_file_written_before_there_were_temperatures_has_the_temperature_one(file, tmp_path):
+def test_a_file_written_before_there_were_temperatures_and_levels_has_the_temperature_one_and_none(file, tmp_path):
     metadata = as_metadata(INFO)
     tree = json.loads(metadata["info"])
-    del tree["temperature"]
+    del tree["temperature"], tree["levels"]
     save_file(load_file(file), tmp_path / "old.safetensors", metadata | {"info": json.dumps(tree)})
 
     assert load_weights(tmp_path / "old.safetensors")[1] == INFO
-    assert INFO.temperature == 1.0
+    assert (INFO.temperature, INFO.levels) == (1.0, None)
 
 
 @pytest.mark.parametrize(

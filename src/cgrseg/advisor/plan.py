@@ -20,14 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cgrseg.advisor.rules import RULES, Choice, Facts, Rule, choose_split
-from cgrseg.config import HoldOut, Kind, ModelSize, Recipe
+from cgrseg.advisor.rules import RULES, Choice, Facts, Rule, choose_levels, choose_split
+from cgrseg.config import HoldOut, Kind, Levels, ModelSize, Recipe
 from cgrseg.data.datasets import LabelledImages, open_dataset
 from cgrseg.data.datasets.folder import has_split
 from cgrseg.data.doctor import require_sound
 from cgrseg.data.images import read_size
 from cgrseg.data.mixture import shared_classes, source_names
 from cgrseg.data.split import Split, split_by_content
+from cgrseg.data.tones import fit_levels
 from cgrseg.errors import CheckpointError, DatasetError
 from cgrseg.recipes import override, parse_recipe
 from cgrseg.runtime import require_device
@@ -142,11 +143,16 @@ def gather_facts(
     kind, merge, hold_out = requested.data.kind, requested.data.merge, requested.data.hold_out
     whole = open_dataset(kind, data, "train", merge=merge)
     require_sound((whole,), data)
+    tones = whole.tone_ranges()
+    levels = requested.data.levels or (fit_levels(tones) if tones else None)
+    whole = whole.with_levels(levels)
     has_val = kind != "folder" or has_split(data, "val")
     split = None if hold_out or has_val else split_dataset(whole, data, on_progress)
     hold_out = split.names if split else hold_out
-    learnt, scored = (open_dataset(kind, data, name, hold_out, merge=merge) for name in _splits(hold_out))
-    return replace(measure_facts(learnt, scored, start, device), split=split, hold_out=hold_out)
+    learnt, scored = (
+        open_dataset(kind, data, name, hold_out, merge=merge).with_levels(levels) for name in _splits(hold_out)
+    )
+    return replace(measure_facts(learnt, scored, start, device), split=split, hold_out=hold_out, tones=tones)
 
 
 def measure_facts(
@@ -209,19 +215,27 @@ def plan_sources(
     names = source_names(given)
     kinds, paths = (dict(zip(names, column, strict=True)) for column in zip(*given, strict=True))
     opened = {name: open_dataset(kinds[name], paths[name], "train") for name in names}
+    levels = {name: dataset.own_levels() for name, dataset in opened.items()}
+    opened = {name: dataset.with_levels(levels[name]) for name, dataset in opened.items()}
     held = {name: held_out_names(opened[name], paths[name], on_progress) for name in names}
     classes, meanings = shared_classes({name: dataset.classes.names for name, dataset in opened.items()})
     shares = shares_by_size({name: len(dataset) - len(held[name]) for name, dataset in opened.items()})
     sources = {name: {"kind": kinds[name], "share": shares[name], "classes": meanings[name]} for name in names}
     sources = {name: source | ({"hold_out": held[name]} if held[name] else {}) for name, source in sources.items()}
+    sources = {name: source | ({"levels": levels[name]} if levels[name] else {}) for name, source in sources.items()}
     tree = {"data": {"classes": list(classes)}, "sources": sources}
     for text in overrides:
         tree = override(tree, text)
     learnt, scored = open_splits(parse_recipe(tree, "overrides"), paths)
     start = (str(init), open_weights(init)[1]) if init is not None else None
     facts = measure_facts(learnt, scored, start, device)
-    first = (_split_choice(facts, held), _shares_choice(opened, shares), _classes_choice(classes, meanings))
-    return apply_rules(tree, facts, tuple(rule for rule in RULES if rule is not choose_split), first)
+    first = (
+        _split_choice(facts, held),
+        _levels_choice(levels),
+        _shares_choice(opened, shares),
+        _classes_choice(classes, meanings),
+    )
+    return apply_rules(tree, facts, tuple(rule for rule in RULES if rule not in (choose_split, choose_levels)), first)
 
 
 def held_out_names(
@@ -244,6 +258,11 @@ def _split_choice(facts: Facts, held: Mapping[str, tuple[str, ...]]) -> Choice:
     counts = f"{facts.learnt:,} images to train on, {facts.scored:,} to evaluate on"
     by_content = [name for name, names in held.items() if names]
     return Choice({}, f"{counts}{'; split by content: ' + ', '.join(by_content) if by_content else ''}")
+
+
+def _levels_choice(levels: Mapping[str, Levels | None]) -> Choice:
+    given = [f"{name} {pair[0]:g} to {pair[1]:g}" for name, pair in levels.items() if pair]
+    return Choice({}, f"black and white: {', '.join(given) or 'images have 8 bits a channel'}")
 
 
 def _shares_choice(opened: Mapping[str, LabelledImages], shares: Mapping[str, float]) -> Choice:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from cgrseg.config import PRESETS, WITHOUT_ATTENTION, HoldOut, ModelSize, Recipe, idle_settings
 from cgrseg.config.parsing import as_tree
 from cgrseg.data.split import Split
+from cgrseg.data.tones import DEPTHS, ToneRange, fit_levels
 from cgrseg.recipes import as_override
 from cgrseg.weights import WeightsInfo
 
@@ -57,6 +58,8 @@ class Facts:
     classes: tuple[str, ...]
     shares: tuple[float, ...]
     """Share of the labelled pixels, class by class, 0..1."""
+    tones: tuple[ToneRange, ...] = ()
+    """Of training images with more than 8 bits a channel."""
     start: tuple[str, WeightsInfo] | None
     """Name and metadata of the weights to start from."""
     size: ModelSize = "lite"
@@ -108,6 +111,19 @@ def choose_split(facts: Facts, recipe: Recipe) -> Choice:  # noqa: ARG001
     by_content = f"{counts}, split by content: {facts.split.scenes:,} scenes, near-duplicates on the same side"
     one_sided = f"; only on one side: {', '.join(facts.split.one_sided)}" if facts.split.one_sided else ""
     return Choice({"data.hold_out": facts.hold_out}, by_content + one_sided + _video_warning(facts.split.videos))
+
+
+def choose_levels(facts: Facts, recipe: Recipe) -> Choice:
+    """Black and white of images with more than 8 bits a channel."""
+    if not facts.tones:
+        kept = "" if recipe.data.levels is None else ", so the data.levels that you set change nothing"
+        return Choice({}, f"images have 8 bits a channel{kept}")
+    low, high = min(each.low for each in facts.tones), max(each.high for each in facts.tones)
+    levels = fit_levels(facts.tones)
+    bits = f", as of {int(levels[1]).bit_length()} bits" if levels[0] == 0 and levels[1] in DEPTHS else ""
+    nodata = ", without pixels that hold no data" if any(each.has_nodata for each in facts.tones) else ""
+    reason = f"black and white; values are {low:,.6g} to {high:,.6g}{bits}{nodata}"
+    return Choice({"data.levels": list(levels)}, reason)
 
 
 def _video_warning(videos: tuple[str, ...] | None) -> str:
@@ -268,6 +284,7 @@ RULES: tuple[Rule, ...] = (
     choose_split,
     choose_start,
     choose_backbone_training,
+    choose_levels,
     choose_size,
     choose_crops,
     choose_batch,

@@ -29,11 +29,13 @@ OPTIONS = {
     "accept_changes": "--accept-changes",
     "data": "--data KIND=PATH",
     "init": "--init",
+    "merge": "--merge FILE",
     "output": "-o",
     "port": "--port, --host",
     "protocol": "--protocol",
     "resume": "--resume",
     "set": "--set",
+    "split": "--split",
     "to": "--to",
 }
 """The options that set what errors name; a dotted name is a key of the recipe."""

@@ -65,7 +65,8 @@ def opened(data: options.DataPaths, recipe: Path | None, split: str) -> "tuple[L
         return open_mixture(*mixture, split), config
     one = data.single()
     config = cgrseg.read_recipe(recipe, one.overrides()).data if recipe else DataConfig(kind=one.kind, merge=one.merge)
-    return cgrseg.open_dataset(one.kind, one.path, split, merge=config.merge), config
+    dataset = cgrseg.open_dataset(one.kind, one.path, split, merge=config.merge)
+    return dataset.with_levels(config.levels if recipe else dataset.own_levels()), config
 
 
 def cells(sample: "Sample") -> "list[Cell]":

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from cgrseg.cli import options
 from cgrseg.cli.progress import bar, bar_of
-from cgrseg.config import EngineName, ProtocolName
+from cgrseg.config import EngineName, Levels, ProtocolName
 
 if TYPE_CHECKING:
     from cgrseg.data.datasets import LabelledImages
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     type=options.FILE,
     help="Fit confidence to the images, and write the weights with its temperature to this .safetensors file.",
 )
+@options.levels
 @options.protocol
 @click.option("--paper-exact", is_flag=True, help="Go from logits to labels in the two steps of the authors' code.")
 @options.engine
@@ -70,6 +71,7 @@ def evaluate(
     boundary: bool,
     calibration: bool,
     calibrated: Path | None,
+    levels: Levels | None,
     protocol: ProtocolName,
     paper_exact: bool,
     engine: EngineName,
@@ -82,17 +84,14 @@ def evaluate(
 ) -> None:
     """Score WEIGHTS on labelled images. IoU of each class and their mean, counted at the annotations' own sizes."""
     import cgrseg
-    from cgrseg.evaluation import require_target
-    from cgrseg.report import report_tree, require_page, write_report
+    from cgrseg.report import report_tree, write_report
 
-    if page is not None:
-        require_page(page)
     segmenters = [
         cgrseg.load(name, engine=engine, device=device, threads=threads, protocol=protocol, paper_exact=paper_exact)
         for name in ([weights] if against is None else [weights, against])
     ]
-    if calibrated is not None:
-        require_target(segmenters[0], calibrated)
+    segmenters = [segmenter.with_levels(levels) for segmenter in segmenters]
+    require_targets(segmenters[0], calibrated, page)
     dataset = opened(data, split, segmenters)
     results = scored(segmenters, dataset, boundary or bool(page), calibration or bool(page), workers, batch)
     rival = None if against is None else (against, results[1])
@@ -103,6 +102,17 @@ def evaluate(
     if page is not None:
         run = {"command": shlex.join(["cgrseg", *sys.argv[1:]]), "threads": threads}
         write_report(page, results[0], segmenters[0], dataset, against=rival, calibrated=fitted, run=run)
+
+
+def require_targets(segmenter: "Segmenter", calibrated: Path | None, page: Path | None) -> None:
+    """Require, before any work is done, that the files asked for can be written."""
+    from cgrseg.evaluation import require_target
+    from cgrseg.report import require_page
+
+    if page is not None:
+        require_page(page)
+    if calibrated is not None:
+        require_target(segmenter, calibrated)
 
 
 def opened(data: options.DataPaths, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":

@@ -45,6 +45,7 @@ def describe(report: dict) -> str:
         "inference": report["inference"],
         "classes": report["classes"]["names"],
         "scores": report["scores"],
+        "levels": report["levels"] or "those of the file",
         "temperature": report["temperature"],
         "trained": trained if report["recipe"] else "elsewhere",
     }

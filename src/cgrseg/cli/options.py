@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from cgrseg.config import EngineName, Kind, Merge, ProtocolName
+from cgrseg.config import EngineName, Kind, Levels, Merge, ProtocolName
 from cgrseg.files import json_text, replacing
 from cgrseg.recipes import read_merge
 
@@ -150,6 +150,23 @@ class DataPathType(click.ParamType[DataPath]):
         return DataPath(kind_of(name), path)
 
 
+class LevelsType(click.ParamType[Levels]):
+    """Reads BLACK,WHITE."""
+
+    name = "black,white"
+
+    def convert(self, value: str | Levels, param: click.Parameter | None, ctx: click.Context | None) -> Levels:
+        if not isinstance(value, str):
+            return value
+        try:
+            black, white = (float(part) for part in value.strip("[]() ").split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not two numbers; write BLACK,WHITE, for example 0,4095", param, ctx)
+        if not black < white:
+            self.fail(f"white ({white:g}) is not above black ({black:g})", param, ctx)
+        return black, white
+
+
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -166,6 +183,11 @@ protocol = click.option(
     default="whole",
     show_default=True,
     help="How an image is shown to the network.",
+)
+levels = click.option(
+    "--levels",
+    type=LevelsType(),
+    help="Black and white of images of more than 8 bits, such as 0,4095.  [default: those of the weights]",
 )
 as_json = click.option("--json", "json_file", type=FILE, help="Write the report to this file, too.")
 

@@ -15,6 +15,7 @@ from cgrseg.cli.progress import bar, say
 from cgrseg.config import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
+    from cgrseg.config import Levels
     from cgrseg.predictor import Failure, Segmentation
     from cgrseg.predictor.protocols import ProtocolName
     from cgrseg.predictor.saving import ResultWriter
@@ -41,6 +42,7 @@ def split_formats(context: click.Context, parameter: click.Parameter, value: tup
     callback=split_formats,
     help="png, overlay, json, npz, rle, labelme, coco, cvat; several with commas.  [default: png,overlay,json]",
 )
+@options.levels
 @options.protocol
 @options.engine
 @options.device
@@ -50,6 +52,7 @@ def predict(
     weights: str,
     output: Path,
     formats: tuple[str, ...],
+    levels: "Levels | None",
     protocol: "ProtocolName",
     engine: "EngineName",
     device: str,
@@ -69,6 +72,7 @@ def predict(
     require_free(output, [name for _, name in named], {path.resolve() for path, _ in named}, chosen)
     warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
+    segmenter = segmenter.with_levels(levels)
     done = 0
     with bar("images", total) as show, ResultWriter(output, chosen, segmenter.classes) as writer:
         for count, outcome in enumerate(save_all(segmenter.stream(sources, skip=output), writer), start=1):

@@ -45,6 +45,9 @@ DEFAULT_WEIGHTS = "cgrseg-lite-everyday"
 HoldOut = str | tuple[str, ...]
 """Images of `train` that are scored and not learnt: by the beginning of their names, or by their names."""
 
+Levels = tuple[float, float]
+"""The values that are black and white in images of more than 8 bits a channel."""
+
 Merge = dict[str, tuple[str | int, ...]]
 """New classes in order of label: names, or values in the label files, of the old ones; the key `ignore` drops."""
 
@@ -146,6 +149,9 @@ class DataConfig:
     """Prefix of image names kept out of training, or a list of the names; the split `holdout` is exactly these."""
     merge: Merge = field(default_factory=dict)
     """New classes made of the data set's own, such as `{vehicle: [car, bus], ignore: [sky]}`; empty leaves them."""
+    levels: Levels | None = None
+    """The values that are black and white in images of more than 8 bits a channel, such as [0, 4095] for 12 bits; null
+    takes 0 and 65535 for 16 bits, and for 32 bits and floats the smallest usual range. 8 bits keep their own."""
     classes: tuple[str, ...] = ()
     """The common classes of several `sources`, in order of label."""
     colours: tuple[tuple[Byte, Byte, Byte], ...] = ()
@@ -183,6 +189,8 @@ class SourceConfig:
     A list says that it may be any of these; `rest` stands for the common classes that no other class of this source is
     alone; `ignore` gives no label; `"*"` speaks for all that is not listed. Else a class keeps its name.
     """
+    levels: Levels | None = None
+    """As in `data`."""
     hold_out: HoldOut = ""
     """As in `data`: what is kept out of its training images and scored, in place of `val`."""
 

@@ -5,11 +5,12 @@ mapping -> unknown keys refused -> preset -> types -> ranges -> frozen dataclass
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from typing import Annotated, Literal, TypeVar
 
-from cgrseg.config import PRESETS, ModelConfig, Recipe, Within, idle_settings
+from cgrseg.config import PRESETS, DataConfig, Levels, ModelConfig, Recipe, SourceConfig, Within, idle_settings
 from cgrseg.errors import RecipeError
 
 if typing.TYPE_CHECKING:
@@ -40,7 +41,22 @@ def parse(kind: type[Settings], tree: object, where: str) -> Settings:
     settings = kind(**values)
     if isinstance(settings, ModelConfig):
         _refuse_idle_settings(settings, where)
+    if isinstance(settings, DataConfig | SourceConfig) and settings.levels is not None:
+        require_levels(settings.levels, f"{where}: levels")
     return settings
+
+
+def require_levels(levels: Levels, where: str) -> None:
+    """Require a white that is above black.
+
+    Raises:
+        RecipeError: it is not, or one of them is not finite.
+    """
+    black, white = levels
+    if not (black < white and math.isfinite(white - black)):
+        raise RecipeError(
+            f"{where}: {white:g} is not above {black:g}", advice="give black and white, such as [0, 4095] for 12 bits"
+        )
 
 
 def _refuse_idle_settings(model: ModelConfig, where: str) -> None:

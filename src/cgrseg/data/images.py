@@ -18,12 +18,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Integer, Num, Shaped, UInt8
+from jaxtyping import Shaped, UInt8
 from PIL import Image as Pillow
-from PIL import ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ImageFile, UnidentifiedImageError
 
+from cgrseg.config import Levels
+from cgrseg.data.tones import ToneRange, decode, tone_range
 from cgrseg.errors import ImageError, reason
-from cgrseg.files import replacing
+from cgrseg.files import readable, replacing
 from cgrseg.types import IGNORE, Colour, Image, LabelMap, Size
 
 MAX_PIXELS = 178_956_970
@@ -39,27 +41,35 @@ PACKED_GRAY = {"1": 1, "L;2": 85, "L;4": 17}
 """The steps in which Pillow spreads gray values below 8 bits over 0..255."""
 
 
-def read_image(path: Path, name: str = "") -> Image:
+def read_image(path: Path, name: str = "", levels: Levels | None = None) -> Image:
     """Read the image in a file as upright RGB, uint8 of shape (height, width, 3).
 
     Args:
         path: the file.
         name: what errors call the image; its path unless given.
+        levels: as for `decode_image`.
 
     Raises:
         ImageError: it cannot be read or decoded.
     """
-    return decode_image(_read_bytes(path, name), name or str(path))
+    return decode_image(_read_bytes(path, name), name or str(path), levels)
 
 
 def decode_image(
-    data: bytes, name: str, *, formats: tuple[str, ...] | None = None, most_pixels: int = MAX_PIXELS
+    data: bytes,
+    name: str,
+    levels: Levels | None = None,
+    *,
+    formats: tuple[str, ...] | None = None,
+    most_pixels: int = MAX_PIXELS,
 ) -> Image:
     """Decode the bytes of an image file as upright RGB, uint8 of shape (height, width, 3).
 
     Args:
         data: the bytes.
         name: what errors call the image.
+        levels: the black and white of more than 8 bits a channel; those of the type unless given, with a warning, once,
+            where that makes it nearly black.
         formats: Pillow's names of the accepted formats; all unless given.
         most_pixels: largest number of pixels, checked against the header.
 
@@ -67,8 +77,18 @@ def decode_image(
         ImageError: it cannot be decoded.
     """
     with _opened(data, name, formats, most_pixels) as image:
-        ImageOps.exif_transpose(image, in_place=True)
-        return to_rgb(image)
+        return decode(image, data, name, levels)
+
+
+def read_tones(path: Path) -> ToneRange | None:
+    """The range of the values of the image in a file; None for 8 bits a channel, and where there is no data.
+
+    Raises:
+        ImageError: it cannot be read or decoded.
+    """
+    data = _read_bytes(path)
+    with _opened(data, str(path)) as image:
+        return tone_range(image, data, str(path))
 
 
 def read_size(path: Path, name: str = "") -> Size:
@@ -150,42 +170,6 @@ def _content_of(data: bytes) -> str:
     return "holds text, not an image" if is_text else "is not in a known image format, or its header is damaged"
 
 
-def to_rgb(image: Pillow.Image) -> Image:
-    """Convert a decoded image of any mode to RGB, with tones scaled to 8 bits and transparency over white."""
-    if image.mode.startswith("I;16"):
-        return _gray_to_rgb(_from_16_bit(np.array(image), image.info.get("transparency")))
-    if image.mode in ("I", "F"):
-        return _gray_to_rgb(_from_any_range(np.array(image)))
-    if image.mode == "La":
-        image = image.convert("LA")
-    if image.has_transparency_data:
-        # The colour of transparent pixels is arbitrary, often black; pages that show them are usually white.
-        image = image.convert("RGBA")
-        image = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
-
-
-def _gray_to_rgb(gray: UInt8[np.ndarray, "H W"]) -> Image:
-    return np.repeat(gray[..., None], 3, axis=2)
-
-
-def _from_16_bit(values: Integer[np.ndarray, "H W"], transparent: int | None) -> UInt8[np.ndarray, "H W"]:
-    """Scale 0..65535 to the nearest of 0..255; Pillow's own conversion clips all values above 255 to white."""
-    gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return gray if transparent is None else np.where(values == transparent, np.uint8(255), gray)
-
-
-def _from_any_range(values: Num[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
-    """Scale floats and 32-bit numbers, which have no fixed white, by the smallest usual range that holds them."""
-    usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
-    tones = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-    if tones.min() < 0 or tones.max() > usual[-1]:
-        tones = tones - tones.min()
-        usual = (float(tones.max()) or 1.0,)
-    white = next(limit for limit in usual if tones.max() <= limit)
-    return np.rint(tones * (255 / white)).astype(np.uint8)
-
-
 def resize_image(image: Image, size: Size) -> UInt8[np.ndarray, "H_new W_new 3"]:
     """Resize to `size` (height, width) with OpenCV's bilinear filter, not antialiased, as in the paper's pipeline."""
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
@@ -243,9 +227,18 @@ def find_images(source: str | Path) -> list[Path]:
         matches = glob.glob(str(source), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
         files = [Path(match) for match in matches if _is_image(Path(match))]
     if not files:
-        problem = "holds no images" if path.is_dir() else "no such file or folder, and no image matches it as a pattern"
+        missing = "no such file or folder, and no image matches it as a pattern"
+        problem = f"holds no images{_only(path)}" if path.is_dir() else missing
         raise ImageError(f"{source}: {problem}", advice=f"images end in {' '.join(SUFFIXES[:10])} and the like")
     return sorted(files)
+
+
+def _only(folder: Path) -> str:
+    """What a folder without images holds instead, by suffix."""
+    entries = (file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    suffixes = Counter(file.suffix or "no suffix" for file in entries).most_common(3)
+    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes)
+    return f", only files of other kinds ({kinds})" if kinds else ""
 
 
 def _is_image(path: Path) -> bool:
@@ -258,7 +251,7 @@ def name_images(sources: Sequence[str | Path], skip: Path | None = None) -> list
     """Every image of some files, folders and patterns, once, and a unique name for its results.
 
     The name is the path below the folder given (below what all have in common, if there are several), without the
-    suffix unless two images differ in nothing else.
+    suffix unless two images differ in nothing else, in Unicode.
 
     Args:
         sources: may overlap.
@@ -266,7 +259,7 @@ def name_images(sources: Sequence[str | Path], skip: Path | None = None) -> list
     """
     paths = list({path.resolve(): path for source in sources for path in _outside(source, skip)}.values())
     root = os.path.commonpath([_root(source).absolute() for source in sources])
-    stems = {path: path.absolute().relative_to(root).with_suffix("").as_posix() for path in paths}
+    stems = {path: readable(path.absolute().relative_to(root).with_suffix("").as_posix()) for path in paths}
     uses = Counter(stem.casefold() for stem in stems.values())  # some file systems ignore case
     names = {path: stem for path, stem in stems.items() if uses[stem.casefold()] == 1}
     taken = {name.casefold() for name in names.values()}

@@ -27,6 +27,7 @@ from cgrseg.config import DataConfig
 from cgrseg.data.datasets.labelled import LabelledImages
 from cgrseg.data.transforms import train_sample
 from cgrseg.errors import CGRSegError, TrainingError, reason
+from cgrseg.machine import free_shared_memory
 from cgrseg.types import Image, Size
 
 BLOCK = 1_000
@@ -140,6 +141,12 @@ CACHE_BYTES = 512 * 2**20
 PREFETCH = 2
 """Batches that each worker prepares ahead."""
 
+BYTES_PER_PIXEL = 13
+"""Of a batch: three floats, and a label."""
+
+SHARED_MEMORY = "set data.workers=0, or start the container with more (docker run --shm-size=2g)"
+"""The advice where /dev/shm is small, as the 64 MiB of Docker are."""
+
 CROPS = 2**31 + 1
 """The number of a random stream that no position in a batch uses."""
 
@@ -182,8 +189,9 @@ def training_batches(
 
     Raises:
         ImageError, DatasetError: an image or its labels cannot be read; the message names the file.
-        TrainingError: a worker process died.
+        TrainingError: a worker process died, or shared memory is too small for them.
     """
+    require_shared_memory(config, share)
     steps = DataLoader(
         _Steps(dataset, config, share, DrawOrder(dataset, share.seed, factors)),
         batch_size=None,
@@ -199,12 +207,40 @@ def training_batches(
                 raise batch
             yield batch
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):  # PyTorch has no exception type for a worker that died
+        # PyTorch has no exception type for a worker that died.
+        if "DataLoader worker" not in str(error) and "shared memory" not in str(error):
             raise
+        raise _died(error, config.workers) from None
+
+
+def require_shared_memory(config: DataConfig, share: Share) -> None:
+    """Require that the batches in the hands of the worker processes fit into /dev/shm.
+
+    Raises:
+        TrainingError: they do not; a write to it would kill the process with a bus error.
+    """
+    free = free_shared_memory() if config.workers else None
+    images = len(range(share.batch_size)[share.positions])
+    pixels = max(height * width for height, width in config.crops_px)
+    needed = (config.workers * PREFETCH + 1) * images * pixels * BYTES_PER_PIXEL
+    if free is not None and free < needed:
         raise TrainingError(
-            f"a process that prepares images died: {reason(error)}",
-            advice=f"memory may be short: try fewer data.workers (now {config.workers})",
-        ) from None
+            f"the shared memory /dev/shm has {free / 2**20:,.0f} MiB free, and the batches of data.workers="
+            f"{config.workers} take {needed / 2**20:,.0f} MiB",
+            advice=SHARED_MEMORY,
+            setting="data.workers",
+        )
+
+
+def _died(error: RuntimeError, workers: int) -> TrainingError:
+    """The error about a worker process that PyTorch found dead."""
+    words = str(error).lower()
+    problem = f"a process that prepares images died: {reason(error)}"
+    if any(word in words for word in ("bus error", "shared memory", "shm", "no space left")):
+        return TrainingError(
+            problem, advice=f"the shared memory /dev/shm is too small: {SHARED_MEMORY}", setting="data.workers"
+        )
+    return TrainingError(problem, advice=f"memory may be short: try fewer data.workers (now {workers})")
 
 
 def _begin_worker(worker: int) -> None:  # noqa: ARG001  the signature is torch's

@@ -100,7 +100,7 @@ def open_sources(
         if part == "val" and source.kind == "folder" and not has_split(paths[name], part):
             logger.info("%s has no val, so it is not scored; hold_out keeps some of its images for that", name)
             continue
-        opened[name] = open_dataset(source.kind, paths[name], part, source.hold_out)
+        opened[name] = open_dataset(source.kind, paths[name], part, source.hold_out).with_levels(source.levels)
     if not opened:
         raise DatasetError(
             f"no source has images to score on: {', '.join(sources)}",
@@ -241,9 +241,12 @@ def planned_sources(given: Sequence[tuple[Kind, Path]]) -> tuple[dict[str, Sourc
     """The sources for data sets without a recipe, by name, and their common classes."""
     names = source_names(given)
     opened = {name: open_dataset(kind, path, "train") for name, (kind, path) in zip(names, given, strict=True)}
+    levels = {name: dataset.own_levels() for name, dataset in opened.items()}
     classes, meanings = shared_classes({name: dataset.classes.names for name, dataset in opened.items()})
     sources = {
-        name: SourceConfig(kind=kind, classes={own: (entry,) for own, entry in meanings[name].items()})
+        name: SourceConfig(
+            kind=kind, classes={own: (entry,) for own, entry in meanings[name].items()}, levels=levels[name]
+        )
         for name, (kind, _) in zip(names, given, strict=True)
     }
     return sources, classes

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from cgrseg.classes import ClassTable
+from cgrseg.draw.fonts import class_name, ellipsis_for, font
 from cgrseg.types import Colour, Image, LabelMap
 
 Drawing = UInt8[np.ndarray, "_h _w 3"]
@@ -117,9 +118,11 @@ class Entry:
 
 def entries_of(classes: ClassTable, areas: dict[str, float]) -> list[Entry]:
     """Lines of a legend, largest area first; `areas` are shares of the image, 0..1."""
-    colours = dict(zip(classes.names, classes.colours, strict=True))
+    labels = {name: label for label, name in enumerate(classes.names)}
     ordered = sorted(areas.items(), key=lambda item: -item[1])
-    return [Entry(name, percent(area), colours[name]) for name, area in ordered]
+    return [
+        Entry(class_name(name, labels[name]), percent(area), classes.colours[labels[name]]) for name, area in ordered
+    ]
 
 
 def percent(share: float) -> str:
@@ -150,25 +153,27 @@ def _write_entry(pen: ImageDraw.ImageDraw, entry: Entry, corner: tuple[int, int]
     left, middle = corner[0], corner[1] + line_px(text_px) / 2
     swatch = (left, middle - 0.55 * text_px, left + 1.3 * text_px, middle + 0.55 * text_px)
     pen.rounded_rectangle(swatch, radius=0.2 * text_px, fill=entry.colour, outline=FAINT_INK)
-    pen.text((left + 2 * text_px, middle), _cut(entry.name, text_px), INK, font(text_px), anchor="lm")
+    name = _cut(entry.name, text_px)
+    pen.text((left + 2 * text_px, middle), name, INK, font(text_px, name), anchor="lm")
     pen.text((left + width - _gap_px(text_px), middle), entry.share, FAINT_INK, font(text_px), anchor="rm")
 
 
 def _cut(name: str, text_px: int) -> str:
     """Shorten a name that is too long: an ellipsis replaces its end."""
-    letters = font(text_px)
-    widest = LETTERS * letters.getlength("n")
+    letters = font(text_px, name)
+    widest = LETTERS * font(text_px).getlength("n")
     if letters.getlength(name) <= widest:
         return name
-    kept = next(n for n in range(len(name), -1, -1) if letters.getlength(name[:n] + "…") <= widest)
-    return name[:kept].rstrip() + "…"
+    end = ellipsis_for(name)
+    kept = next(n for n in range(len(name), -1, -1) if letters.getlength(name[:n] + end) <= widest)
+    return name[:kept].rstrip() + end
 
 
 def _column_px(entries: list[Entry], text_px: int) -> int:
     """Width of a column: swatch, longest name, share and the gap after it."""
-    letters = font(text_px)
-    longest = max((letters.getlength(_cut(entry.name, text_px)) for entry in entries), default=0)
-    return ceil(2 * text_px + longest + text_px + letters.getlength("100.0%")) + _gap_px(text_px)
+    names = [_cut(entry.name, text_px) for entry in entries]
+    longest = max((font(text_px, name).getlength(name) for name in names), default=0)
+    return ceil(2 * text_px + longest + text_px + font(text_px).getlength("100.0%")) + _gap_px(text_px)
 
 
 def _gap_px(text_px: int) -> int:
@@ -179,8 +184,3 @@ def _gap_px(text_px: int) -> int:
 def line_px(text_px: int) -> int:
     """Height of a line of text, including spacing."""
     return round(1.7 * text_px)
-
-
-def font(text_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Font of all drawings."""
-    return ImageFont.load_default(text_px)

@@ -18,7 +18,8 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from cgrseg.classes import ClassTable
-from cgrseg.draw import FAINT_INK, INK, PAPER, Drawing, Entry, entries_of, font, legend, line_px, overlay, percent
+from cgrseg.draw import FAINT_INK, INK, PAPER, Drawing, Entry, entries_of, legend, line_px, overlay, percent
+from cgrseg.draw.fonts import drawable, ellipsis_for, font
 from cgrseg.types import IGNORE, Colour, Image, LabelMap, Size
 
 CELL_PX: Size = (240, 320)
@@ -63,7 +64,8 @@ def contact_sheet(
     high = max(len(rows) * step - GAP_PX, panel.shape[0])
     sheet = Pillow.new("RGB", (right + panel.shape[1] + MARGIN_PX, top + high + MARGIN_PX), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN_PX, MARGIN_PX), title, INK, font(TITLE_PX), anchor="lt")
+    title = drawable(title)
+    pen.text((MARGIN_PX, MARGIN_PX), title, INK, font(TITLE_PX, title), anchor="lt")
     for column, name in enumerate(heads):
         pen.text((lefts[column], top - head), name, INK, font(HEAD_PX))
         for index, row in enumerate(rows):
@@ -100,8 +102,8 @@ def _draw_cell(sheet: Pillow.Image, cell: Cell, classes: ClassTable, room: tuple
     pen.rectangle((left, top, right - 1, bottom - 1), MAT)
     painted = Pillow.fromarray(_painted(cell, classes, (height, width)))
     sheet.paste(painted, ((left + right - width) // 2, (top + bottom - height) // 2))
-    caption = _shortened(cell.caption, right - left)
-    pen.text((left, bottom + line_px(TEXT_PX) / 2), caption, FAINT_INK, font(TEXT_PX), anchor="lm")
+    caption = _shortened(drawable(cell.caption), right - left)
+    pen.text((left, bottom + line_px(TEXT_PX) / 2), caption, FAINT_INK, font(TEXT_PX, caption), anchor="lm")
 
 
 def _painted(cell: Cell, classes: ClassTable, size: Size) -> Drawing:
@@ -119,8 +121,9 @@ def _painted(cell: Cell, classes: ClassTable, size: Size) -> Drawing:
 
 def _shortened(text: str, room_px: int) -> str:
     """Shorten a caption that is too wide: an ellipsis replaces its beginning, because names differ at their ends."""
-    letters = font(TEXT_PX)
+    letters = font(TEXT_PX, text)
     if letters.getlength(text) <= room_px:
         return text
-    first = next(n for n in range(len(text) + 1) if letters.getlength("…" + text[n:]) <= room_px or n == len(text))
-    return "…" + text[first:]
+    start = ellipsis_for(text)
+    first = next(n for n in range(len(text) + 1) if letters.getlength(start + text[n:]) <= room_px or n == len(text))
+    return start + text[first:]

@@ -36,6 +36,9 @@ from cgrseg.types import LabelMap
 
 T = TypeVar("T")
 
+MOST_NAMED = 12
+"""Largest number of classes that an error lists."""
+
 
 class _Input(NamedTuple):
     """An annotation and its image, prepared for the network."""
@@ -68,6 +71,7 @@ def pass_over(
         workers: threads that read, and as many that label and measure; 0 runs everything in the caller's thread.
         batch: images in a chunk; those of the same size share a call of the engine.
     """
+    dataset = dataset.with_levels(segmenter.info.levels)
 
     def read(chunk: range) -> list[_Input]:
         return [_Input(dataset.labels(index), segmenter.prepare(_named(dataset, index))) for index in chunk]
@@ -98,16 +102,28 @@ def require_same_classes(classes: ClassTable, dataset: LabelledImages) -> None:
     """Raise `DatasetError` if a data set has other classes than a model."""
     if classes.names == dataset.classes.names:
         return
-    if len(classes) != len(dataset.classes):
-        difference = f"{len(classes)} classes but {dataset.kind} has {len(dataset.classes)}"
+    own, theirs, setting = classes.names, dataset.classes.names, "" if dataset.kind == "mixture" else "merge"
+    if sorted(own) == sorted(theirs):
+        order = _listed(tuple(f"{name}: [{name}]" for name in own))
+        raise DatasetError(
+            f"the model has the classes of {dataset.kind} in another order: {_listed(own)}, not {_listed(theirs)}",
+            advice=f"merge each class into itself, in the model's order: {{{order}}}",
+            setting=setting,
+        )
+    if len(own) != len(theirs):
+        difference = f"{len(own)} classes but {dataset.kind} has {len(theirs)}"
     else:
-        pairs = zip(classes.names, dataset.classes.names, strict=True)
-        own, other = next((own, other) for own, other in pairs if own != other)
-        difference = f"a class {own!r} where {dataset.kind} has {other!r}"
+        first, second = next((one, other) for one, other in zip(own, theirs, strict=True) if one != other)
+        difference = f"a class {first!r} where {dataset.kind} has {second!r}"
     raise DatasetError(
         f"the model predicts {difference}",
-        advice="score it on data with its own classes",
+        advice=f"score it on data with its own classes, or merge those of the data into {_listed(own)}, in this order",
+        setting=setting,
     )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
 
 
 def evaluate(
@@ -133,7 +149,7 @@ def evaluate(
         batch: images that may share a call of the engine; those of the same size do.
 
     Raises:
-        DatasetError: the data set has other classes than the model.
+        DatasetError: the data set has other classes than the model, or no labels.
     """
     require_same_classes(segmenter.classes, dataset)
     count = _counting(dataset, boundary=boundary, calibration=calibration)
@@ -142,6 +158,12 @@ def evaluate(
         tally.add(index, counts)
         if on_progress is not None:
             on_progress(index + 1, len(dataset))
+    if not tally.matrices.any() and not tally.allowed.any():
+        raise DatasetError(
+            f"no pixel of the {len(dataset):,} images of split {dataset.split!r} has a label, so nothing can be scored",
+            advice="label some of them, or score another split",
+            setting="split",
+        )
     return Evaluation(
         scores=scores(tally.matrices.sum(axis=0), tally.allowed.sum(axis=0)),
         classes=dataset.classes,

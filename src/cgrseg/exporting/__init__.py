@@ -81,6 +81,7 @@ def export(
         raise ExportError(f"{path}: a file for {to} ends in {SUFFIXES[to]}")
     original = Segmenter(TorchEngine(model), info, str(weights))
     original(_photo())  # refuses weights whose network gives no numbers
+    data, calibrate = (images and images.with_levels(info.levels) for images in (data, calibrate))
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         if calibrate is not None:

@@ -29,7 +29,7 @@ from cgrseg.data.annotations import (
     labelme_shapes,
 )
 from cgrseg.errors import ImageError
-from cgrseg.files import replacing
+from cgrseg.files import readable, replacing
 from cgrseg.types import Size
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def write_labelme(result: "Segmentation", folder: Path) -> Path:
 
 
 def _relative(source: Path | None, folder: Path) -> str | None:
-    """The path of an image seen from a folder; the whole path if they are on two drives."""
-    if source is None:
+    """The path of an image seen from a folder, whole if they are on two drives; None if no JSON can hold it."""
+    if source is None or readable(str(source.resolve())) != str(source.resolve()):
         return None
     try:
         return Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
@@ -155,7 +155,7 @@ class CocoResults:
     def add(self, result: "Segmentation") -> Path:
         """Add a result in place of an earlier one of the same image."""
         name = PurePosixPath(result.name)
-        path = name.with_name(result.source.name if result.source else f"{name.name}.png")
+        path = name.with_name(readable(result.source.name) if result.source else f"{name.name}.png")
         size = result.labels.shape[0], result.labels.shape[1]
         self._entries[str(path)] = size, coco_annotations(result.labels)
         self.weights, self._is_changed = result.weights, True

@@ -13,6 +13,7 @@ import numpy as np
 from cgrseg import draw
 from cgrseg.classes import ClassTable
 from cgrseg.errors import CGRSegError
+from cgrseg.files import readable
 from cgrseg.predictor.saving import USUAL, ResultWriter
 from cgrseg.predictor.views import ConfidenceSource, KnownConfidence
 from cgrseg.types import Confidence, Image, LabelMap
@@ -74,7 +75,7 @@ class Segmentation:
         height, width = self.labels.shape
         return {
             "name": self.name,
-            "source": None if self.source is None else str(self.source),
+            "source": None if self.source is None else readable(str(self.source)),
             "weights": self.weights,
             "height": height,
             "width": width,

@@ -13,10 +13,12 @@ memory, results in order.
 NumPy, OpenCV, Pillow, the engines and the kernels release the GIL meanwhile.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, TypeVar
@@ -27,8 +29,13 @@ from PIL import Image as Pillow
 from torch import nn
 
 from cgrseg.classes import ClassTable
-from cgrseg.data.images import name_images, read_image, to_rgb
+from cgrseg.config import Levels
+from cgrseg.config.parsing import require_levels
+from cgrseg.data.images import name_images, read_image
+from cgrseg.data.left_out import left_out
+from cgrseg.data.tones import to_rgb
 from cgrseg.errors import CGRSegError, CheckpointError, ImageError
+from cgrseg.files import readable
 from cgrseg.predictor.protocols import WHOLE, Protocol, ProtocolName, choose_protocol
 from cgrseg.predictor.result import Failure, Segmentation
 from cgrseg.predictor.views import EnsembleLogits, ImageLogits, PreparedImage, infer, prepare_views
@@ -40,6 +47,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
+
+logger = logging.getLogger(__name__)
 
 AHEAD = 4
 """Items in work: one for each of three stages, and one whose result waits to be fetched."""
@@ -96,6 +105,18 @@ class Segmenter:
             )
         return self.engine.model
 
+    def with_levels(self, levels: Levels | None) -> "Segmenter":
+        """The same weights with another black and white for images of more than 8 bits a channel, if any are given.
+
+        Raises:
+            RecipeError: white is not above black.
+        """
+        if levels is None:
+            return self
+        require_levels(levels, "levels")
+        info = replace(self.info, levels=levels)
+        return Segmenter(self.engine, info, self.weights, self.threads, self.protocol)
+
     def __call__(self, image: ImageLike) -> Segmentation:
         """Segment one image.
 
@@ -103,9 +124,9 @@ class Segmenter:
             ImageError: the file cannot be read, or the value is not an image.
         """
         if isinstance(image, str | Path):
-            prepared = self._read((Path(image), Path(image).stem))
+            prepared = self._read((Path(image), readable(Path(image).stem)))
         else:
-            prepared = self.prepare(Named(as_image(image), "picture", None))
+            prepared = self.prepare(Named(as_image(image, self.info.levels), "picture", None))
         return self.label(self._infer(prepared))
 
     def stream(
@@ -114,7 +135,8 @@ class Segmenter:
         """Segment files, folders and patterns, in order; a file that fails does not stop the rest.
 
         The next images are read and segmented in threads while the caller works on a result; a few are in memory at a
-        time. Results are named by their path below the given folder, so that no two have the same name.
+        time. Results are named by their path below the given folder, so that no two have the same name. A warning says
+        what the sources hold that is not read.
 
         Args:
             sources: may overlap; each image is segmented once.
@@ -124,7 +146,10 @@ class Segmenter:
             ImageError: a source has no images.
             CheckpointError: the network gives NaN or infinity.
         """
-        named = name_images([sources] if isinstance(sources, str | Path) else sources, skip)
+        sources = [sources] if isinstance(sources, str | Path) else sources
+        named = name_images(sources, skip)
+        for group in left_out(sources, skip):
+            logger.warning("%s", group)
         with closing(overlap(named, self._read, self._infer, self.label)) as answers:
             for (path, _), answer in zip(named, answers, strict=True):
                 error = answer.exception()
@@ -176,14 +201,18 @@ class Segmenter:
 
     def _read(self, named: tuple[Path, str]) -> Prepared:
         path, name = named
-        return self.prepare(Named(read_image(path), name, path))
+        return self.prepare(Named(read_image(path, levels=self.info.levels), name, path))
 
     def _infer(self, prepared: Prepared) -> Inferred:
         return self.infer([prepared])[0]
 
 
-def as_image(image: Pillow.Image | np.ndarray) -> Image:
+def as_image(image: Pillow.Image | np.ndarray, levels: Levels | None = None) -> Image:
     """A PIL image or an array as RGB; transparent parts become white.
+
+    Args:
+        image: the image.
+        levels: black and white of a PIL image of more than 8 bits.
 
     Raises:
         ImageError: the array is not (h, w, 3) uint8, or has no pixels.
@@ -191,7 +220,7 @@ def as_image(image: Pillow.Image | np.ndarray) -> Image:
     if isinstance(image, Pillow.Image):
         if image.width * image.height == 0:
             raise ImageError(f"a PIL image of {image.height} x {image.width} has no pixels")
-        return to_rgb(image)
+        return to_rgb(image, levels)
     if not isinstance(image, np.ndarray):
         raise ImageError(
             f"a value of type {type(image).__name__} is not an image",

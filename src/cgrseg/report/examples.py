@@ -40,6 +40,7 @@ MISTAKES = 5
 
 def show_images(evaluation: Evaluation, segmenter: Segmenter, dataset: LabelledImages) -> tuple[list[dict], float]:
     """The chosen images as plain values, and the median seconds that the label map of one took."""
+    dataset = dataset.with_levels(segmenter.info.levels)
     mious, shown, seconds = evaluation.areas.image_miou(), [], []
     for group, index in choose_images(mious.tolist()):
         image, truth = dataset.image(index), dataset.plain_labels(index)

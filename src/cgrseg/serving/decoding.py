@@ -32,6 +32,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 import cgrseg
+from cgrseg.config import Levels
 from cgrseg.data.images import decode_image
 from cgrseg.errors import ImageError
 from cgrseg.serving import ServeConfig
@@ -53,6 +54,9 @@ MAX_PROCESSES = 4
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """A JPEG marker other than those within a scan: an escaped FF, a restart, and fill bytes."""
 SCAN, END, FRAMES = 0xDA, 0xD9, (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
+HEADER = struct.Struct(">Qdd")
+"""What precedes an image on its way to a process: its bytes, and the black and white of the model, or NaN."""
+NO_LEVELS = (float("nan"), float("nan"))
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -61,13 +65,14 @@ class Source:
     """An image of a request, yet to be decoded: what to hold while it is, and how."""
 
     turn: AbstractAsyncContextManager[object]
-    decode: Callable[[], Awaitable[Image]]
+    decode: Callable[[Levels | None], Awaitable[Image]]
+    """Given the levels of the model."""
 
 
 def decoded(image: Image) -> Source:
     """The source of an image that came as pixels."""
 
-    async def decode() -> Image:
+    async def decode(levels: Levels | None) -> Image:  # noqa: ARG001  pixels are 8 bits deep
         return image
 
     return Source(nullcontext(), decode)
@@ -130,8 +135,7 @@ class DecoderProcess:
         with self._lock:
             if self._is_ended or (self._process is not None and self._process.poll() is None):
                 return
-            package = str(Path(cgrseg.__file__).parents[1])
-            path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+            path = os.pathsep.join(filter(None, (str(Path(cgrseg.__file__).parents[1]), os.environ.get("PYTHONPATH"))))
             environment, pipe = os.environ | {"PYTHONPATH": path}, subprocess.PIPE
             self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, env=environment)  # noqa: S603
 
@@ -148,8 +152,8 @@ class DecoderProcess:
         if self._process is not None:
             _clean_up(self._process)
 
-    def decode(self, data: bytes) -> Image:
-        """Decode the bytes of an image file.
+    def decode(self, data: bytes, levels: Levels | None = None) -> Image:
+        """Decode the bytes of an image file, by these levels if it has more than 8 bits a channel.
 
         Raises:
             ImageError: it cannot be decoded, or not in time.
@@ -159,7 +163,7 @@ class DecoderProcess:
         if process is None:
             raise ImageError("the image was not decoded, as nobody waits for it any more")
         try:
-            return _exchange(process, data)
+            return _exchange(process, data, levels)
         except (OSError, EOFError, ValueError):  # the process has ended, or answers nonsense
             process.kill()
             _clean_up(process)
@@ -170,11 +174,11 @@ class DecoderProcess:
         raise ImageError(f"the image takes longer than {DECODE_SECONDS:g} s to decode", advice=kept)
 
 
-def _exchange(process: subprocess.Popen[bytes], data: bytes) -> Image:
+def _exchange(process: subprocess.Popen[bytes], data: bytes, levels: Levels | None) -> Image:
     """Send an image file to a process and receive the pixels."""
     assert process.stdin is not None
     assert isinstance(process.stdout, BufferedReader)
-    process.stdin.write(len(data).to_bytes(8, "big"))
+    process.stdin.write(HEADER.pack(len(data), *(levels or NO_LEVELS)))
     process.stdin.write(data)
     process.stdin.flush()
     return _receive(process.stdout)
@@ -216,11 +220,11 @@ class Lane:
         for process in self._idle:
             self._threads.submit(process.start)
 
-    async def decode(self, data: bytes) -> Image:
+    async def decode(self, data: bytes, levels: Levels | None) -> Image:
         """Decode an image; whoever calls holds the `turn`. Cancelling it kills the process, and another one starts."""
         process = self._idle.pop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, process.decode, data)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, process.decode, data, levels)
         except asyncio.CancelledError:
             process.kill()
             self._threads.submit(process.close)
@@ -272,19 +276,20 @@ def run(pixels: int, seconds: float) -> None:
     Pillow.init()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     with Path(os.devnull).open("w") as nowhere:
-        while len(length := requests.read(8)) == 8:
-            data = requests.read(int.from_bytes(length, "big"))
+        while len(header := requests.read(HEADER.size)) == HEADER.size:
+            length, *levels = HEADER.unpack(header)
+            data = requests.read(length)
             faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-            parts = _answer(data, pixels)
+            parts = _answer(data, pixels, None if np.isnan(levels).any() else (levels[0], levels[1]))
             faulthandler.cancel_dump_traceback_later()
             for part in parts:
                 answers.write(part)
             answers.flush()
 
 
-def _answer(data: bytes, pixels: int) -> list[bytes | memoryview]:
+def _answer(data: bytes, pixels: int, levels: Levels | None) -> list[bytes | memoryview]:
     try:
-        image = np.ascontiguousarray(decode_image(data, "the image", formats=FORMATS, most_pixels=pixels))
+        image = np.ascontiguousarray(decode_image(data, "the image", levels, formats=FORMATS, most_pixels=pixels))
     except ImageError as error:
         return [json.dumps({"problem": error.problem, "advice": error.advice}).encode() + b"\n"]
     size = {"height": image.shape[0], "width": image.shape[1]}

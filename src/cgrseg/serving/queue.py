@@ -23,6 +23,7 @@ from cgrseg.serving.models import Model
 
 T = TypeVar("T")
 
+
 MAX_DECODED = (os.cpu_count() or 1) + 2
 """Images of a model that are in memory as pixels; those that wait longer are kept as encoded files."""
 
@@ -88,7 +89,7 @@ class RequestQueue:
 
     async def _prepare(self, segmenter: Segmenter, source: Source) -> Prepared:
         with self._metrics.stage_timer(self.model.name, segmenter.engine.name).time("decode"):
-            named = Named(await source.decode(), "image", None)
+            named = Named(await source.decode(segmenter.info.levels), "image", None)
             return await asyncio.get_running_loop().run_in_executor(self._pool, segmenter.prepare, named)
 
     async def _run_stages(self, segmenter: Segmenter, prepared: Prepared, encode: Callable[[Segmentation], T]) -> T:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from cgrseg.config import Recipe
+from cgrseg.config import Levels, Recipe
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.loader import Share, repeat_factors, training_batches
 from cgrseg.errors import RunStopped
@@ -219,11 +219,20 @@ class TrainingLoop:
             model=self.recipe.model,
             classes=self.images.classes,
             inference=self.recipe.inference,
+            levels=levels_of(self.recipe),
             recipe=self.recipe,
             scores=scores,
             step=self.state.progress.step,
             trained_on=self.identity.images,
         )
+
+
+def levels_of(recipe: Recipe) -> Levels | None:
+    """The black and white that weights of a recipe take where they know of none; those of its sources, if equal."""
+    if not recipe.sources:
+        return recipe.data.levels
+    levels = {source.levels for source in recipe.sources.values() if source.levels}
+    return levels.pop() if len(levels) == 1 else None
 
 
 def scored_event(evaluation: Evaluation, step: int, best: bool) -> Scored:

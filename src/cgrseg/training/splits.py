@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cgrseg.config import Recipe
 from cgrseg.data.datasets import LabelledImages, open_dataset
-from cgrseg.data.doctor import require_sound
+from cgrseg.data.doctor import require_sound, unread_findings
+from cgrseg.data.doctor.findings import Finding
 from cgrseg.data.mixture import common_classes, open_mixture, open_sources
 from cgrseg.errors import DatasetError, RecipeError
 
@@ -32,6 +33,7 @@ def open_splits(recipe: Recipe, data: Where) -> Splits:
     folder, kind, hold_out, merge = _folder(recipe, data), recipe.data.kind, recipe.data.hold_out, recipe.data.merge
     scored = "holdout" if hold_out else "val"
     images, held_out = (open_dataset(kind, folder, split, hold_out, merge=merge) for split in ("train", scored))
+    images, held_out = (part.with_levels(recipe.data.levels) for part in (images, held_out))
     if images.classes.names != held_out.classes.names:
         raise DatasetError(
             f"{folder}: the classes of train and {scored} differ",
@@ -55,6 +57,16 @@ def require_sound_splits(recipe: Recipe, data: Where, splits: Splits) -> None:
         require_sound([part[name] for part in parts if name in part], path, is_source=True)
 
 
+def unread_files(recipe: Recipe, data: Where) -> list[Finding]:
+    """What the folders of a run hold besides the files that are read, of the user's own data sets."""
+    if recipe.sources:
+        paths = _paths(recipe, data)
+        folders = [paths[name] for name, source in recipe.sources.items() if source.kind == "folder"]
+    else:
+        folders = [_folder(recipe, data)] if recipe.data.kind == "folder" else []
+    return [finding for folder in folders for finding in unread_findings(folder)]
+
+
 def _paths(recipe: Recipe, data: Where) -> Mapping[str, Path]:
     names = ", ".join(recipe.sources)
     if isinstance(data, Path):
@@ -62,7 +74,7 @@ def _paths(recipe: Recipe, data: Where) -> Mapping[str, Path]:
             f"the recipe has the sources {names}, and {data} is one folder",
             advice="give the folder of each source by its name",
         )
-    for key in ("hold_out", "merge"):
+    for key in ("hold_out", "levels", "merge"):
         if getattr(recipe.data, key):
             raise RecipeError(
                 f"data.{key} applies to a single data set",

@@ -34,7 +34,7 @@ from cgrseg.training.loop import TrainingLoop
 from cgrseg.training.optim import MovingAverage, parameter_groups
 from cgrseg.training.precision import resolve_precision
 from cgrseg.training.run_folder import alone_in, require_no_run, require_resumable, write_recipe, write_run_info
-from cgrseg.training.splits import Where, open_splits, require_sound_splits
+from cgrseg.training.splits import Where, open_splits, require_sound_splits, unread_files
 from cgrseg.weights import open_weights, start_from
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,8 @@ def train(
     with join_processes(device) as processes:
         splits = open_splits(recipe, data)
         require_sound_splits(recipe, data, splits)
+        for finding in unread_files(recipe, data) if processes.is_first else ():
+            logger.warning("%s", finding)
         recipe = replace(recipe, model=replace(recipe.model, classes=len(splits[0].classes)))
         require_divisible(recipe, processes)
         require_batch_statistics(recipe, processes)

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cgrseg.classes import ClassTable
-from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, InferenceConfig, ModelConfig, Recipe
-from cgrseg.config.parsing import as_tree, parse
+from cgrseg.config import IMAGENET_MEAN, IMAGENET_STD, InferenceConfig, Levels, ModelConfig, Recipe
+from cgrseg.config.parsing import as_tree, convert, parse
 from cgrseg.errors import CheckpointError, RecipeError, reason
 from cgrseg.files import replacing
 from cgrseg.model import CGRSeg, build_model
@@ -47,6 +47,8 @@ class WeightsInfo:
     """Optimizer steps behind them."""
     trained_on: tuple[str, ...] = ()
     """SHA-256 (first 16 hex digits) of each training image's RGB pixels, to find leaks."""
+    levels: Levels | None = None
+    """Black and white of images of more than 8 bits a channel; those of the type unless given."""
     temperature: float = 1.0
     """Divides the logits that confidence comes from; fitted by `cgrseg evaluate --fit-temperature`.
 
@@ -106,6 +108,7 @@ def _parse_info(tree: dict, name: str) -> WeightsInfo:
         scores=dict(tree["scores"]),
         step=tree["step"],
         trained_on=tuple(_list(tree["trained_on"])),
+        levels=convert(Levels, tree["levels"], name) if tree.get("levels") else None,  # type: ignore[arg-type]
         temperature=float(tree.get("temperature", 1.0)),
     )
 
@@ -119,7 +122,7 @@ def _list(value: object) -> list:
 def _unsound(info: WeightsInfo) -> str:
     """The first fault of a description that has all its keys; empty if there is none."""
     classes, count = info.classes, info.model.classes
-    numbers = (*info.mean, *info.std, *info.scores.values(), info.temperature)
+    numbers = (*info.mean, *info.std, *info.scores.values(), info.temperature, *(info.levels or ()))
     checks = {
         f"{len(classes.names)} class names for {count} classes": len(classes.names) == count,
         "a class without a name": all(isinstance(label, str) and label for label in classes.names),
@@ -134,6 +137,7 @@ def _unsound(info: WeightsInfo) -> str:
         "the inference sizes are too large": max(info.inference.short_px, info.inference.long_px) <= LARGEST,
         "the temperature must be positive": 1 / LARGEST < info.temperature < LARGEST,
         "the step must be a whole number, 0 or more": type(info.step) is int and info.step >= 0,
+        "white must be above black": info.levels is None or info.levels[0] < info.levels[1],
         "trained_on must list texts": all(isinstance(entry, str) for entry in info.trained_on),
     }
     return next((fault for fault, is_sound in checks.items() if not is_sound), "")

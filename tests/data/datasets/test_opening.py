@@ -1,15 +1,22 @@
 """The door to all data sets: what they have in common, whatever the kind."""
 
+import json
 import logging
+import os
 import pickle
+import sys
 from typing import get_args
 
 import numpy as np
 import pytest
+from support.tiny import RECIPE, draw_images
 
+from cgrseg import load
 from cgrseg.config import Kind
 from cgrseg.data.datasets import READERS, open_dataset
+from cgrseg.data.doctor import check_dataset
 from cgrseg.errors import DatasetError, RecipeError
+from cgrseg.training import train
 
 SAMPLES = {
     "camvid": "CamVid_official_sample",
@@ -101,3 +108,33 @@ def test_a_file_that_is_no_merge_is_one_sentence(tmp_path, content, sentence):
 
     with pytest.raises(RecipeError, match=sentence):
         open_dataset("camvid", tmp_path, "val", merge=tmp_path / "merge.yaml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_every_text_of_a_folder_may_be_in_utf_16_or_begin_with_a_mark(tmp_path, encoding):
+    folder = draw_images(tmp_path / "photos")
+    shapes = {"imageHeight": 48, "imageWidth": 64, "shapes": []}
+    (folder / "classes.txt").unlink()
+    (folder / "meta.json").write_bytes(json.dumps({"classes": ["dark", "bright"]}).encode(encoding))
+    (folder / "annotations/train/0.png").unlink()
+    (folder / "annotations/train/0.json").write_bytes(json.dumps(shapes).encode(encoding))
+
+    dataset = open_dataset("folder", folder, "train")
+
+    assert dataset.classes.names == ("dark", "bright")
+    assert (dataset.labels(0) == 255).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep no such names")
+def test_names_that_are_no_utf_8_pair_and_are_learnt_scored_and_segmented(tmp_path):
+    folder = draw_images(tmp_path / "photos")
+    for file in sorted(folder.glob("*/*/*.png")):
+        file.rename(os.fsdecode(os.fsencode(file.parent) + b"/caf\xe9" + os.fsencode(file.name)))
+
+    best = train(RECIPE, folder, tmp_path / "run")
+    (result, _) = load(best, engine="torch").stream(folder / "images" / "val")
+    result.save(tmp_path / "out")
+
+    assert check_dataset("folder", folder).count("error") == 0
+    assert result.name == "café0"
+    assert json.loads((tmp_path / "out" / "café0.json").read_text(encoding="utf-8"))["name"] == "café0"

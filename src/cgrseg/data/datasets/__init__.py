@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cgrseg.classes import ClassTable, read_published
 from cgrseg.config import HoldOut, Kind, Merge
-from cgrseg.data.datasets import coco, cocostuff10k, folder, pascalcontext, published
+from cgrseg.data.datasets import coco, folder, pascalcontext, published
 from cgrseg.data.datasets.labelled import LabelledImages, Layout, Pair
 from cgrseg.data.datasets.merging import merge_classes
 from cgrseg.errors import DatasetError
@@ -22,7 +22,7 @@ __all__ = ["LabelledImages", "Pair", "open_dataset", "without_held_out"]
 READERS = {
     "camvid": published.find_camvid,
     "ade20k": published.find_ade20k,
-    "cocostuff10k": cocostuff10k.find,
+    "cocostuff10k": published.find_cocostuff10k,
     "cocostuff164k": published.find_cocostuff164k,
     "pascalcontext59": partial(pascalcontext.find, kind="pascalcontext59"),
     "pascalcontext60": partial(pascalcontext.find, kind="pascalcontext60"),

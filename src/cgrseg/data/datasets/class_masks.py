@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Bool, UInt8, UInt16
 
 from cgrseg.classes import named
-from cgrseg.data.datasets.label_studio import find_brushed, is_brush_export
-from cgrseg.data.datasets.labelled import Layout, Note, Pair, lookup_of
-from cgrseg.data.datasets.names import SEPARATORS, folded
+from cgrseg.data.datasets.label_studio import brush_files, find_brushed, is_brush_export
+from cgrseg.data.datasets.labelled import Layout, Note, Pair, SplitFiles, lookup_of
+from cgrseg.data.datasets.layouts import SEPARATORS, folded
 from cgrseg.data.datasets.table import Table, checked_names, plain_table
 from cgrseg.data.datasets.trees import (
     SPLIT_NAMES,
@@ -31,11 +31,13 @@ from cgrseg.data.datasets.trees import (
     Tree,
     files_below,
     folders_below,
+    has_files,
     paired_or_negative,
     tree_of,
 )
 from cgrseg.data.images import SUFFIXES, read_label_map, read_size
 from cgrseg.errors import CGRSegError, DatasetError
+from cgrseg.files import readable
 from cgrseg.types import IGNORE
 
 ENDINGS = ("_mask", "-mask", "_label")
@@ -100,8 +102,7 @@ def find_class_masks(tree: Tree) -> Masks:
     """The masks of each image, if each class has its own; empty otherwise."""
     if tree.is_mixed or not tree.images.is_dir() or _pairs_directly(tree):
         return {}
-    direct = any(file.suffix.lower() in SUFFIXES for file in tree.images.iterdir())
-    images = files_below(tree.images, SUFFIXES, deep=not direct)
+    images = files_below(tree.images, SUFFIXES, deep=not has_files(tree.images))
     files = files_below(tree.labels, MASK_SUFFIXES) if tree.labels.is_dir() else _beside(tree.images)
     if not files or set(map(folded, images)) & set(map(folded, files)):
         return {}
@@ -117,7 +118,7 @@ def _pairs_directly(tree: Tree) -> bool:
 def _beside(images: Path) -> Files:
     """The masks in the folders beside that of the images, if there are several: one for each class."""
     others = [folder for folder in folders_below(images.parent) if folder != images]
-    masks = {folder.name: files_below(folder, MASK_SUFFIXES, deep=False) for folder in others}
+    masks = {readable(folder.name): files_below(folder, MASK_SUFFIXES, deep=False) for folder in others}
     masks = {folder: files for folder, files in masks.items() if files}
     if len(masks) < 2:
         return {}
@@ -174,6 +175,21 @@ def _by_ending(images: Files, files: Files) -> Masks:
     }
 
 
+def files_read(path: Path, split: str) -> SplitFiles:
+    """The images and masks of a split; of a brush export, also the masks of earlier annotations, and the tasks."""
+    if is_brush_export(path):
+        folder, images, files = brush_files(path)
+        return SplitFiles(folder, path, frozenset((*files, *_files(images), *path.glob("*.json"))))
+    tree = tree_of(path, split)
+    masks = find_class_masks(tree)
+    images = files_below(tree.images, SUFFIXES, deep=not has_files(tree.images))
+    return SplitFiles(tree.images, tree.labels, frozenset((*_files(images), *_all_files(masks))))
+
+
+def _files(groups: Files) -> list[Path]:
+    return [file for group in groups.values() for file in group]
+
+
 def find_masks(path: Path, split: str, table: Table | None) -> Layout:
     """A split in which each class has its own masks.
 
@@ -189,10 +205,10 @@ def find_masks(path: Path, split: str, table: Table | None) -> Layout:
     tree, every = tree_of(path, split), Masks()
     for name in {split, *SPLIT_NAMES}:
         every |= {f"{name}/{image}": masks for image, masks in find_class_masks(tree_of(path, name)).items()}
-    direct = any(file.suffix.lower() in SUFFIXES for file in tree.images.iterdir())
     notes = list[Note]()
     table = _table_of(every, table, where, notes)
-    return _layout(files_below(tree.images, SUFFIXES, deep=not direct), find_class_masks(tree), table, where, notes)
+    images = files_below(tree.images, SUFFIXES, deep=not has_files(tree.images))
+    return _layout(images, find_class_masks(tree), table, where, notes)
 
 
 def _table_of(masks: Masks, table: Table | None, where: str, notes: list[Note]) -> Table:

@@ -29,6 +29,7 @@ from cgrseg.data.datasets.labelled import UNLABELLED, Note, Pair
 from cgrseg.data.datasets.table import Table, checked_names, plain_table
 from cgrseg.data.masks import decode_rle, fill_polygon
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text
 from cgrseg.types import Size
 
 Mask = list | dict | None
@@ -161,6 +162,15 @@ def read_coco(file: Path, table: Table | None, others: Sequence[Path] = ()) -> C
     return CocoFile(table, _masks(tree, categories, table, paths, file), _by_name(paths), _root_note(root, categories))
 
 
+def read_paths(file: Path) -> dict[str, PurePosixPath]:
+    """Read the path of each image by its name.
+
+    Raises:
+        DatasetError: the file is not in COCO's format.
+    """
+    return _by_name(_paths(read_tree(file), file))
+
+
 def read_tree(file: Path) -> dict:
     """Read a JSON with lists of images, categories and annotations.
 
@@ -168,7 +178,7 @@ def read_tree(file: Path) -> dict:
         DatasetError: it is something else.
     """
     try:
-        tree = json.loads(file.read_text(encoding="utf-8-sig"))
+        tree = json.loads(read_text(file))
     except ValueError as error:
         raise DatasetError(f"{file} is not in COCO's format: {error}", advice=CORRECT) from None
     for key in ("images", "categories", "annotations"):

@@ -11,9 +11,9 @@ The names of images may have folders and backslashes, of which as many count as 
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from cgrseg.data.datasets.coco import CocoFile, read_coco, read_tree
-from cgrseg.data.datasets.labelled import Layout, lookup_of, paired
-from cgrseg.data.datasets.names import folded
+from cgrseg.data.datasets.coco import read_coco, read_paths, read_tree
+from cgrseg.data.datasets.labelled import Layout, SplitFiles, lookup_of
+from cgrseg.data.datasets.layouts import folded, paired
 from cgrseg.data.datasets.table import Table
 from cgrseg.data.datasets.trees import SPLIT_NAMES, files_below, split_names
 from cgrseg.data.images import SUFFIXES
@@ -75,6 +75,24 @@ def program_of(file: Path) -> str:
     return "an export in COCO's format, as CVAT writes it" if file.name.startswith("instances_") else "COCO's format"
 
 
+def _siblings(path: Path, split: str) -> list[Found]:
+    """The JSONs of the other splits and the folders of their images."""
+    return [other for name in SPLIT_NAMES if name != split and (other := find_json(path, name))]
+
+
+def files_read(path: Path, split: str, found: Found) -> SplitFiles:
+    """The files of a split: all images of its folder, or those in its JSON if other splits have the same folder.
+
+    Raises:
+        DatasetError: the JSON is malformed.
+    """
+    file, folder = found
+    is_listed = any(other == folder for _, other in _siblings(path, split))
+    groups = files_below(folder, SUFFIXES).values()
+    images = _resolved(folder, read_paths(file), file).values() if is_listed else (f for group in groups for f in group)
+    return SplitFiles(folder, file, frozenset((file, *images)), is_listed=is_listed)
+
+
 def find_coco(path: Path, split: str, found: Found, table: Table | None) -> Layout:
     """A split whose labels are in one JSON.
 
@@ -82,10 +100,10 @@ def find_coco(path: Path, split: str, found: Found, table: Table | None) -> Layo
         DatasetError: an image is missing or is not listed, or the JSON is malformed.
     """
     file, folder = found
-    siblings = [other for name in SPLIT_NAMES if name != split and (other := find_json(path, name))]
+    siblings = _siblings(path, split)
     coco = read_coco(file, table, [other for other, _ in siblings if other != file])
     is_shared = any(other == folder for _, other in siblings)
-    images = _resolved(folder, coco, file)
+    images = _resolved(folder, coco.paths, file)
     labels = dict.fromkeys(coco.paths, file)
     if not is_shared:
         taken = set(images.values())
@@ -96,7 +114,7 @@ def find_coco(path: Path, split: str, found: Found, table: Table | None) -> Layo
     return Layout(coco.table.classes, lookup_of(coco.table.raw, coco.table.ignored), pairs, coco.read, coco.notes)
 
 
-def _resolved(folder: Path, coco: CocoFile, file: Path) -> dict[str, Path]:
+def _resolved(folder: Path, paths: dict[str, PurePosixPath], file: Path) -> dict[str, Path]:
     """The file of each image that is there, by name."""
     by_path: dict[str, list[Path]] = defaultdict(list)
     by_stem: dict[str, list[Path]] = defaultdict(list)
@@ -105,7 +123,7 @@ def _resolved(folder: Path, coco: CocoFile, file: Path) -> dict[str, Path]:
         by_stem[folded(PurePosixPath(name).name)] += group
     images: dict[str, Path] = {}
     names: dict[Path, str] = {}
-    for name, path in coco.paths.items():
+    for name, path in paths.items():
         tails = ["/".join(path.parts[start:]) for start in range(len(path.parts))]
         keys = [folded(tail.removesuffix(path.suffix)) for tail in tails]
         group = next((by_path[key] for key in keys if key in by_path), by_stem.get(keys[-1], []))
@@ -120,7 +138,7 @@ def _resolved(folder: Path, coco: CocoFile, file: Path) -> dict[str, Path]:
             images[name] = exact[0]
             if exact[0] in names:
                 raise DatasetError(
-                    f"{file} lists two images, {coco.paths[names[exact[0]]]} and {path}, of one file {exact[0]}",
+                    f"{file} lists two images, {paths[names[exact[0]]]} and {path}, of one file {exact[0]}",
                     advice=f"keep their folders below {folder}, or take one of them out of the file",
                 )
             names[exact[0]] = name

@@ -10,11 +10,12 @@ What nobody drew is the class `background` of labelmap.txt.
 
 from pathlib import Path
 
-from cgrseg.data.datasets.labelled import Note, Pair
-from cgrseg.data.datasets.names import renamed_like
+from cgrseg.data.datasets.labelled import Note, Pair, SplitFiles
+from cgrseg.data.datasets.layouts import renamed_like
 from cgrseg.data.datasets.trees import Files, files_below, paired_or_negative, split_names
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text
 
 NAMES = {"train": (*split_names("train"), "trainval")}
 """What the list of a split may be called besides its other names, in any case. CVAT's own name is `default`."""
@@ -64,6 +65,18 @@ def files_of_split(path: Path, split: str) -> tuple[list[str], Files, Files]:
     return names, images_of, labels_of
 
 
+def files_read(path: Path) -> list[SplitFiles]:
+    """The files of all splits, one for each list.
+
+    Raises:
+        DatasetError: there is no folder of images.
+    """
+    lists = list_names(path)
+    parts = [files_of_split(path, split)[1:] for split in lists or ("train",)]
+    files = frozenset(file for part in parts for by_name in part for group in by_name.values() for file in group)
+    return [SplitFiles(path / "JPEGImages", path / "SegmentationClass", files, is_listed=bool(lists))]
+
+
 def find_pairs(path: Path, split: str, *, has_background: bool) -> tuple[tuple[Pair, ...], list[Note]]:
     """The pairs of a split; CVAT writes no mask for a frame on which nothing is drawn.
 
@@ -83,5 +96,5 @@ def find_pairs(path: Path, split: str, *, has_background: bool) -> tuple[tuple[P
 
 def _listed(listing: Path) -> list[str]:
     """The names of a list: whole lines, since names may have spaces, and without the quotes around such names."""
-    lines = (line.strip().strip('"') for line in listing.read_text(encoding="utf-8-sig").splitlines())
+    lines = (line.strip().strip('"') for line in read_text(listing).splitlines())
     return [line for line in lines if line]

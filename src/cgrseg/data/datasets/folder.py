@@ -22,26 +22,31 @@ from typing import Literal
 import numpy as np
 
 from cgrseg.classes import ClassTable
+from cgrseg.data.datasets import class_masks, coco_exports, cvat, supervisely
 from cgrseg.data.datasets.class_masks import find_class_masks, find_masks
 from cgrseg.data.datasets.coco_exports import find_coco, find_json, program_of
 from cgrseg.data.datasets.colours import holds_colours, read_colours
 from cgrseg.data.datasets.cvat import find_pairs, has_cvat_split, is_cvat
 from cgrseg.data.datasets.label_studio import is_brush_export
-from cgrseg.data.datasets.labelled import Layout, Note, Pair, lookup_of, paired
+from cgrseg.data.datasets.labelled import Layout, Note, Pair, SplitFiles, lookup_of
 from cgrseg.data.datasets.labelme import read_labelme
-from cgrseg.data.datasets.names import Endings
+from cgrseg.data.datasets.layouts import Endings, paired
 from cgrseg.data.datasets.supervisely import find_supervisely, has_supervisely_split, is_supervisely
 from cgrseg.data.datasets.table import Table, plain_table, read_table
 from cgrseg.data.datasets.trees import (
     ALL_NAMES,
+    SPLIT_NAMES,
     UNLABELLED_FOLDER,
     Tree,
     files_of,
+    folders_advice,
     folders_below,
     has_tree,
     image_folder,
     is_whole,
+    meant_split,
     single,
+    split_names,
     splits_of,
     tree_of,
 )
@@ -128,11 +133,12 @@ def find(path: Path, split: str, classes: ClassTable | None = None) -> Layout:
         pairs, notes = find_pairs(path, split, has_background=table.has_background)
         return _layout(table, pairs, notes)
     tree = tree_of(path, split)
-    _require_folders(path, tree)
+    _require_folders(path, split, tree)
     table = _table_or(read_table(path, tree.images), classes, path)
     images, labels, endings = files_of(tree)
     names = sorted(images | labels)
-    pairs = paired(names, single(images), single(labels), f"split {split!r} of {path}")
+    advice = folders_advice(tree, images, labels)
+    pairs = paired(names, single(images), single(labels), f"split {split!r} of {path}", advice)
     return _layout(table, pairs, ending_notes(endings))
 
 
@@ -149,18 +155,26 @@ def ending_notes(endings: Endings) -> list[Note]:
     return [Note("ending", sentence, "nothing to do")]
 
 
-def _require_folders(path: Path, tree: Tree) -> None:
+def _require_folders(path: Path, split: str, tree: Tree) -> None:
     missing = next((folder for folder in (tree.images, tree.labels) if not folder.is_dir()), None)
     if missing is not None:
-        raise DatasetError(f"{missing}: no such folder", advice=layout_advice(path))
+        raise DatasetError(f"{missing}: no such folder", advice=layout_advice(path, split))
 
 
-def layout_advice(path: Path) -> str:
-    """What a folder should hold, and what this one does."""
+def layout_advice(path: Path, split: str) -> str:
+    """What a folder should hold for a split, and what this one does."""
+    meant = [entry for entry in (*folders_below(image_folder(path)), *folders_below(path)) if _means(entry, split)]
+    if meant:
+        return f"did you mean {meant[0]}? a folder of {split} is called {' or '.join(split_names(split))}"
     inside = [folder for folder in folders_below(path) if folder.name not in ALL_NAMES and is_known(folder)]
     if inside and not is_known(path):
         return f"the data set seems to be {' or '.join(map(str, inside))}: give that folder"
     return f"{LAYOUT}; {_splits(path)}"
+
+
+def _means(folder: Path, split: str) -> bool:
+    """Whether the name of a folder is not read, but probably means a split."""
+    return meant_split(folder.name) == split and folder.name not in split_names(split)
 
 
 def is_known(path: Path) -> bool:
@@ -187,6 +201,30 @@ def has_split(path: Path, split: str) -> bool:
     if is_brush_export(path):
         return split == "train"
     return find_json(path, split) is not None or has_tree(path, split)
+
+
+def files_read(path: Path) -> list[SplitFiles]:
+    """The files that are read of every split.
+
+    Raises:
+        DatasetError: a list or JSON cannot be read.
+    """
+    if is_cvat(path):
+        return cvat.files_read(path)
+    return [files for split in SPLIT_NAMES if has_split(path, split) for files in _files_read(path, split)]
+
+
+def _files_read(path: Path, split: str) -> list[SplitFiles]:
+    form, tree = form_of(path, split), tree_of(path, split)
+    if form == "supervisely":
+        return supervisely.files_read(path, split)
+    if form == "coco" and (found := find_json(path, split)):
+        return [coco_exports.files_read(path, split, found)]
+    if form == "class masks":
+        return [class_masks.files_read(path, split)]
+    images, labels, _ = files_of(tree)
+    files = (file for part in (images, labels) for group in part.values() for file in group)
+    return [SplitFiles(tree.images, tree.labels, frozenset(files))]
 
 
 def unlabelled_folder(path: Path) -> Path | None:

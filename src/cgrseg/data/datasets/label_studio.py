@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from cgrseg.data.datasets.labelled import Note
-from cgrseg.data.datasets.names import folded
+from cgrseg.data.datasets.layouts import folded
 from cgrseg.data.datasets.trees import Files, Masks, files_below, folders_below
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text
 
 BRUSH = re.compile(r"task-(?P<task>\d+)-annotation-(?P<annotation>\d+)-by-[^-]*-[^-]+-(?P<name>.+)-\d+")
 """The names of Label Studio's files: the label comes after the name of its tag, and may have hyphens."""
@@ -36,18 +37,23 @@ def _brush_files(path: Path) -> dict[Path, re.Match[str]]:
     return {file: match for file in files if (match := BRUSH.fullmatch(file.stem))}
 
 
+def brush_files(path: Path) -> tuple[Path, Files, dict[Path, re.Match[str]]]:
+    """The folder of images, the images, and all masks with the parts of their names."""
+    folder = path / "images" if (path / "images").is_dir() else path
+    brushed = _brush_files(path)
+    others = {
+        name: [file for file in group if file not in brushed] for name, group in files_below(folder, SUFFIXES).items()
+    }
+    return folder, {name: group for name, group in others.items() if group}, brushed
+
+
 def find_brushed(path: Path) -> tuple[Files, Masks, list[Note]]:
     """The images and masks of a brush export of Label Studio, and what is to be said about them.
 
     Raises:
         DatasetError: it is not known which image a task has.
     """
-    folder = path / "images" if (path / "images").is_dir() else path
-    brushed = _brush_files(path)
-    others = {
-        name: [file for file in group if file not in brushed] for name, group in files_below(folder, SUFFIXES).items()
-    }
-    images = {name: group for name, group in others.items() if group}
+    _, images, brushed = brush_files(path)
     by_task: dict[str, dict[str, dict[str, list[Path]]]] = defaultdict(lambda: defaultdict(dict))
     for file, match in brushed.items():
         by_task[match["task"]][match["annotation"]].setdefault(match["name"], []).append(file)
@@ -90,8 +96,8 @@ def _listed_tasks(path: Path) -> dict[str, str]:
     images: dict[str, str] = {}
     for file in sorted(path.glob("*.json")):
         try:
-            tree = json.loads(file.read_text(encoding="utf-8-sig"))
-        except ValueError:
+            tree = json.loads(read_text(file))
+        except (DatasetError, ValueError):
             continue
         for task in tree if isinstance(tree, list) else []:
             data = task.get("data", task) if isinstance(task, dict) else None

@@ -11,7 +11,7 @@ Axes: H W image rows and columns, k classes, p images, v values that a label fil
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,10 +19,14 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from cgrseg.classes import ClassTable, read_published
-from cgrseg.config import Kind
-from cgrseg.data.images import read_image, read_label_map, read_size
-from cgrseg.errors import DatasetError
+from cgrseg.config import Kind, Levels
+from cgrseg.data.images import read_image, read_label_map, read_size, read_tones
+from cgrseg.data.tones import ToneRange, fit_levels
+from cgrseg.errors import DatasetError, ImageError
 from cgrseg.types import IGNORE, IGNORE_16, Image, LabelMap, ignore_value
+
+TONE_SAMPLE = 64
+"""Number of images of a data set whose values are looked at to choose levels."""
 
 OUTSIDE = 254
 """The lookup's result for values that the data set does not define; so there are at most 254 classes and sets."""
@@ -47,6 +51,8 @@ class Pair:
     """If there is a mask for each class, the files of all of them; `labels` is the first."""
     is_negative: bool = False
     """Whether there is no label file because none of the classes but the background is in the image."""
+    levels: Levels | None = None
+    """Black and white of the image, if it has more than 8 bits a channel."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,19 @@ class Layout:
     notes: tuple[Note, ...] = ()
 
 
+@dataclass(frozen=True)
+class SplitFiles:
+    """All files that are read of a split, whether or not they pair."""
+
+    images: Path
+    """The folder of its images."""
+    labels: Path
+    """The folder of its label files, or the one JSON that holds the labels of all images."""
+    files: frozenset[Path]
+    is_listed: bool = False
+    """Whether lists say which images of the folder belong to the split."""
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
     """One split of a data set; images and labels are read when they are asked for."""
@@ -107,7 +126,27 @@ class LabelledImages:
 
     def image(self, index: int) -> Image:
         """Read the image at `index`."""
-        return read_image(self.pairs[index].image)
+        pair = self.pairs[index]
+        return read_image(pair.image, levels=pair.levels)
+
+    def with_levels(self, levels: Levels | None) -> "LabelledImages":
+        """The same with a black and white for those images for which none are known."""
+        if levels is None:
+            return self
+        pairs = (pair if pair.levels else replace(pair, levels=levels) for pair in self.pairs)
+        return replace(self, pairs=tuple(pairs))
+
+    def own_levels(self) -> Levels | None:
+        """The levels that fit the images; None if they have 8 bits a channel."""
+        ranges = self.tone_ranges()
+        return fit_levels(ranges) if ranges else None
+
+    def tone_ranges(self) -> tuple[ToneRange, ...]:
+        """The ranges of some images that have more than 8 bits a channel; those that cannot be read are skipped."""
+        indices = np.unique(np.linspace(0, len(self) - 1, min(len(self), TONE_SAMPLE)).round().astype(int))
+        with ThreadPoolExecutor() as threads:
+            ranges = threads.map(_tones_of, (self.pairs[index].image for index in indices.tolist()))
+            return tuple(found for found in ranges if found is not None)
 
     def labels(self, index: int) -> UInt8[np.ndarray, "H W"]:
         """Read the label map at `index`: 0..k-1, from k on for sets of classes, and 255 for unlabelled pixels.
@@ -187,6 +226,13 @@ class LabelledImages:
         return np.bincount(self.labels(index).ravel(), minlength=256)
 
 
+def _tones_of(file: Path) -> ToneRange | None:
+    try:
+        return read_tones(file)
+    except ImageError:  # whatever reads the data set says so
+        return None
+
+
 def plain(labels: LabelMap, classes: int) -> LabelMap:
     """A label map in which the labels of sets of classes, `classes` and above, become ignore."""
     return np.where(labels < classes, labels, labels.dtype.type(ignore_value(labels)))
@@ -205,69 +251,6 @@ def lookup_of(raw: Iterable[int], ignored: Iterable[int] = (IGNORE,)) -> Lookup:
     lookup[raw] = range(len(raw))
     lookup[ignored] = IGNORE
     return lookup
-
-
-def root_of(path: Path, *names: str) -> Path:
-    """The folder of a data set: the first of `names` that exists below `path`, else `path` itself."""
-    return next((path / name for name in names if (path / name).is_dir()), path)
-
-
-def folder_of(folders: dict[str, str], split: str, kind: Kind) -> str:
-    """The folder or list of a split in the official release.
-
-    Raises:
-        DatasetError: the release has no such split with labels.
-    """
-    if split not in folders:
-        raise DatasetError(f"{kind} has no split {split!r} with labels", advice=f"it has {', '.join(folders)}")
-    return folders[split]
-
-
-def listed(listing: Path, layout: str) -> list[str]:
-    """Read the names in a list of images: the first word of each line.
-
-    Raises:
-        DatasetError: the list does not exist.
-    """
-    if not listing.is_file():
-        raise DatasetError(f"{listing}: no such list", advice=layout)
-    lines = (line.split() for line in listing.read_text(encoding="utf-8").splitlines())
-    return [words[0] for words in lines if words]
-
-
-def paired(
-    names: Iterable[str], images: dict[str, Path], labels: dict[str, Path], where: str, advice: str = ""
-) -> tuple[Pair, ...]:
-    """Pair images and label files by name; errors begin with `where`, and end with `advice`.
-
-    Raises:
-        DatasetError: an image or a label file is missing, or `names` is empty.
-    """
-    names = list(names)
-    if not names:
-        raise DatasetError(f"{where} holds no images")
-    for what, files in (("image", images), ("label file", labels)):
-        missing = [name for name in names if name not in files]
-        if missing:
-            first = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-            raise DatasetError(f"{where}: {len(missing)} of {len(names)} have no {what}: {first}", advice=advice)
-    return tuple(Pair(name, images[name], labels[name]) for name in names)
-
-
-def files_by_stem(folder: Path, endings: tuple[str, ...], layout: str) -> dict[str, Path]:
-    """The files of a folder by name without ending; `layout` is the advice if the folder is missing."""
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder", advice=layout)
-    files: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        ending = next((ending for ending in endings if file.name.lower().endswith(ending.lower())), None)
-        if ending is None or file.name.startswith("."):
-            continue
-        stem = file.name[: -len(ending)]
-        if stem in files:
-            raise DatasetError(f"{folder} holds both {files[stem].name} and {file.name}", advice="keep one of them")
-        files[stem] = file
-    return files
 
 
 def spans(values: np.ndarray) -> str:

@@ -21,6 +21,7 @@ from PIL import ImageDraw, UnidentifiedImageError
 from cgrseg.data.datasets.labelled import UNLABELLED
 from cgrseg.data.datasets.table import NOT_A_CLASS, Table
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text
 from cgrseg.types import Size
 
 CORNERS = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 3, "rotation": 3, "circle": 2, "mask": 2}
@@ -42,7 +43,7 @@ def read_labelme(file: Path, table: Table, size: Size) -> UInt16[np.ndarray, "H 
         DatasetError: the file is not from LabelMe, a shape has no area, or its name is not a class.
     """
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
+        tree = json.loads(read_text(file))
         height, width = tree.get("imageHeight") or size[0], tree.get("imageWidth") or size[1]
         canvas = Pillow.new("I", (width, height), table.unlabelled)
         for number, shape in enumerate(tree["shapes"], 1):
@@ -60,8 +61,8 @@ def shape_names(files: Iterable[Path]) -> list[str]:
     names = set[str]()
     for file in files:
         try:
-            names |= {str(shape["label"]) for shape in json.loads(file.read_text(encoding="utf-8"))["shapes"]}
-        except (OSError, ValueError, KeyError, TypeError):
+            names |= {str(shape["label"]) for shape in json.loads(read_text(file))["shapes"]}
+        except (OSError, DatasetError, ValueError, KeyError, TypeError):
             continue
     return sorted(names - {NOT_A_CLASS})
 

@@ -19,20 +19,11 @@ import numpy as np
 
 from cgrseg.classes import published
 from cgrseg.data.datasets.coco import MaskReader, Region, Regions
-from cgrseg.data.datasets.cocostuff10k import as_label_map, read_mat
-from cgrseg.data.datasets.labelled import (
-    Layout,
-    Lookup,
-    Pair,
-    files_by_stem,
-    folder_of,
-    listed,
-    lookup_of,
-    paired,
-    published_layout,
-    root_of,
-)
+from cgrseg.data.datasets.labelled import Layout, Lookup, Pair, lookup_of, published_layout
+from cgrseg.data.datasets.layouts import files_by_stem, folder_of, listed, paired, root_of
+from cgrseg.data.datasets.published import as_label_map, read_mat
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text
 from cgrseg.types import LabelMap
 
 ContextKind = Literal["pascalcontext59", "pascalcontext60"]
@@ -99,7 +90,7 @@ def read_masks(file: Path, phase: str) -> MaskReader:
     if not file.is_file():
         raise DatasetError(f"{file.parent} holds no labels", advice=LAYOUT)
     try:
-        table = json.loads(file.read_text(encoding="utf-8"))
+        table = json.loads(read_text(file))
         images = {image["image_id"]: image for image in table["images"] if image["phase"] == phase}
         stems = {key: PurePosixPath(image["file_name"]).stem for key, image in images.items()}
         masks = Regions({stem: [] for stem in stems.values()})

@@ -1,26 +1,27 @@
-"""Published data sets whose labels are image files, in their official layouts: one function each.
+"""Published data sets in their official layouts: one function each; `pascalcontext` has a module of its own.
 
-Others have modules of their own: `cocostuff10k` and `pascalcontext` keep their labels in MATLAB files.
+Axes: H W image rows and columns.
 """
 
 from pathlib import Path, PurePosixPath
 
-from cgrseg.data.datasets.labelled import (
-    Layout,
-    files_by_stem,
-    folder_of,
-    listed,
-    paired,
-    published_layout,
-    root_of,
-)
-from cgrseg.errors import DatasetError
+import numpy as np
+from jaxtyping import UInt16
+
+from cgrseg.data.datasets.labelled import Layout, Pair, published_layout
+from cgrseg.data.datasets.layouts import files_by_stem, folder_of, listed, paired, root_of
+from cgrseg.errors import DatasetError, MissingExtra, reason
+from cgrseg.types import LabelMap
 
 ADE20K = "ADEChallengeData2016 holds images/ and annotations/, each with training/ and validation/"
 CAMVID = "CamVid holds train.txt, train/ and trainannot/, and the same for val and test"
 CITYSCAPES = "Cityscapes holds leftImg8bit/<split>/<city>/ and gtFine/<split>/<city>/"
+COCOSTUFF10K = "COCO-Stuff 10k holds images/, annotations/ and imageLists/ with train.txt and test.txt"
 COCOSTUFF164K = "COCO-Stuff 164k holds images/ and annotations/, each with train2017/ and val2017/"
 VOC2012 = "VOC2012 holds JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/<split>.txt"
+
+NAMES = 183
+"""The number of entries of `names` in COCO-Stuff 10k v1.1: unlabelled, 91 things, 91 kinds of stuff."""
 
 
 def find_ade20k(path: Path, split: str) -> Layout:
@@ -89,6 +90,36 @@ def _in_cities(folder: Path, ending: str) -> dict[str, Path]:
     return {stem: file for by_stem in files for stem, file in by_stem.items()}
 
 
+def find_cocostuff10k(path: Path, split: str) -> Layout:
+    """COCO-Stuff 10k v1.1: 171 classes, with label maps in MATLAB files, which SciPy reads (the extra `data`).
+
+        images/COCO_train2014_<id>.jpg
+        annotations/COCO_train2014_<id>.mat  S: 0 = unlabelled, 1..91 things, 92..182 stuff; names: 183 of them
+        imageLists/{train,test}.txt          one stem a line; `val` is the official test list
+
+    v1.0 and the annotation tool number the classes differently, and the tool's maps are transposed: both are refused.
+
+    Args:
+        path: the folder that holds `images`, `annotations` and `imageLists`.
+        split: `train` or `val`.
+    """
+    listing = path / "imageLists" / f"{folder_of({'train': 'train', 'val': 'test'}, split, 'cocostuff10k')}.txt"
+    stems = listed(listing, COCOSTUFF10K)
+    images = files_by_stem(path / "images", (".jpg",), COCOSTUFF10K)
+    labels = files_by_stem(path / "annotations", (".mat",), COCOSTUFF10K)
+    return published_layout("cocostuff10k", paired(stems, images, labels, str(listing)), read_cocostuff10k)
+
+
+def read_cocostuff10k(pair: Pair) -> LabelMap:
+    """Read the label map, the array S, of a file of v1.1."""
+    advice = "cocostuff10k reads the files of cocostuff-10k-v1.1.zip"
+    fields = read_mat(pair.labels, ("S", "names"), f"as the annotation tool of COCO-Stuff writes; {advice}")
+    names = int(np.size(fields["names"]))
+    if names != NAMES:
+        raise DatasetError(f"{pair.labels} names {names} classes, as v1.0 does, where v1.1 has {NAMES}", advice=advice)
+    return as_label_map(fields["S"], pair.labels)
+
+
 def find_cocostuff164k(path: Path, split: str) -> Layout:
     """COCO-Stuff 164k: 171 classes on the images of COCO 2017, with the labels of `stuffthingmaps_trainval2017.zip`.
 
@@ -128,3 +159,41 @@ def find_voc2012(path: Path, split: str) -> Layout:
     images = files_by_stem(root / "JPEGImages", (".jpg",), VOC2012)
     labels = files_by_stem(root / "SegmentationClass", (".png",), VOC2012)
     return published_layout("voc2012", paired(stems, images, labels, str(listing)))
+
+
+def read_mat(file: Path, fields: tuple[str, ...], newer: str) -> dict[str, np.ndarray]:
+    """Read arrays of a MATLAB file by name.
+
+    Args:
+        file: a file in the format of MATLAB 5 to 7.2.
+        fields: the names of the arrays.
+        newer: the end of the error about a file in the format of MATLAB 7.3, which cannot be read.
+
+    Raises:
+        MissingExtra: SciPy is not installed.
+        DatasetError: the file cannot be read, or an array is missing.
+    """
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise MissingExtra(f"reading {file.name} needs SciPy", advice="run: pip install 'cgrseg[data]'") from None
+    try:
+        arrays = loadmat(str(file), appendmat=False, variable_names=fields)
+    except NotImplementedError:
+        raise DatasetError(f"{file} is a MATLAB 7.3 file, {newer}") from None
+    except Exception as error:  # noqa: BLE001  SciPy raises any exception on malformed bytes
+        raise DatasetError(f"{file} cannot be read as a MATLAB file: {reason(error)}") from None
+    missing = [field for field in fields if field not in arrays]
+    if missing:
+        raise DatasetError(f"{file} holds no array {missing[0]!r}", advice=f"a label file needs {' and '.join(fields)}")
+    return {field: np.asarray(arrays[field]) for field in fields}
+
+
+def as_label_map(values: np.ndarray, file: Path) -> UInt16[np.ndarray, "H W"]:
+    """Convert the array of a MATLAB file, which may store whole numbers as floats, to a label map."""
+    is_map = values.ndim == 2 and values.dtype.kind in "uif"
+    if not is_map or not np.all((values >= 0) & (values < 2**16) & (values % 1 == 0)):
+        raise DatasetError(
+            f"{file}: its label map is {values.dtype} {values.shape} where one whole number per pixel is needed"
+        )
+    return values.astype(np.uint16)

@@ -23,12 +23,13 @@ from jaxtyping import Bool, UInt8, UInt16
 from PIL import Image as Pillow
 
 from cgrseg.classes import ClassTable, named
-from cgrseg.data.datasets.labelled import Layout, Pair, lookup_of, paired
-from cgrseg.data.datasets.names import folded
+from cgrseg.data.datasets.labelled import Layout, Pair, SplitFiles, lookup_of
+from cgrseg.data.datasets.layouts import folded, paired
 from cgrseg.data.datasets.table import Table, checked_names, read_names
 from cgrseg.data.datasets.trees import ALL_NAMES, split_names
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError, reason
+from cgrseg.files import read_text, readable
 from cgrseg.types import Colour, Size
 
 AGAIN = "export the project again, with images"
@@ -42,7 +43,7 @@ class SuperviselyReader:
 
     def __call__(self, pair: Pair) -> UInt16[np.ndarray, "H W"]:
         try:
-            tree = json.loads(pair.labels.read_text(encoding="utf-8-sig"))
+            tree = json.loads(read_text(pair.labels))
             size = int(tree["size"]["height"]), int(tree["size"]["width"])
             labels = np.full(size, self.table.unlabelled, np.uint16)
             for number, shape in enumerate(tree["objects"], 1):
@@ -112,8 +113,8 @@ def is_supervisely(path: Path) -> bool:
 
 def _classes(path: Path) -> list[dict] | None:
     try:
-        tree = json.loads((path / "meta.json").read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        tree = json.loads(read_text(path / "meta.json"))
+    except (OSError, DatasetError, ValueError):
         return None
     entries = tree.get("classes") if isinstance(tree, dict) else None
     is_list = isinstance(entries, list) and all(isinstance(entry, dict) and "title" in entry for entry in entries)
@@ -140,6 +141,18 @@ def has_supervisely_split(path: Path, split: str) -> bool:
     return bool(_of_split(path, split))
 
 
+def _files_of(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images and annotations of a data set."""
+    images = [file for file in sorted((folder / "img").iterdir()) if file.suffix.lower() in SUFFIXES]
+    return [file for file in images if not file.name.startswith(".")], sorted((folder / "ann").glob("[!.]*.json"))
+
+
+def files_read(path: Path, split: str) -> list[SplitFiles]:
+    """The files of the data sets of a split."""
+    parts = {folder: _files_of(folder) for folder in _of_split(path, split)}
+    return [SplitFiles(folder / "img", folder / "ann", frozenset((*one, *two))) for folder, (one, two) in parts.items()]
+
+
 def find_supervisely(path: Path, split: str) -> Layout:
     """A split of a project.
 
@@ -154,14 +167,13 @@ def find_supervisely(path: Path, split: str) -> Layout:
     labels: dict[str, Path] = {}
     for folder in folders:
         begin = "" if len(folders) == 1 else f"{folder.relative_to(path).as_posix()}/"
-        files = [file for file in sorted((folder / "img").iterdir()) if file.suffix.lower() in SUFFIXES]
+        files, annotations = _files_of(folder)
         stems = [folded(file.stem) for file in files]
-        names = {file: file.stem if stems.count(folded(file.stem)) == 1 else file.name for file in files}
+        names = {file: readable(file.stem if stems.count(folded(file.stem)) == 1 else file.name) for file in files}
         images |= {begin + name: file for file, name in names.items()}
         known = {folded(file.stem): name for file, name in names.items()}
         known |= {folded(file.name): name for file, name in names.items()}  # x.jpg.json; in old projects x.json
-        annotations = sorted((folder / "ann").glob("*.json"))
-        labels |= {begin + known.get(folded(file.stem), file.stem): file for file in annotations}
+        labels |= {begin + known.get(folded(file.stem), readable(file.stem)): file for file in annotations}
     pairs = paired(sorted(images | labels), images, labels, f"split {split!r} of {path}")
     return Layout(table.classes, lookup_of(table.raw, table.ignored), pairs, SuperviselyReader(table))
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from cgrseg.classes import ClassTable, named
 from cgrseg.data.datasets.labelled import OUTSIDE, UNLABELLED
 from cgrseg.errors import DatasetError
+from cgrseg.files import read_text
 from cgrseg.types import IGNORE, Colour
 
 LABELMAP_LINE = re.compile(r"(?P<name>.+?):(?P<colour>\d{1,3},\d{1,3},\d{1,3})(:|$)")
@@ -117,7 +118,7 @@ def read_table(folder: Path, split: Path | None = None) -> Table | None:
 
 def _from_csv(file: Path) -> Table:
     """The table of a _classes.csv, whose first line is a header."""
-    lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
+    lines = list(csv.reader(read_text(file).splitlines(), skipinitialspace=True))
     rows = [[cell.strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
     rows = rows[1:] if rows and not rows[0][0].isdigit() else rows
     wrong = next((row for row in rows if len(row) != 2 or not row[0].isdigit() or int(row[0]) >= UNLABELLED), None)
@@ -134,13 +135,13 @@ def _from_csv(file: Path) -> Table:
 
 def read_names(file: Path) -> Table:
     """Read the table of a classes.txt."""
-    lines = file.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    lines = read_text(file).rstrip().splitlines()
     return plain_table(named(checked_names([line.strip() for line in lines], str(file))))
 
 
 def _from_labelmap(file: Path) -> Table:
     """The table of a labelmap.txt, whose lines may be comments; the background is a class like any other."""
-    lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    lines = [line.strip() for line in read_text(file).splitlines()]
     entries = [line for line in lines if line and not line.startswith("#")]
     matches = [LABELMAP_LINE.match(entry) for entry in entries]
     wrong = next((entry for entry, match in zip(entries, matches, strict=True) if match is None), None)
@@ -180,8 +181,8 @@ def checked_names(names: list[str], where: str) -> tuple[str, ...]:
 
 def _from_json(file: Path) -> Table | None:
     try:
-        tree = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        tree = json.loads(read_text(file))
+    except json.JSONDecodeError as error:
         raise DatasetError(f"{file} is not JSON: {error}") from None
     if not isinstance(tree, dict) or "classes" not in tree:
         return None

@@ -4,7 +4,8 @@
     <split>/images/x.jpg            <split>/masks/x.png            a folder for each split; or <split>_images/
     <split>/x.jpg                   <split>/x_mask.png or x.json   both in one folder, as Roboflow and LabelMe save them
 
-Without splits, all images are the split `train`; they may lie in folders below `images`. A label file has the name of
+Without splits, all images are the split `train`. If all images of a split lie in folders below its own, these are read
+and belong to the names. A label file has the name of
 its image apart from the suffix, from case and from the Unicode form, and from an ending that all of them have.
 """
 
@@ -13,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cgrseg.data.datasets.labelled import Note, Pair, paired
-from cgrseg.data.datasets.names import Endings, common_endings, renamed_like
+from cgrseg.data.datasets.labelled import Note, Pair
+from cgrseg.data.datasets.layouts import Endings, common_endings, paired, renamed_like
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError
+from cgrseg.files import readable
 
 Files = dict[str, list[Path]]
 """The files of a folder by name without suffix."""
@@ -35,6 +37,12 @@ SPLIT_NAMES = {
     "test": ("test", "testing"),
 }
 """What programs call the splits; the first that exists counts."""
+MEANT = {
+    "train": ("train2017", "trainset", "trn", "tr"),
+    "val": ("validate", "validating", "val2017", "valset", "eval", "evaluation", "dev"),
+    "test": ("tests", "test2017", "testset", "tst"),
+}
+"""Further names under which a split may be kept, none of which is read."""
 ALL_NAMES = frozenset(name for names in SPLIT_NAMES.values() for name in names)
 ENDING = "_mask"
 """The ending of label maps that lie beside their images, as Roboflow writes them."""
@@ -45,6 +53,12 @@ BESIDE = (f"*{ENDING}.png", "*.json")
 def split_names(split: str) -> tuple[str, ...]:
     """What the folder or list of a split may be called."""
     return SPLIT_NAMES.get(split, (split,))
+
+
+def meant_split(name: str) -> str:
+    """The split that a folder or file is probably meant to be by its name, in any case; empty if none."""
+    key = name.casefold().strip(" _-.").removeprefix("instances_")
+    return next((split for split in SPLIT_NAMES if key in (*SPLIT_NAMES[split], *MEANT[split])), "")
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ def files_below(folder: Path, suffixes: tuple[str, ...], *, deep: bool = True) -
         below = file.relative_to(folder)
         is_hidden = any(part.startswith(".") for part in below.parts)
         if file.suffix.lower() in suffixes and not is_hidden and UNLABELLED_FOLDER not in below.parts[:-1]:
-            files[below.with_suffix("").as_posix()].append(file)
+            files[readable(below.with_suffix("").as_posix())].append(file)
     return dict(files)
 
 
@@ -96,9 +110,9 @@ def tree_of(path: Path, split: str) -> Tree:
     if images.is_dir():
         if split == "train" and is_whole(path):
             return Tree(images, labels, is_whole=True)
-        name = next((name for name in split_names(split) if (images / name).is_dir()), None)
-        name = name or next((name for name in split_names(split) if (labels / name).is_dir()), split)
-        return Tree(images / name, labels / name)
+        of_images = next((name for name in split_names(split) if (images / name).is_dir()), "")
+        of_labels = next((name for name in split_names(split) if (labels / name).is_dir()), "")
+        return Tree(images / (of_images or of_labels or split), labels / (of_labels or of_images or split))
     for name in split_names(split):
         folders = (_two(path, f"{name}_"), _two(path / name), (path / name, path / name))
         found = next((two for two in folders if _holds_both(*two)), None)
@@ -154,7 +168,7 @@ def is_whole(path: Path) -> bool:
     images, labels = _two(path)
     if not images.is_dir() or any((images / name).exists() for name in SPLIT_NAMES["train"]):
         return False
-    if any(file.suffix.lower() in SUFFIXES and not file.name.startswith(".") for file in images.iterdir()):
+    if has_files(images):
         return True
     below = {folder.name for folder in folders_below(images)} - {UNLABELLED_FOLDER}
     return bool(below) and not below & ALL_NAMES and all((labels / name).is_dir() for name in below)
@@ -184,11 +198,11 @@ def files_of(tree: Tree) -> tuple[Files, Files, Endings]:
         beside = {file for pattern in BESIDE for file in tree.images.glob(pattern) if _is_beside(file)}
         labels: Files = defaultdict(list)
         for file in sorted(beside):
-            labels[_stem(file)].append(file)
+            labels[readable(_stem(file))].append(file)
         others = {name: [file for file in group if file not in beside] for name, group in every.items()}
         images = {name: files for name, group in others.items() if (files := _images(group))}
         return renamed_like(images, labels), dict(labels), Endings()
-    deep = tree.is_whole and not _has_files(tree.images)
+    deep = not has_files(tree.images)
     images = files_below(tree.images, SUFFIXES, deep=deep)
     labels = files_below(tree.labels, LABEL_SUFFIXES, deep=deep)
     is_own = "annotations" in (tree.labels.name, tree.labels.parent.name)
@@ -202,8 +216,16 @@ def _images(files: list[Path]) -> list[Path]:
     return [file for file in files if file.suffix.lower() in SUFFIXES]
 
 
-def _has_files(folder: Path) -> bool:
-    return any(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
+def has_files(folder: Path) -> bool:
+    """Whether images lie directly in a folder, so that those in folders below are not read."""
+    return any(file.suffix.lower() in SUFFIXES and not file.name.startswith(".") for file in folder.glob("*"))
+
+
+def folders_advice(tree: Tree, images: Files, labels: Files) -> str:
+    """What to do if no image pairs because they lie in folders of which the label files know nothing; else empty."""
+    if images.keys() & labels.keys() or not images or not all("/" in name for name in images):
+        return ""
+    return f"give the label files the folders of {tree.images}, or move the images into {tree.images} itself"
 
 
 def single(files: Files) -> dict[str, Path]:

@@ -21,10 +21,20 @@ from cgrseg.data.doctor.label_rules import label_findings
 from cgrseg.data.doctor.leaks import leaks
 from cgrseg.data.doctor.mask_rules import shape_findings, soft_masks
 from cgrseg.data.doctor.pairing import open_split, splits_to_check
+from cgrseg.data.doctor.unread_rules import unread_findings
 from cgrseg.data.doctor.value_rules import value_findings
 from cgrseg.errors import DatasetError
 
-__all__ = ["ClassUse", "Finding", "Report", "Severity", "check_dataset", "examined_report", "require_sound"]
+__all__ = [
+    "ClassUse",
+    "Finding",
+    "Report",
+    "Severity",
+    "check_dataset",
+    "examined_report",
+    "require_sound",
+    "unread_findings",
+]
 
 SAMPLE = 32
 """Number of pairs of a split that are checked before a training run."""
@@ -77,8 +87,11 @@ def examined_report(
     names, notes = (splits, []) if splits is not None else splits_to_check(kind, path)
     opened = {split: open_split(kind, path, split, merge) for split in names}
     findings = [finding for _, problems in opened.values() for finding in problems]
+    findings += unread_findings(path) if kind == "folder" else []
     findings = [*dict.fromkeys(findings), *notes]  # each split reports the problems of the whole folder
     datasets = {split: dataset for split, (dataset, _) in opened.items() if dataset is not None}
+    levels = next(iter(datasets.values())).own_levels() if datasets else None
+    datasets = {split: dataset.with_levels(levels) for split, dataset in datasets.items()}
     total, pairs = sum(map(len, datasets.values())), list[Examined]()
     for dataset in datasets.values():
         done = len(pairs)

@@ -22,8 +22,9 @@ from cgrseg.data.datasets.colours import colours_of
 from cgrseg.data.datasets.folder import FileReader
 from cgrseg.data.datasets.supervisely import SuperviselyReader
 from cgrseg.data.datasets.table import Table
-from cgrseg.data.images import read_image, read_size
+from cgrseg.data.images import read_image, read_size, read_tones
 from cgrseg.data.similarity import Bits, digest_of, image_bits
+from cgrseg.data.tones import ToneRange
 from cgrseg.errors import CGRSegError, DatasetError, MissingExtra
 from cgrseg.types import Colour, LabelMap, Size
 
@@ -65,6 +66,8 @@ class ImageFacts:
     size: Size = (0, 0)
     digest: bytes = b""
     """Equal for equal pixels."""
+    tones: ToneRange | None = None
+    """None for 8 bits a channel."""
     bits: Bits | None = None
     """Nearly equal for images that look the same; None for images without contrast."""
 
@@ -135,7 +138,7 @@ def examine(
     shares = isinstance(dataset.read, MaskReader)
     with ThreadPoolExecutor() as threads:
         pairs = [dataset.pairs[index] for index in indices]
-        both = threads.map(lambda pair: (image_facts(pair.image), _label_facts(dataset, pair)), pairs)
+        both = threads.map(lambda pair: (image_facts(pair), _label_facts(dataset, pair)), pairs)
         for pair, (image, labels) in zip(pairs, both, strict=True):
             facts.append(Examined(dataset.split, pair, image, labels, shares))
             if show:
@@ -153,19 +156,20 @@ def label_files(pairs: Sequence[Examined]) -> list[Path | str]:
     return [pair.pair.image if pair.shares_labels else pair.pair.labels for pair in pairs]
 
 
-def _quick_image_facts(file: Path) -> ImageFacts:
+def _quick_image_facts(pair: Pair) -> ImageFacts:
     try:
-        return ImageFacts(header=_header(file), size=read_size(file, NAME))
+        return ImageFacts(header=_header(pair.image), size=read_size(pair.image, NAME))
     except CGRSegError as error:
-        return ImageFacts(error.problem, _is_empty(file))
+        return ImageFacts(error.problem, _is_empty(pair.image))
 
 
-def _image_facts(file: Path) -> ImageFacts:
+def _image_facts(pair: Pair) -> ImageFacts:
+    file = pair.image
     try:
-        image = read_image(file, NAME)
+        image, tones = read_image(file, NAME, pair.levels), read_tones(file)
     except CGRSegError as error:
         return ImageFacts(error.problem, _is_empty(file))
-    return ImageFacts("", False, _header(file), image.shape[:2], digest_of(image), image_bits(image))
+    return ImageFacts("", False, _header(file), image.shape[:2], digest_of(image), tones, image_bits(image))
 
 
 def _is_empty(file: Path) -> bool:

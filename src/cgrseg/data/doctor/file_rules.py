@@ -6,6 +6,7 @@ from typing import Literal
 
 from cgrseg.data.doctor.examination import Examined, label_files
 from cgrseg.data.doctor.findings import Finding, about, converted, set_aside, unturned
+from cgrseg.data.tones import DARK, fit_levels
 
 Misfit = Literal["", "turned", "across", "size"]
 """How a label map's size differs from its image's."""
@@ -44,7 +45,6 @@ def _unusual(pairs: Sequence[Examined], root: Path) -> list[Finding]:
     """Findings about images that can be read but may be a mistake."""
     tiny = [pair for pair in pairs if min(pair.image.size) < SMALLEST_PX]
     transparent = [pair for pair in pairs if pair.image.header.mode in ("RGBA", "LA", "PA", "La")]
-    deep = [pair for pair in pairs if pair.image.header.mode.startswith("I;16")]
     findings = about(
         "warning",
         "picture-tiny",
@@ -61,12 +61,34 @@ def _unusual(pairs: Sequence[Examined], root: Path) -> list[Finding]:
         "nothing to do if white is right; otherwise save them on the background that they will be used with",
         root=root,
     )
-    return findings + about(
+    return findings + _deep(pairs, root)
+
+
+def _deep(pairs: Sequence[Examined], root: Path) -> list[Finding]:
+    """Findings about images of more than 8 bits a channel, and the levels that fit them."""
+    deep = [(pair, pair.image.tones) for pair in pairs if pair.image.tones is not None]
+    if not deep:
+        return []
+    low, high = min(tones.low for _, tones in deep), max(tones.high for _, tones in deep)
+    black, white = fit_levels([tones for _, tones in deep])
+    setting = f"data.levels=[{black:.10g},{white:.10g}]"
+    is_dark = low >= 0 and 255 < high <= DARK and not any(tones.is_float for _, tones in deep)
+    far = ", far below the 65,535 of 16 bits" if is_dark else ""
+    findings = about(
         "note",
         "picture-16",
-        _images(deep),
-        "{n} [image has|images have] 16 bits a channel and [is|are] read with 8",
-        "nothing to do, if images are made the same way when the network is used",
+        _images([pair for pair, _ in deep]),
+        f"{{n}} [image has|images have] more than 8 bits a channel; values are {low:,.6g} to {high:,.6g}{far}",
+        f"nothing to do without a recipe, which takes {setting}; with a recipe set that"
+        f"{', or images are nearly black' if is_dark else ''}",
+        root=root,
+    )
+    return findings + about(
+        "note",
+        "picture-nodata",
+        _images([pair for pair, tones in deep if tones.has_nodata]),
+        "{n} [image has|images have] pixels without data (as declared in the file, or NaN, -9999 and the like)",
+        "nothing to do: they are black, and do not count for data.levels",
         root=root,
     )
 

@@ -12,13 +12,22 @@ from cgrseg.data.datasets.cvat import SAVED, files_of_split, is_cvat
 from cgrseg.data.datasets.folder import FileReader, ending_notes, form_of, has_split, layout_advice
 from cgrseg.data.datasets.labelled import Layout, Note, lookup_of
 from cgrseg.data.datasets.labelme import shape_names
+from cgrseg.data.datasets.layouts import folded
 from cgrseg.data.datasets.merging import merge_classes
-from cgrseg.data.datasets.names import folded
 from cgrseg.data.datasets.table import Table, read_table
-from cgrseg.data.datasets.trees import LABEL_SUFFIXES, Files, Tree, files_of, paired_or_negative, tree_of
+from cgrseg.data.datasets.trees import (
+    LABEL_SUFFIXES,
+    Files,
+    Tree,
+    files_of,
+    folders_advice,
+    paired_or_negative,
+    tree_of,
+)
 from cgrseg.data.doctor.findings import Finding, about, converted, set_aside, short
 from cgrseg.data.images import SUFFIXES
 from cgrseg.errors import DatasetError, MissingExtra
+from cgrseg.files import readable
 
 
 def splits_to_check(kind: Kind, path: Path) -> tuple[tuple[str, ...], list[Finding]]:
@@ -122,7 +131,7 @@ def _files_in_folders(path: Path, split: str) -> tuple[Files, Files, list[Findin
     for folder in (tree.images, tree.labels):
         if not folder.is_dir():
             fix = f"mkdir -p {tree.images} {tree.labels}   # images go into the first, labels into the second"
-            fix = fix if has_split(path, "train") else layout_advice(path)
+            fix = fix if has_split(path, "train") else layout_advice(path, split)
             sentence = f"the split {split!r} has no folder {folder.relative_to(path)}"
             return {}, {}, [Finding("error", "no-folder", sentence, 1, (), fix)]
     images, labels, endings = files_of(tree)
@@ -173,9 +182,7 @@ def _table_fix(path: Path, advice: str) -> str:
 
 def _pairing(path: Path, split: str, images: Files, labels: Files, tree: Tree) -> list[Finding]:
     """Findings about files with equal names, without partner, or in a format that is never read."""
-    named, folders = (set(map(folded, images)), set(map(folded, labels))), (tree.images, tree.labels)
-    others = [] if tree.is_mixed else sorted(tree.labels.iterdir())
-    unsupported = [file for file in others if _is_unsupported(file, *named)]
+    unsupported = unsupported_labels(tree, images, labels)
     duplicates = [
         file for files in (images, labels) for group in files.values() if len(group) > 1 for file in group[1:]
     ]
@@ -197,14 +204,20 @@ def _pairing(path: Path, split: str, images: Files, labels: Files, tree: Tree) -
     )
     if not images and not labels:
         sentence = f"the split {split!r} holds no images"
-        findings.append(Finding("error", "no-pictures", sentence, 1, (), f"copy images into {folders[0]}"))
-    others = {folded(file.stem) for file in unsupported}
-    return findings + _alone(path, split, images, labels, folders, others)
+        findings.append(Finding("error", "no-pictures", sentence, 1, (), f"copy images into {tree.images}"))
+    others = {folded(readable(file.stem)) for file in unsupported}
+    return findings + _alone(path, split, images, labels, tree, others)
 
 
-def _alone(
-    path: Path, split: str, images: Files, labels: Files, folders: tuple[Path, Path], others: set[str]
-) -> list[Finding]:
+def unsupported_labels(tree: Tree, images: Files, labels: Files) -> list[Path]:
+    """The files in the folder of labels that are meant to be label files, but have a format that is not read."""
+    if tree.is_mixed or not tree.labels.is_dir():
+        return []
+    named = set(map(folded, images)), set(map(folded, labels))
+    return [file for file in sorted(tree.labels.iterdir()) if _is_unsupported(file, *named)]
+
+
+def _alone(path: Path, split: str, images: Files, labels: Files, tree: Tree, others: set[str]) -> list[Finding]:
     """Findings about images without labels and labels without images.
 
     Args:
@@ -212,12 +225,12 @@ def _alone(
         split: its split.
         images: the images.
         labels: the label files.
-        folders: the folders of both.
+        tree: the folders of both.
         others: the folded names of label files in another format, which have a finding of their own.
     """
     no_labels = [images[stem][0] for stem in sorted(images.keys() - labels.keys()) if folded(stem) not in others]
     no_images = [labels[stem][0] for stem in sorted(labels.keys() - images.keys())]
-    renaming = _renaming(folders[1], images, labels)
+    renaming = folders_advice(tree, images, labels) or _renaming(tree.labels, images, labels)
     total = sum(map(len, images.values()))
     findings = about(
         "error",
@@ -232,7 +245,7 @@ def _alone(
         "no-picture",
         no_images,
         f"{{n}} [label file|label files] of {split} [has|have] no image",
-        renaming or _unpaired_fix(no_images, folders[0], path),
+        renaming or _unpaired_fix(no_images, tree.images, path),
         root=path,
     )
 
@@ -250,7 +263,7 @@ def _is_unsupported(file: Path, images: set[str], labels: set[str]) -> bool:
     """Whether a file among the labels is none that is read but an image, or named like an image without labels."""
     if file.suffix.lower() in LABEL_SUFFIXES or file.name.startswith(".") or not file.is_file():
         return False
-    name = folded(file.stem)
+    name = folded(readable(file.stem))
     return name not in labels and (file.suffix.lower() in SUFFIXES or name in images)
 
 
