@@ -124,7 +124,10 @@ class Segmenter:
             ImageError: a source has no images.
             CheckpointError: the network gives NaN or infinity.
         """
-        named = name_images([sources] if isinstance(sources, str | Path) else sources, skip)
+        yield from self.stream_named(name_images([sources] if isinstance(sources, str | Path) else sources, skip))
+
+    def stream_named(self, named: Sequence[tuple[Path, str]]) -> Iterator[Segmentation | Failure]:
+        """The same for files whose results have names already."""
         with closing(overlap(named, self._read, self._infer, self.label)) as answers:
             for (path, _), answer in zip(named, answers, strict=True):
                 error = answer.exception()
@@ -147,6 +150,15 @@ class Segmenter:
         with self._turn:
             logits = infer(self._logits, [image for _, image in prepared], self.info.temperature, batch)
         return [(named, result) for (named, _), result in zip(prepared, logits, strict=True)]
+
+    def logits(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
+        """The logits of normalised images of one size; the engine is called by one thread at a time.
+
+        Raises:
+            CheckpointError: as in `infer`.
+        """
+        with self._turn:
+            return self._logits(images)
 
     def _logits(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
         """The logits of the engine, checked: labels of others would look like any."""
