@@ -4,8 +4,8 @@
     python benchmarks/raster.py quality [--weights cgrseg-lite-everyday] [--photos FOLDER] [--size 3072] [--tile PX]
 
 `cost` makes a sparse raster of noise and nothing, and measures the memory above that of the loaded model and the time,
-at this size and at half of it along each side, each in a process of its own. Without `--weights` the network is a stand-in
-that costs next to nothing, so that reading, merging and writing are what is measured.
+at this size and at half of it along each side, each in a process of its own. Without `--weights` the network is a
+stand-in that costs next to nothing, so that reading, merging and writing are what is measured.
 
 `quality` lays photos side by side and segments the raster, and the same without its first rows and columns, so that the
 grid of tiles lies elsewhere: half a tile, and a quarter, which is the farthest that it can lie from itself as tiles
@@ -100,11 +100,16 @@ def one_raster(size: int, classes: int, weights: str | None) -> dict[str, float]
         write_raster(small, np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), np.uint8))
         segment_raster(segmenter, small, Path(folder) / "out/small")
         write_sparse(large, size)
-        before, start = forget_peak(), time.perf_counter()
+        before, start, used = forget_peak(), time.perf_counter(), time.process_time()
         segment_raster(segmenter, large, Path(folder) / "out/large")
-        seconds, peak = time.perf_counter() - start, peak_memory()
+        seconds, cpu, peak = time.perf_counter() - start, time.process_time() - used, peak_memory()
     added = (peak - before) / 2**20
-    return {"size": size, "seconds": seconds, "us/pixel": 1e6 * seconds / size**2, "MiB above the loaded model": added}
+    return {
+        "size": size,
+        "seconds": seconds,
+        "CPU us/pixel": 1e6 * cpu / size**2,
+        "MiB above the loaded model": added,
+    }
 
 
 def mosaic(photos: list[Image], size: int) -> Image:

@@ -27,12 +27,14 @@ STOP_SECONDS = 10
 """From Ctrl-C until threads that have not ended by then are abandoned."""
 OPTIONS = {
     "accept_changes": "--accept-changes",
+    "bands": "--bands",
     "data": "--data KIND=PATH",
     "init": "--init",
     "output": "-o",
     "port": "--port, --host",
     "protocol": "--protocol",
     "resume": "--resume",
+    "scale": "--scale",
     "set": "--set",
     "to": "--to",
 }

@@ -12,6 +12,13 @@ import click
 
 from cgrseg.cli import options
 from cgrseg.cli.progress import bar, say
+from cgrseg.cli.rasters import (
+    RasterOptions,
+    predict_rasters,
+    read_bands,
+    require_free_rasters,
+    split_rasters,
+)
 from cgrseg.config import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
@@ -41,6 +48,9 @@ def split_formats(context: click.Context, parameter: click.Parameter, value: tup
     callback=split_formats,
     help="png, overlay, json, npz, rle, labelme, coco, cvat; several with commas.  [default: png,overlay,json]",
 )
+@click.option("--scale", type=float, help="Rasters: pixels that the network sees for each pixel.  [default: 1]")
+@click.option("--bands", callback=read_bands, help="Rasters: the red, green and blue band, such as 4,3,2.")
+@click.option("--polygons", type=options.FILE, help="Rasters: write the regions to this GeoJSON file, too.")
 @options.protocol
 @options.engine
 @options.device
@@ -50,12 +60,18 @@ def predict(
     weights: str,
     output: Path,
     formats: tuple[str, ...],
+    scale: float | None,
+    bands: tuple[int, ...] | None,
+    polygons: Path | None,
     protocol: "ProtocolName",
     engine: "EngineName",
     device: str,
     threads: int | None,
 ) -> None:
-    """Write a label map for every image of SOURCE. A file, a folder or a pattern; an overlay and areas come too."""
+    """Write a label map for every image of SOURCE. A file, a folder or a pattern; an overlay and areas come too.
+
+    Rasters, which have a place on Earth or are too large to be held, become GeoTIFFs.
+    """
     import cgrseg
     from cgrseg.data.images import name_images
     from cgrseg.labelmap import warm_up
@@ -66,16 +82,20 @@ def predict(
     started = time.perf_counter()
     named = name_images(sources, skip=output)
     total = len(named)
-    require_free(output, [name for _, name in named], {path.resolve() for path, _ in named}, chosen)
+    raster_options = RasterOptions(scale, bands, polygons)
+    rasters, photos = split_rasters(named, raster_options, formats)
+    require_free_rasters(rasters, output, raster_options)
+    require_free(output, [name for _, name in photos], {path.resolve() for path, _ in named}, chosen)
     warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
-    done = 0
-    with bar("images", total) as show, ResultWriter(output, chosen, segmenter.classes) as writer:
-        for count, outcome in enumerate(save_all(segmenter.stream(sources, skip=output), writer), start=1):
+    done, whole = predict_rasters(segmenter, rasters, output, raster_options)
+    damaged = done - whole
+    with bar("images", len(photos)) as show, ResultWriter(output, chosen, segmenter.classes) as writer:
+        for count, outcome in enumerate(save_all(segmenter.stream_named(photos), writer), start=1):
             done += is_delivered(outcome)
             show(count)
     click.echo(f"{done} of {total} images in {time.perf_counter() - started:.1f} s", err=True)
-    if done < total:
+    if done < total or damaged:
         sys.exit(SOME_FAILED if done else ALL_FAILED)
 
 

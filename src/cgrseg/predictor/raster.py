@@ -24,12 +24,15 @@ from cgrseg.labelmap import Axis, label_part, locate
 from cgrseg.labelmap.grid import STRIDE
 from cgrseg.predictor.protocols import crop_of
 from cgrseg.predictor.raster_files import BLOCK, Part, PartFiles, RasterResult, finish, require_free_raster
+from cgrseg.predictor.raster_polygons import require_free_polygons
 from cgrseg.predictor.segmenter import Segmenter
 from cgrseg.predictor.tiling import MergedLogits, TileAxis, tile_axis
 from cgrseg.predictor.views import MULTIPLE
 from cgrseg.sources.raster import Raster, Span, open_raster
 from cgrseg.types import LabelMap, Size, ignore_value
 
+TILE_PX = 1_024
+"""The smallest side of tiles, unless another is asked for: labels depend on what a tile shows around them."""
 LOGITS_BYTES = 128 * 2**20
 """What the merged logits of a strip may take."""
 STRIP_PX = 16_384
@@ -47,7 +50,7 @@ class RasterSettings:
     bands: tuple[int, ...] | None = None
     """The numbers, from 1, of the red, green and blue band; all, if there are three."""
     tile_px: int | None = None
-    """Side of the tiles, in pixels that the network sees; None for the size of the crops that it was trained on."""
+    """Side of the tiles, in pixels that the network sees; None for twice that of its training crops, or `TILE_PX`."""
 
     def __post_init__(self) -> None:
         if not 1 / 64 <= self.scale <= 16:
@@ -64,6 +67,7 @@ def segment_raster(
     base: Path,
     settings: RasterSettings | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    polygons: Path | None = None,
 ) -> RasterResult:
     """Write the label map of a raster as a GeoTIFF, with a summary and an overlay.
 
@@ -75,6 +79,7 @@ def segment_raster(
         base: the path of the results, without suffix.
         settings: how the network sees it.
         on_progress: is told how many parts are done, and of how many.
+        polygons: a GeoJSON file for the regions, too.
 
     Raises:
         ImageError: the raster cannot be read, or the results would replace it or something else.
@@ -87,19 +92,22 @@ def segment_raster(
         )
     settings = settings or RasterSettings()
     require_free_raster(base, source)
+    if polygons is not None:
+        require_free_polygons(polygons)
     with open_raster(source, settings.bands) as raster, PartFiles(base, raster, segmenter, repr(settings)) as files:
         plan = plan_raster(raster.size, segmenter, settings)
         total = len(plan.strips) * len(plan.rows)
-        for index, columns in enumerate(plan.strips):
-            first = index * len(plan.rows)
-            missing = [row for row in range(len(plan.rows)) if not files.has(first + row)]
-            strip = _Strip(raster, segmenter, plan, columns)
+        for done, columns in enumerate(plan.strips):
+            strip, first = _Strip(raster, segmenter, plan, columns), done * len(plan.rows)
             for row in range(len(plan.rows)):
-                if row in missing:
-                    files.write(first + row, strip.part(row))
-                if on_progress:
-                    on_progress(first + row + 1, total)
-        return finish(files, total)
+                files.make(first + row, lambda strip=strip, row=row: strip.part(row))
+                _tell(on_progress, first + row + 1, total)
+        return finish(files, total, polygons)
+
+
+def _tell(on_progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
+    if on_progress is not None:
+        on_progress(done, total)
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ class RasterPlan:
 def plan_raster(size: Size, segmenter: Segmenter, settings: RasterSettings) -> RasterPlan:
     """Cut a raster into strips and parts, and place the tiles."""
     scale = settings.scale
-    tile_px = settings.tile_px or -(-max(crop_of(segmenter.info)) // MULTIPLE) * MULTIPLE
+    tile_px = settings.tile_px or max(TILE_PX, -(-2 * max(crop_of(segmenter.info)) // MULTIPLE) * MULTIPLE)
     seen = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     tiles = tile_axis(seen[0], tile_px), tile_axis(seen[1], tile_px)
     axes = locate(tiles[0].points, size[0], seen[0]), locate(tiles[1].points, size[1], seen[1])
@@ -232,7 +240,7 @@ class _Band:
         self._image, self._valid, self._top = self._image[gone:].copy(), self._valid[gone:].copy(), top
 
     def take(self, rows: Span) -> tuple[UInt8[np.ndarray, "h _ 3"], Bool[np.ndarray, "h _"]]:
-        """Rows of the strip; what lies beyond the raster repeats its edge and holds no data."""
+        """Rows of the strip, and which pixels hold data; what lies beyond the raster repeats its edge."""
         read = self._top + len(self._image)
         if rows[1] > read:
             whole = -(-self.seen[0] // STRIDE) * STRIDE
@@ -251,4 +259,4 @@ class _Band:
             image, valid = self.raster.read((top, bottom), (left, right))
         else:
             image, valid = self.raster.read_resized((top, bottom), (left, right), self.seen)
-        return np.pad(image, (*beyond, (0, 0)), mode="edge"), np.pad(valid, beyond)
+        return np.pad(image, (*beyond, (0, 0)), mode="edge"), np.pad(valid, beyond, mode="edge")

@@ -8,7 +8,7 @@
 
 import shutil
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from cgrseg.data.images import write_image
 from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.files import json_text, locked, replacing
 from cgrseg.predictor.annotation_files import ELSEWHERE
+from cgrseg.predictor.raster_polygons import write_polygons
 from cgrseg.predictor.saving import files_of_summary
 from cgrseg.predictor.segmenter import Segmenter
 from cgrseg.sources.ground import Ground, ground_of
@@ -98,12 +99,11 @@ class PartFiles:
     ) -> None:
         self._stack.close()
 
-    def has(self, index: int) -> bool:
-        """Whether a part is done."""
-        return self._file(index).exists()
-
-    def write(self, index: int, part: Part) -> None:
-        """Write a part, whole or not at all."""
+    def make(self, index: int, make: Callable[[], Part]) -> None:
+        """Make a part and write it, whole or not at all, unless it is there."""
+        if self._file(index).exists():
+            return
+        part = make()
         boxes = np.array([[*box.rows, *box.columns] for box in part.damaged], np.int64).reshape(-1, 4)
         places, confidence = np.array([*part.rows, *part.columns]), np.array([part.confidence, part.sampled])
         with replacing(self._file(index)) as unfinished, unfinished.open("wb") as stream:
@@ -160,12 +160,14 @@ class _Totals:
         self.damaged = tuple(dict.fromkeys((*self.damaged, *part.damaged)))
 
 
-def finish(files: PartFiles, total: int) -> RasterResult:
+def finish(files: PartFiles, total: int, polygons: Path | None) -> RasterResult:
     """Put the parts together, write what belongs to the label map, and remove them."""
     base, raster, classes = files.base, files.raster, files.segmenter.classes
     totals = _Totals(np.zeros((raster.size[0], len(classes)), np.int64))
     whole = files.folder / "labels.tif"
     _write_labels(whole, raster, classes, _counted((files.read(index) for index in range(total)), totals))
+    if polygons is not None:
+        write_polygons(whole, polygons, classes)
     summary = _summary(files, totals, ground_of(raster.dataset))
     with replacing(base.with_name(f"{base.name}.json")) as unfinished:  # first, so that the others are known as results
         unfinished.write_text(json_text(summary), encoding="utf-8")
@@ -280,7 +282,9 @@ def _overlay(file: Path, raster: Raster, classes: ClassTable, shares: dict[str, 
     size = max(1, round(raster.size[0] / factor)), max(1, round(raster.size[1] / factor))
     with rasterio.open(file) as stored:
         labels = stored.read(1, out_shape=size)
-    drawing = draw.overlay_with_legend(raster.read_resized((0, size[0]), (0, size[1]), size)[0], labels, classes, shares)
+    drawing = draw.overlay_with_legend(
+        raster.read_resized((0, size[0]), (0, size[1]), size)[0], labels, classes, shares
+    )
     excess = max(drawing.shape) / OVERLAY_PX
     if excess <= 1:
         return drawing

@@ -8,6 +8,8 @@ What GDAL cannot decode is read as pixels without data, and remembered in `damag
 Axes: h w rows and columns of what is read.
 """
 
+import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,10 +85,18 @@ def _is_placed(path: Path) -> bool:
 
 
 def _rasterio() -> ModuleType:
+    """GDAL's binding, made quiet: what goes wrong is an exception, which our own sentences are about.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
     try:
         import rasterio
+        from rasterio.errors import NotGeoreferencedWarning
     except ImportError:
         raise MissingExtra("rasterio not installed", advice="run: pip install 'cgrseg[geo]'") from None
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # not restored: other threads have filters, too
     return rasterio
 
 
