@@ -27,6 +27,7 @@ STOP_SECONDS = 10
 """From Ctrl-C until threads that have not ended by then are abandoned."""
 OPTIONS = {
     "accept_changes": "--accept-changes",
+    "bands": "--bands",
     "data": "--data KIND=PATH",
     "init": "--init",
     "merge": "--merge FILE",
@@ -34,6 +35,7 @@ OPTIONS = {
     "port": "--port, --host",
     "protocol": "--protocol",
     "resume": "--resume",
+    "scale": "--scale",
     "set": "--set",
     "split": "--split",
     "to": "--to",

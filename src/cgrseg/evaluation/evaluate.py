@@ -31,7 +31,7 @@ from cgrseg.metrics.bootstrap import Areas
 from cgrseg.metrics.boundaries import boundary_areas, boundary_scores
 from cgrseg.metrics.calibration import NOTHING, Reliability, reliability
 from cgrseg.predictor import Inferred, Named, Prepared, Segmentation, Segmenter
-from cgrseg.predictor.segmenter import overlap
+from cgrseg.predictor.pipeline import overlap
 from cgrseg.types import LabelMap
 
 T = TypeVar("T")

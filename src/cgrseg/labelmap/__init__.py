@@ -19,10 +19,22 @@ from jaxtyping import Float, Float32, Shaped
 
 from cgrseg.labelmap.compiling import announce, warm_up
 from cgrseg.labelmap.ensemble import ViewLogits, ensemble_maps
-from cgrseg.labelmap.grid import Blend, Windows, cover, locate, locate_evenly
+from cgrseg.labelmap.grid import Axis, Blend, Windows, cover, locate, locate_evenly
 from cgrseg.types import IGNORE, Confidence, LabelMap, Size
 
-__all__ = ["Blend", "ViewLogits", "Windows", "confidence_map", "cover", "ensemble_maps", "label_map", "warm_up"]
+__all__ = [
+    "Axis",
+    "Blend",
+    "ViewLogits",
+    "Windows",
+    "confidence_map",
+    "cover",
+    "ensemble_maps",
+    "label_map",
+    "label_part",
+    "locate",
+    "warm_up",
+]
 
 MAX_CLASSES = 512
 """The kernels are tested up to this."""
@@ -49,12 +61,17 @@ def label_map(
         uint8, or uint16 above 255 classes.
     """
     rows, columns = (locate(*axis) for axis in _axes(logits, size, extent))
+    return label_part(logits, rows, columns, threads=threads)
+
+
+def label_part(logits: Float[np.ndarray, "k h w"], rows: Axis, columns: Axis, *, threads: int = 1) -> LabelMap:
+    """The same for pixels at these positions on the grid, such as those of a part of an image."""
     firsts, label_rows = columns.firsts(logits.shape[2]), _label_kernel()
 
     def label(image: Float32[np.ndarray, "k h w"], band: slice, labels: Shaped[np.ndarray, "_ W"]) -> None:
         label_rows(image, rows.cell[band], rows.share[band], firsts, columns.share, labels)
 
-    labels = np.empty(size, np.uint8 if len(logits) <= IGNORE else np.uint16)
+    labels = np.empty((len(rows.cell), len(columns.cell)), np.uint8 if len(logits) <= IGNORE else np.uint16)
     _fill(labels, logits, label, rows.bands(threads))
     return labels
 

@@ -32,6 +32,10 @@ class Axis:
         """The first pixel at or behind each of so many grid points, and behind them the number of pixels."""
         return np.searchsorted(self.cell, np.arange(points + 1)).astype(np.int32)
 
+    def part(self, pixels: slice, first: int = 0) -> "Axis":
+        """The positions of some of the pixels, on a grid that begins at point `first`."""
+        return Axis(self.cell[pixels] - np.int32(first), self.share[pixels], self.pitch)
+
     def bands(self, count: int) -> list[slice]:
         """All pixels in at most so many parts of about equal size, none of which ends inside a cell."""
         starts = np.flatnonzero(np.diff(self.cell, prepend=-1))

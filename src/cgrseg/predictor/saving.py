@@ -152,7 +152,7 @@ def require_free(folder: Path, names: Iterable[str], images: Set[Path], formats:
         image = next((file for file in (*there, corrected) if file.exists() and file.resolve() in images), None)
         if image is not None:
             raise ImageError(f"{image} is one of the images, and a result would replace it", advice=ELSEWHERE)
-        known = _files_of_summary(base.with_name(base.name + ".json")) if there else ()
+        known = files_of_summary(base.with_name(base.name + ".json")) if there else ()
         strange = next((file for file in there if file.name[len(base.name) :] not in known), None)
         if strange is not None:
             raise ImageError(f"{strange} exists, and is not the result of an earlier prediction", advice=ELSEWHERE)
@@ -164,7 +164,7 @@ def require_free(folder: Path, names: Iterable[str], images: Set[Path], formats:
         require_own_archive(folder / CVAT)
 
 
-def _files_of_summary(file: Path) -> Sequence[str]:
+def files_of_summary(file: Path) -> Sequence[str]:
     """The endings of the files that a summary lists, its own included; none if the file is something else."""
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
@@ -224,5 +224,5 @@ def _write_summary(result: "Segmentation", base: Path, ends: Sequence[str]) -> P
     It is written first, so that files of a run that was killed are known as results.
     """
     summary = _named(base, ".json")
-    earlier = [end for end in _files_of_summary(summary) if base.with_name(base.name + end).exists()]
+    earlier = [end for end in files_of_summary(summary) if base.with_name(base.name + end).exists()]
     return write_json(summary, result.summary() | {"files": sorted({*ends, ".json", *earlier})})

@@ -14,14 +14,12 @@ NumPy, OpenCV, Pillow, the engines and the kernels release the GIL meanwhile.
 """
 
 import logging
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -36,6 +34,7 @@ from cgrseg.data.left_out import left_out
 from cgrseg.data.tones import to_rgb
 from cgrseg.errors import CGRSegError, CheckpointError, ImageError
 from cgrseg.files import readable
+from cgrseg.predictor.pipeline import overlap
 from cgrseg.predictor.protocols import WHOLE, Protocol, ProtocolName, choose_protocol
 from cgrseg.predictor.result import Failure, Segmentation
 from cgrseg.predictor.views import EnsembleLogits, ImageLogits, PreparedImage, infer, prepare_views
@@ -43,15 +42,8 @@ from cgrseg.runtime import Engine, EngineName, TorchEngine, is_graph, open_engin
 from cgrseg.types import Image, Size
 from cgrseg.weights import WeightsInfo, open_weights, with_classes
 
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
-D = TypeVar("D")
-
 logger = logging.getLogger(__name__)
 
-AHEAD = 4
-"""Items in work: one for each of three stages, and one whose result waits to be fetched."""
 
 ImageLike = str | Path | Pillow.Image | np.ndarray
 """Input of a segmenter: the path of a file, a PIL image or an (h, w, 3) uint8 RGB array."""
@@ -147,9 +139,12 @@ class Segmenter:
             CheckpointError: the network gives NaN or infinity.
         """
         sources = [sources] if isinstance(sources, str | Path) else sources
-        named = name_images(sources, skip)
         for group in left_out(sources, skip):
             logger.warning("%s", group)
+        yield from self.stream_named(name_images(sources, skip))
+
+    def stream_named(self, named: Sequence[tuple[Path, str]]) -> Iterator[Segmentation | Failure]:
+        """The same for files whose results have names already."""
         with closing(overlap(named, self._read, self._infer, self.label)) as answers:
             for (path, _), answer in zip(named, answers, strict=True):
                 error = answer.exception()
@@ -172,6 +167,15 @@ class Segmenter:
         with self._turn:
             logits = infer(self._logits, [image for _, image in prepared], self.info.temperature, batch)
         return [(named, result) for (named, _), result in zip(prepared, logits, strict=True)]
+
+    def logits(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
+        """The logits of normalised images of one size; the engine is called by one thread at a time.
+
+        Raises:
+            CheckpointError: as in `infer`.
+        """
+        with self._turn:
+            return self._logits(images)
 
     def _logits(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b k h w"]:
         """The logits of the engine, checked: labels of others would look like any."""
@@ -270,44 +274,3 @@ def load(
         opened = open_engine(model, engine=engine, device=device, threads=threads)
     chosen = choose_protocol(protocol, info, paper_exact=paper_exact)
     return Segmenter(opened, info, str(source), threads or 1, chosen)
-
-
-def overlap(
-    items: Iterable[A], first: Callable[[A], B], second: Callable[[B], C], third: Callable[[C], D], workers: int = 1
-) -> Generator[Future[D], None, None]:
-    """`third(second(first(item)))` of each item, in order and finished, with at most `AHEAD` of them begun.
-
-    Each function is called by one thread only; with several workers that many threads call the first, and as many the
-    third, and two more items are begun for each. What one of them raises is raised by the `result()` of that item, and
-    does not touch the others. Nothing begins before the first result is asked for, and closing the iterator ends the
-    threads after the calls they are in.
-    """
-    threads = {"first": workers, "second": 1, "third": workers}
-    pools = [ThreadPoolExecutor(count, thread_name_prefix=f"overlap-{stage}") for stage, count in threads.items()]
-
-    def submit(item: A) -> Future[D]:
-        begun = pools[0].submit(first, item)
-        halfway = pools[1].submit(lambda: second(begun.result()))
-        return pools[2].submit(lambda: third(halfway.result()))
-
-    try:
-        yield from in_order(items, submit, AHEAD + 2 * (workers - 1))
-    finally:
-        for pool in pools:
-            pool.shutdown(cancel_futures=True)
-
-
-def in_order(items: Iterable[A], submit: Callable[[A], Future[B]], ahead: int) -> Generator[Future[B], None, None]:
-    """The futures that `submit` gives for the items, each finished, with at most `ahead` of them not fetched yet."""
-    waiting: deque[Future[B]] = deque()
-    for item in items:
-        waiting.append(submit(item))
-        if len(waiting) >= ahead or waiting[0].done():
-            yield _finished(waiting.popleft())
-    while waiting:
-        yield _finished(waiting.popleft())
-
-
-def _finished(future: Future[B]) -> Future[B]:
-    future.exception()  # waits, and raises nothing
-    return future

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from cgrseg.predictor.segmenter import AHEAD, in_order, overlap
+from cgrseg.predictor.pipeline import AHEAD, in_order, overlap
 
 PATIENCE = 20
 """Seconds after which what never happens counts as a failure."""

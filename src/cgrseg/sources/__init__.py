@@ -1,0 +1,1 @@
+"""Sources of images that are not held whole: they are read a part at a time."""
