@@ -153,7 +153,8 @@ def test_every_tensor_of_the_backbone_has_one_of_timm_and_only_the_classifier_is
 
 
 def test_a_file_of_the_largest_fills_our_largest(tmp_path):
-    tensors = {name: torch.zeros(()).expand(shape) for name, shape in shapes("l").items()}
+    counters = {name: torch.int64 for name in shapes("l") if name.endswith("num_batches_tracked")}
+    tensors = {name: torch.zeros((), dtype=counters.get(name)).expand(shape) for name, shape in shapes("l").items()}
     torch.save(tensors, tmp_path / "l.pth")  # which stores what is repeated once
     with torch.device("meta"):
         network = build_model(ModelConfig(size="l"))

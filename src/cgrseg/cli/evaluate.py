@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from cgrseg.predictor import Segmenter
 
 
+def checked_page(context: click.Context, parameter: click.Parameter, page: Path | None) -> Path | None:  # noqa: ARG001
+    """The file of the report, checked before anything is loaded."""
+    from cgrseg.report import require_page
+
+    if page is not None:
+        require_page(page)
+    return page
+
+
 @click.command(epilog="\b\nExample:\n  cgrseg evaluate cgrseg-t-camvid --data camvid=path/to/CamVid")
 @click.argument("weights")
 @options.several_data
@@ -61,6 +70,7 @@ if TYPE_CHECKING:
     "--report",
     "page",
     type=options.FILE,
+    callback=checked_page,
     help="Write everything as a web page (.html), with .json and .csv; implies --boundary and --calibration.",
 )
 def evaluate(
@@ -84,6 +94,7 @@ def evaluate(
 ) -> None:
     """Score WEIGHTS on labelled images. IoU of each class and their mean, counted at the annotations' own sizes."""
     import cgrseg
+    from cgrseg.evaluation import require_target
     from cgrseg.report import report_tree, write_report
 
     segmenters = [
@@ -91,7 +102,8 @@ def evaluate(
         for name in ([weights] if against is None else [weights, against])
     ]
     segmenters = [segmenter.with_levels(levels) for segmenter in segmenters]
-    require_targets(segmenters[0], calibrated, page)
+    if calibrated is not None:
+        require_target(segmenters[0], calibrated)
     dataset = opened(data, split, segmenters)
     results = scored(segmenters, dataset, boundary or bool(page), calibration or bool(page), workers, batch)
     rival = None if against is None else (against, results[1])
@@ -102,17 +114,6 @@ def evaluate(
     if page is not None:
         run = {"command": shlex.join(["cgrseg", *sys.argv[1:]]), "threads": threads}
         write_report(page, results[0], segmenters[0], dataset, against=rival, calibrated=fitted, run=run)
-
-
-def require_targets(segmenter: "Segmenter", calibrated: Path | None, page: Path | None) -> None:
-    """Require, before any work is done, that the files asked for can be written."""
-    from cgrseg.evaluation import require_target
-    from cgrseg.report import require_page
-
-    if page is not None:
-        require_page(page)
-    if calibrated is not None:
-        require_target(segmenter, calibrated)
 
 
 def opened(data: options.DataPaths, split: str, segmenters: "list[Segmenter]") -> "LabelledImages":

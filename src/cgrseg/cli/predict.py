@@ -80,7 +80,6 @@ def predict(
     """
     import cgrseg
     from cgrseg.data.images import name_images
-    from cgrseg.data.left_out import left_out
     from cgrseg.labelmap import warm_up
     from cgrseg.predictor.saving import USUAL, ResultWriter, checked_formats, require_free
 
@@ -95,8 +94,7 @@ def predict(
     warm_up()
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
     segmenter = segmenter.with_levels(levels)
-    for group in left_out(sources, output):
-        logger.warning("%s", group)
+    warn_of_left_out(sources, output)
     done, whole = predict_rasters(segmenter, rasters, output, raster_options)
     damaged = done - whole
     with bar("images", len(photos)) as show, ResultWriter(output, chosen, segmenter.classes) as writer:
@@ -106,6 +104,14 @@ def predict(
     click.echo(f"{done} of {total} images in {time.perf_counter() - started:.1f} s", err=True)
     if done < total or damaged:
         sys.exit(SOME_FAILED if done else ALL_FAILED)
+
+
+def warn_of_left_out(sources: tuple[str, ...], output: Path) -> None:
+    """Name what the folders and patterns hold besides images."""
+    from cgrseg.data.left_out import left_out
+
+    for group in left_out(sources, output):
+        logger.warning("%s", group)
 
 
 def save_all(results: "Iterator[Segmentation | Failure]", writer: "ResultWriter") -> "Iterator[Path | Failure]":

@@ -19,7 +19,7 @@ from torch import Tensor
 from cgrseg.config import Levels, Recipe
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.loader import Share, repeat_factors, training_batches
-from cgrseg.errors import RunStopped
+from cgrseg.errors import CheckpointError, RunStopped, TrainingError
 from cgrseg.evaluation import Evaluation, evaluate
 from cgrseg.metrics import scores
 from cgrseg.metrics.bootstrap import Areas
@@ -104,7 +104,7 @@ class TrainingLoop:
         """Train from the state's step to the recipe's last one, or until the score stops improving.
 
         Raises:
-            TrainingError: the loss is not finite, or a checkpoint could not be written.
+            TrainingError: the loss or an evaluation is not finite, or a checkpoint could not be written.
             RunStopped: a watcher asked for it; the checkpoint is saved.
         """
         config, progress = self.config, self.state.progress
@@ -175,7 +175,13 @@ class TrainingLoop:
         """Evaluate, write the weights, then the checkpoint: a crash in between repeats steps and loses none."""
         progress = self.state.progress
         segmenter = Segmenter(TorchEngine(self.state.evaluated, device=str(self.processes.device)), self._info({}))
-        evaluation = evaluate_distributed(segmenter, self.held_out, self.processes, self._on_progress)
+        try:
+            evaluation = evaluate_distributed(segmenter, self.held_out, self.processes, self._on_progress)
+        except CheckpointError:
+            raise TrainingError(
+                f"the output of the network holds NaN or infinity after step {progress.step}; nothing was overwritten",
+                advice="try a smaller train.lr or train.clip_norm=1",
+            ) from None
         is_best = evaluation.headline > progress.best
         progress.best, progress.stale = max(progress.best, evaluation.headline), 0 if is_best else progress.stale + 1
         progress.scored = progress.step
