@@ -19,7 +19,7 @@ NAMED_DAMAGE = 5
 
 @dataclass(frozen=True)
 class RasterOptions:
-    """What the options for rasters say."""
+    """The options for rasters."""
 
     scale: float | None
     bands: tuple[int, ...] | None

@@ -81,7 +81,7 @@ def decode_image(
 
 
 def read_tones(path: Path) -> ToneRange | None:
-    """The range of the values of the image in a file; None for 8 bits a channel, and where there is no data.
+    """The range of the values of the image in a file; None for 8 bits a channel, or without any valid pixel.
 
     Raises:
         ImageError: it cannot be read or decoded.
@@ -234,7 +234,7 @@ def find_images(source: str | Path) -> list[Path]:
 
 
 def _only(folder: Path) -> str:
-    """What a folder without images holds instead, by suffix."""
+    """Count the other files of a folder without images, by suffix."""
     entries = (file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
     suffixes = Counter(file.suffix or "no suffix" for file in entries).most_common(3)
     kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes)

@@ -33,7 +33,7 @@ class LeftOut:
 
 
 def left_out(sources: Sequence[str | Path], skip: Path | None = None) -> list[LeftOut]:
-    """What some folders and patterns hold besides the images that `name_images` gives of them.
+    """Find what folders and patterns hold besides the images that `name_images` gives of them.
 
     Args:
         sources: files, folders and patterns.

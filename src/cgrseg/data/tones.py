@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ToneRange:
-    """The range of the values of one image of more than 8 bits, without outliers and without what is no data."""
+    """The range of the values of one image of more than 8 bits, without outliers and pixels marked as nodata."""
 
     low: float
     high: float
@@ -68,7 +68,7 @@ def decode(image: ImageFile.ImageFile, data: bytes, name: str, levels: Levels | 
 
 
 def tone_range(image: ImageFile.ImageFile, data: bytes, name: str) -> ToneRange | None:
-    """The range of the values of an opened image; None for 8 bits a channel, and where there is no data."""
+    """The range of the values of an opened image; None for 8 bits a channel, or without any valid pixel."""
     if is_deep_colour(image):
         return range_of(deep_colours(image, data, name), nodata_of(image))
     return range_of(np.array(image)[..., None], nodata_of(image)) if is_deep_gray(image) else None
@@ -204,7 +204,7 @@ def find_data(
 
 
 def _fits(number: float, dtype: np.dtype) -> bool:
-    """Whether a type can hold a number; one that is not finite, or huge, is no data anyway."""
+    """Whether a type can hold a number; one that is not finite, or huge, counts as nodata anyway."""
     if not abs(number) < HUGE or dtype.kind == "f":
         return abs(number) < HUGE
     limits = np.iinfo(dtype)

@@ -57,7 +57,7 @@ class Part:
 
 @dataclass(frozen=True)
 class RasterResult:
-    """What was written for a raster."""
+    """The files written for a raster."""
 
     file: Path
     """The label map."""
@@ -143,7 +143,7 @@ def require_free_raster(base: Path, source: Path) -> None:
 
 @dataclass
 class _Totals:
-    """What is added up over the parts."""
+    """Sums over the parts."""
 
     pixels: Int64[np.ndarray, "H k"]
     """Of each class in each row."""

@@ -214,7 +214,7 @@ WRITERS: dict[Format, Callable[["Segmentation", Path], Path]] = {
 
 
 def _ending(name: Format, result: "Segmentation") -> str:
-    """What follows the name of a result in a format."""
+    """The ending after the name of a result in a format."""
     return ENDINGS[name][1 if name == "overlay" and max(result.labels.shape) >= JPEG_PX else 0]
 
 

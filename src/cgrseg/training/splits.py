@@ -58,7 +58,7 @@ def require_sound_splits(recipe: Recipe, data: Where, splits: Splits) -> None:
 
 
 def unread_files(recipe: Recipe, data: Where) -> list[Finding]:
-    """What the folders of a run hold besides the files that are read, of the user's own data sets."""
+    """Find what the folders of a run hold besides the files that are read, of the user's own data sets."""
     if recipe.sources:
         paths = _paths(recipe, data)
         folders = [paths[name] for name, source in recipe.sources.items() if source.kind == "folder"]

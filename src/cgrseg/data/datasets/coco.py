@@ -124,7 +124,7 @@ def _decode_runs(mask: dict, size: Size) -> Bool[np.ndarray, "H W"]:
 
 @dataclass(frozen=True)
 class CocoFile:
-    """What a file in COCO's format says."""
+    """The contents of a file in COCO's format."""
 
     table: Table
     read: MaskReader
@@ -136,7 +136,7 @@ class CocoFile:
 def read_coco(file: Path, table: Table | None, others: Sequence[Path] = ()) -> CocoFile:
     """Read the classes, the masks and the images of a split; without `table`, the categories are the classes.
 
-    A category that is only the name of the group that others belong to, as Roboflow's first one, is no class.
+    A category that is only the name of the group that others belong to, as Roboflow's first one, is left out.
 
     Args:
         file: the JSON.

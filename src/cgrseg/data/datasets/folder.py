@@ -101,7 +101,7 @@ def form_of(path: Path, split: str) -> Form:
 
 
 def program_name(path: Path, split: str) -> str:
-    """What a folder is, for people; empty if it is in none of the forms, or in the one of its own."""
+    """Name the form of a folder for people; empty if it is in none of the forms, or in the one of its own."""
     try:
         form = form_of(path, split)
         tree = tree_of(path, split)
@@ -162,7 +162,7 @@ def _require_folders(path: Path, split: str, tree: Tree) -> None:
 
 
 def layout_advice(path: Path, split: str) -> str:
-    """What a folder should hold for a split, and what this one does."""
+    """Say what a folder should hold for a split, and what this one holds."""
     meant = [entry for entry in (*folders_below(image_folder(path)), *folders_below(path)) if _means(entry, split)]
     if meant:
         return f"did you mean {meant[0]}? a folder of {split} is called {' or '.join(split_names(split))}"

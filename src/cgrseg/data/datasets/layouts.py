@@ -24,7 +24,7 @@ SEPARATORS = "_-. "
 
 @dataclass(frozen=True)
 class Endings:
-    """What the names of all images, and of all label files, have more than the names that they share."""
+    """Endings of the names of all images, and of all label files, beyond the names that they share."""
 
     images: str = ""
     labels: str = ""
@@ -69,7 +69,7 @@ def common_endings(images: Collection[str], labels: Collection[str]) -> Endings:
 
 
 def _endings_of(names: Collection[str]) -> list[str]:
-    """What all names end in, from a separator on; the longest first."""
+    """Endings that all names share, from a separator on; the longest first."""
     columns = zip(*(reversed(name) for name in names), strict=False)
     common = "".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))[::-1]
     shortest = min(map(len, names), default=0)

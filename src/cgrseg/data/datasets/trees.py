@@ -51,7 +51,7 @@ BESIDE = (f"*{ENDING}.png", "*.json")
 
 
 def split_names(split: str) -> tuple[str, ...]:
-    """What the folder or list of a split may be called."""
+    """Names that the folder or list of a split may have."""
     return SPLIT_NAMES.get(split, (split,))
 
 
@@ -159,7 +159,7 @@ def _is_beside(file: Path) -> bool:
 
 
 def _stem(file: Path) -> str:
-    """The name of the image of a label file that lies beside it."""
+    """The name of the image that a label file in the same folder belongs to."""
     return file.stem if file.suffix == ".json" else file.stem.removesuffix(ENDING)
 
 
@@ -222,7 +222,7 @@ def has_files(folder: Path) -> bool:
 
 
 def folders_advice(tree: Tree, images: Files, labels: Files) -> str:
-    """What to do if no image pairs because they lie in folders of which the label files know nothing; else empty."""
+    """Advice if no image pairs because they lie in folders of which the label files know nothing; else empty."""
     if images.keys() & labels.keys() or not images or not all("/" in name for name in images):
         return ""
     return f"give the label files the folders of {tree.images}, or move the images into {tree.images} itself"

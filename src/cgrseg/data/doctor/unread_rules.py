@@ -78,7 +78,7 @@ class Folders:
 
 
 def unread_findings(path: Path) -> list[Finding]:
-    """What is not read of a folder: images and labels in other places, of other formats, hidden, linked to nowhere."""
+    """Files of a folder that are not read: in other places, of other formats, hidden, or linked to nowhere."""
     try:
         splits = files_read(path)
         read = {file for split in splits for file in split.files} | _with_findings(path)
