@@ -1,8 +1,8 @@
 """Evaluation of a segmenter on labelled images: scores, comparison with another one, temperature calibration."""
 
 from cgrseg.evaluation.calibrate import Calibration, calibrate, require_target, write_temperature
-from cgrseg.evaluation.evaluate import evaluate, require_same_classes
-from cgrseg.evaluation.results import Comparison, Evaluation, compare
+from cgrseg.evaluation.evaluate import evaluate, evaluate_part
+from cgrseg.evaluation.results import Comparison, Evaluation, compare, require_labels, require_same_classes
 
 __all__ = [
     "Calibration",
@@ -11,6 +11,8 @@ __all__ = [
     "calibrate",
     "compare",
     "evaluate",
+    "evaluate_part",
+    "require_labels",
     "require_same_classes",
     "require_target",
     "write_temperature",

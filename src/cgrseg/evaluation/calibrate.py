@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.datasets.labelled import plain
 from cgrseg.errors import CheckpointError, DatasetError
-from cgrseg.evaluation.evaluate import pass_over, require_same_classes
+from cgrseg.evaluation.evaluate import pass_over
+from cgrseg.evaluation.results import require_same_classes
 from cgrseg.metrics.calibration import GRID, NOTHING, Reliability, losses, lowest, reliability, some_labelled
 from cgrseg.predictor import Segmentation, Segmenter
 from cgrseg.predictor.views import ImageLogits

@@ -19,13 +19,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Int64
 
-from cgrseg.classes import ClassTable
 from cgrseg.config import Kind, Merge
 from cgrseg.data.datasets import LabelledImages, open_dataset, without_held_out
 from cgrseg.data.datasets.labelled import plain
 from cgrseg.data.mixture import open_mixture, require_sources
-from cgrseg.errors import DatasetError
-from cgrseg.evaluation.results import BySource, Evaluation
+from cgrseg.evaluation.results import BySource, Evaluation, require_labels, require_same_classes
 from cgrseg.metrics import allowed_counts, confusion, scores
 from cgrseg.metrics.bootstrap import Areas
 from cgrseg.metrics.boundaries import boundary_areas, boundary_scores
@@ -35,9 +33,6 @@ from cgrseg.predictor.pipeline import overlap
 from cgrseg.types import LabelMap
 
 T = TypeVar("T")
-
-MOST_NAMED = 12
-"""Largest number of classes that an error lists."""
 
 
 class _Input(NamedTuple):
@@ -98,34 +93,6 @@ def _named(dataset: LabelledImages, index: int) -> Named:
     return Named(dataset.image(index), pair.name, pair.image)
 
 
-def require_same_classes(classes: ClassTable, dataset: LabelledImages) -> None:
-    """Raise `DatasetError` if a data set has other classes than a model."""
-    if classes.names == dataset.classes.names:
-        return
-    own, theirs, setting = classes.names, dataset.classes.names, "" if dataset.kind == "mixture" else "merge"
-    if sorted(own) == sorted(theirs):
-        order = _listed(tuple(f"{name}: [{name}]" for name in own))
-        raise DatasetError(
-            f"the model has the classes of {dataset.kind} in another order: {_listed(own)}, not {_listed(theirs)}",
-            advice=f"merge each class into itself, in the model's order: {{{order}}}",
-            setting=setting,
-        )
-    if len(own) != len(theirs):
-        difference = f"{len(own)} classes but {dataset.kind} has {len(theirs)}"
-    else:
-        first, second = next((one, other) for one, other in zip(own, theirs, strict=True) if one != other)
-        difference = f"a class {first!r} where {dataset.kind} has {second!r}"
-    raise DatasetError(
-        f"the model predicts {difference}",
-        advice=f"score it on data with its own classes, or merge those of the data into {_listed(own)}, in this order",
-        setting=setting,
-    )
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
-
-
 def evaluate(
     segmenter: Segmenter,
     dataset: LabelledImages,
@@ -151,6 +118,24 @@ def evaluate(
     Raises:
         DatasetError: the data set has other classes than the model, or no labels.
     """
+    whole = evaluate_part(
+        segmenter, dataset, on_progress, boundary=boundary, calibration=calibration, workers=workers, batch=batch
+    )
+    require_labels(whole)
+    return whole
+
+
+def evaluate_part(
+    segmenter: Segmenter,
+    dataset: LabelledImages,
+    on_progress: Callable[[int, int], None] | None = None,
+    *,
+    boundary: bool = False,
+    calibration: bool = False,
+    workers: int = 1,
+    batch: int = 1,
+) -> Evaluation:
+    """The same for the images of one of several processes, which may have no labels, or be none at all."""
     require_same_classes(segmenter.classes, dataset)
     count = _counting(dataset, boundary=boundary, calibration=calibration)
     tally = _Tally(dataset)
@@ -158,12 +143,6 @@ def evaluate(
         tally.add(index, counts)
         if on_progress is not None:
             on_progress(index + 1, len(dataset))
-    if not tally.matrices.any() and not tally.allowed.any():
-        raise DatasetError(
-            f"no pixel of the {len(dataset):,} images of split {dataset.split!r} has a label, so nothing can be scored",
-            advice="label some of them, or score another split",
-            setting="split",
-        )
     return Evaluation(
         scores=scores(tally.matrices.sum(axis=0), tally.allowed.sum(axis=0)),
         classes=dataset.classes,

@@ -1,4 +1,4 @@
-"""Results of an evaluation, and the comparison of two of them.
+"""Results of an evaluation, what they require of a data set, and the comparison of two of them.
 
     Evaluation (scores, protocol, areas of each image) --+-- as_tree --> JSON
     Evaluation of another model -------------------------+-- compare --> Comparison
@@ -13,10 +13,15 @@ import numpy as np
 from jaxtyping import Int64
 
 from cgrseg.classes import ClassTable
+from cgrseg.data.datasets import LabelledImages
+from cgrseg.errors import DatasetError
 from cgrseg.metrics import Scores, scores
 from cgrseg.metrics.bootstrap import DRAWS, LEVEL, SEED, Areas, Interval, Resampled, interval, resample
 from cgrseg.metrics.boundaries import BoundaryScores
 from cgrseg.metrics.calibration import Reliability
+
+MOST_NAMED = 12
+"""Largest number of classes that an error lists."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,3 +202,48 @@ def _mean(values: np.ndarray) -> float | None:
     """Mean of the values that are not nan; none if all are."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None
+
+
+def require_labels(evaluation: Evaluation) -> None:
+    """Require that something was scored.
+
+    Raises:
+        DatasetError: no pixel of all images has a label.
+    """
+    counts = evaluation.sources
+    if counts is None or counts.matrices.any() or counts.allowed.any():
+        return
+    count, split = len(evaluation.names), evaluation.split
+    raise DatasetError(
+        f"no pixel of the {count:,} images of split {split!r} has a label, so nothing can be scored",
+        advice="label some of them, or score another split",
+        setting="split",
+    )
+
+
+def require_same_classes(classes: ClassTable, dataset: LabelledImages) -> None:
+    """Raise `DatasetError` if a data set has other classes than a model."""
+    if classes.names == dataset.classes.names:
+        return
+    own, theirs, setting = classes.names, dataset.classes.names, "" if dataset.kind == "mixture" else "merge"
+    if sorted(own) == sorted(theirs):
+        order = _listed(tuple(f"{name}: [{name}]" for name in own))
+        raise DatasetError(
+            f"the model has the classes of {dataset.kind} in another order: {_listed(own)}, not {_listed(theirs)}",
+            advice=f"merge each class into itself, in the model's order: {{{order}}}",
+            setting=setting,
+        )
+    if len(own) != len(theirs):
+        difference = f"{len(own)} classes but {dataset.kind} has {len(theirs)}"
+    else:
+        first, second = next((one, other) for one, other in zip(own, theirs, strict=True) if one != other)
+        difference = f"a class {first!r} where {dataset.kind} has {second!r}"
+    raise DatasetError(
+        f"the model predicts {difference}",
+        advice=f"score it on data with its own classes, or merge those of the data into {_listed(own)}, in this order",
+        setting=setting,
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")

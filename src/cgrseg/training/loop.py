@@ -20,7 +20,7 @@ from cgrseg.config import Levels, Recipe
 from cgrseg.data.datasets import LabelledImages
 from cgrseg.data.loader import Share, repeat_factors, training_batches
 from cgrseg.errors import CheckpointError, RunStopped, TrainingError
-from cgrseg.evaluation import Evaluation, evaluate
+from cgrseg.evaluation import Evaluation, evaluate_part, require_labels
 from cgrseg.metrics import scores
 from cgrseg.metrics.bootstrap import Areas
 from cgrseg.predictor import Segmenter
@@ -45,10 +45,13 @@ def evaluate_distributed(
         dataset: all images.
         processes: of the run.
         on_progress: called with the number of images done and of all images, both of this process's shard.
+
+    Raises:
+        DatasetError: no pixel of all images has a label.
     """
     shard = processes.shard(len(dataset))
     part = replace(dataset, pairs=dataset.pairs[shard])
-    own = evaluate(segmenter, part, on_progress)
+    own = evaluate_part(segmenter, part, on_progress)
 
     def total(counts: np.ndarray) -> np.ndarray:
         return processes.all_reduce(torch.from_numpy(counts).to(processes.device)).cpu().numpy()
@@ -61,7 +64,7 @@ def evaluate_distributed(
     assert own.sources is not None
     matrices, allowed = total(own.sources.matrices), total(own.sources.allowed)
     matrix = matrices.sum(axis=0)
-    return replace(
+    whole = replace(
         own,
         scores=scores(matrix, allowed.sum(axis=0)),
         matrix=matrix,
@@ -70,6 +73,8 @@ def evaluate_distributed(
         names=tuple(pair.name for pair in dataset.pairs),
         sources=replace(own.sources, matrices=matrices, allowed=allowed),
     )
+    require_labels(whole)  # only now: an error of one process alone would leave the others waiting
+    return whole
 
 
 class TrainingLoop:
