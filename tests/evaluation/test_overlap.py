@@ -13,8 +13,8 @@ from cgrseg.errors import ImageError
 from cgrseg.evaluation import evaluate
 from cgrseg.model import build_model
 from cgrseg.predictor import Segmenter
+from cgrseg.predictor.pipeline import AHEAD
 from cgrseg.predictor.protocols import choose_protocol
-from cgrseg.predictor.segmenter import AHEAD
 from cgrseg.runtime import TorchEngine
 
 
