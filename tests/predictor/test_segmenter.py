@@ -15,7 +15,7 @@ from support.colour_engine import CLASSES, ColourEngine, colour_info, flag
 from cgrseg.errors import CGRSegError, ImageError
 from cgrseg.predictor import Failure, Segmentation, Segmenter, load
 from cgrseg.predictor import segmenter as loading
-from cgrseg.predictor.segmenter import AHEAD
+from cgrseg.predictor.pipeline import AHEAD
 from cgrseg.predictor.views import ImageLogits, KnownConfidence
 
 
