@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.reported import NAMES, STRANGE, content_of
 
-from cgrseg.evaluation import calibrate, evaluate
+from cgrseg.evaluation import calibrate, evaluate_part
 from cgrseg.report import fill_page, write_report
 
 READY = "html[data-ready]"
@@ -230,7 +230,7 @@ def test_the_log_of_a_run_becomes_curves(visit, report, tmp_path):
 @pytest.mark.slow
 def test_a_split_without_labels_still_gives_a_page(visit, scene, tmp_path):
     unlabelled = replace(scene.dataset, pairs=tuple(pair for pair in scene.dataset.pairs if pair.name == NAMES[-1]))
-    scored = evaluate(scene.segmenter, unlabelled, boundary=True, calibration=True)
+    scored = evaluate_part(scene.segmenter, unlabelled, boundary=True, calibration=True)
     rival = ("other", scored)
 
     page = visit(write_report(tmp_path / "empty.html", scored, scene.segmenter, unlabelled, against=rival).as_uri())
