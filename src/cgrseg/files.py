@@ -106,6 +106,15 @@ def json_text(tree: object) -> str:
     return json.dumps(finite(tree), indent=2, allow_nan=False) + "\n"
 
 
+def write_json(file: Path, tree: object, indent: int | None = 2) -> Path:
+    """Write JSON whole, with the folders above it, and return its path; null in place of NaN and infinity."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(finite(tree), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    with replacing(file) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON escapes what is no Unicode
+    return file
+
+
 def finite(tree: object) -> object:
     """The same with None in place of NaN and infinity."""
     if isinstance(tree, float) and not math.isfinite(tree):

@@ -55,6 +55,16 @@ def test_a_raster_that_cannot_be_read_does_not_stop_the_rest(run, weights, tmp_p
     assert result.out.split() == [str(tmp_path / "out/good.tif")]
 
 
+def test_a_single_raster_that_cannot_be_read_does_not_stop_the_photos(run, weights, images, tmp_path):
+    save_raster(images / "deep.tif", blobs(60, 80).astype(np.uint16))
+
+    result = run("predict", images, "-w", weights, "-o", tmp_path / "out")
+
+    assert result.code == 3
+    assert "deep.tif holds values of type uint16" in result.err
+    assert sorted(line.split("/")[-1] for line in result.out.splitlines()) == ["one.png", "two.png"]
+
+
 def test_an_option_for_rasters_makes_a_raster_of_any_image(run, weights, images, tmp_path):
     result = run("predict", images / "one.png", "-w", weights, "-o", tmp_path / "out", "--scale", "1")
 

@@ -23,7 +23,7 @@ from cgrseg.data.datasets.folder import unlabelled_folder
 from cgrseg.data.similarity import Bits, image_bits
 from cgrseg.errors import CGRSegError
 from cgrseg.evaluation import Evaluation, evaluate
-from cgrseg.files import json_text, replacing
+from cgrseg.files import write_json
 from cgrseg.metrics.bootstrap import Interval, interval
 from cgrseg.predictor import Segmenter, load
 from cgrseg.recipes import read_recipe
@@ -158,8 +158,7 @@ def judge(
         worst=_worst(evaluation),
         ranking=ranking,
     )
-    with replacing(run / "verdict.json") as unfinished:
-        unfinished.write_text(json_text(verdict.as_tree()), encoding="utf-8")
+    write_json(run / "verdict.json", verdict.as_tree())
     return verdict
 
 

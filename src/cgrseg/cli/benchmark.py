@@ -106,7 +106,7 @@ def benchmark(
         )
     report = result.as_tree() | {"command": shlex.join(["cgrseg", *sys.argv[1:]])}
     Console(width=None if sys.stdout.isatty() else WIDTH).print(*tables(report), sep="\n")
-    options.write_json(json_file, report)
+    options.write_report(json_file, report)
     if plot_file is not None:
         plot_report(report, plot_file)
 

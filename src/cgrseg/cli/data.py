@@ -110,7 +110,7 @@ def list_kinds(kind: Kind | None, json_file: Path | None) -> None:
         click.echo(facts(report))
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(classes(report) if kind else kinds(report["kinds"]))
-    options.write_json(json_file, report)
+    options.write_report(json_file, report)
 
 
 def describe(kind: Kind) -> dict:

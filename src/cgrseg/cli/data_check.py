@@ -48,7 +48,7 @@ def check(data: options.DataPaths, splits: str | None, recipe: Path | None, json
     command = f"train on it: cgrseg train {data}" if is_ready else ""
     for part in (*(part for source in parts for part in rendered(source)), *rendered(report, command)):
         console.print(part, soft_wrap=isinstance(part, str))
-    options.write_json(json_file, report)
+    options.write_report(json_file, report)
     sys.exit(FAULTY if report["errors"] else 0)
 
 

@@ -110,7 +110,7 @@ def evaluate(
     fitted = None if calibrated is None else fit(segmenters[0], dataset, calibrated, workers=workers, batch=batch)
     report = report_tree(weights, results[0], rival, fitted)
     Console().print(*tables(report), sep="\n")
-    options.write_json(json_file, report)
+    options.write_report(json_file, report)
     if page is not None:
         run = {"command": shlex.join(["cgrseg", *sys.argv[1:]]), "threads": threads}
         write_report(page, results[0], segmenters[0], dataset, against=rival, calibrated=fitted, run=run)

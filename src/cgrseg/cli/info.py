@@ -21,7 +21,7 @@ def info(weights: str, json_file: Path | None) -> None:
     described = open_graph(Path(weights))[1] if is_graph(weights) else open_weights(weights)[1]
     report = {"weights": weights, "parameters": count_parameters(described.model)} | as_tree(described)
     click.echo(describe(report))
-    options.write_json(json_file, report)
+    options.write_report(json_file, report)
 
 
 def count_parameters(config: ModelConfig) -> int:

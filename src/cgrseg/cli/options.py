@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from cgrseg.config import EngineName, Kind, Levels, Merge, ProtocolName
-from cgrseg.files import json_text, replacing
+from cgrseg.files import write_json
 from cgrseg.recipes import read_merge
 
 if TYPE_CHECKING:
@@ -228,9 +228,7 @@ def _gathered(context: click.Context, parameter: click.Parameter, value: tuple[t
     return DataPaths(value, context.meta[MERGE])
 
 
-def write_json(file: Path | None, report: dict) -> None:
-    """Write a report where the user asked for one."""
+def write_report(file: Path | None, report: dict) -> None:
+    """Write a report as JSON where the user asked for one."""
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as unfinished:
-            unfinished.write_text(json_text(report), encoding="utf-8")
+        write_json(file, report)

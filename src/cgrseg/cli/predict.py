@@ -95,7 +95,7 @@ def predict(
     segmenter = cgrseg.load(weights, engine=engine, device=device, threads=threads, protocol=protocol)
     segmenter = segmenter.with_levels(levels)
     warn_of_left_out(sources, output)
-    done, whole = predict_rasters(segmenter, rasters, output, raster_options)
+    done, whole = predict_rasters(segmenter, rasters, output, raster_options, is_all=not photos)
     damaged = done - whole
     with bar("images", len(photos)) as show, ResultWriter(output, chosen, segmenter.classes) as writer:
         for count, outcome in enumerate(save_all(segmenter.stream_named(photos), writer), start=1):

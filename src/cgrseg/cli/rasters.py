@@ -51,12 +51,14 @@ def split_rasters(
     """
     from cgrseg.sources.raster import is_raster
 
-    rasters = [(path, name) for path, name in named if options.are_given or is_raster(path)]
+    rasters, photos = list[tuple[Path, str]](), list[tuple[Path, str]]()
+    for path, name in named:
+        (rasters if options.are_given or is_raster(path) else photos).append((path, name))
     if rasters and formats:
         raise click.UsageError(f"--format is for photos, and {rasters[0][0]} is a raster; its result is a GeoTIFF")
     if options.polygons is not None and len(rasters) > 1:
         raise click.UsageError(f"--polygons is for one raster, and there are {len(rasters)}")
-    return rasters, [image for image in named if image not in rasters]
+    return rasters, photos
 
 
 def require_free_rasters(rasters: Sequence[tuple[Path, str]], output: Path, options: RasterOptions) -> None:
@@ -71,9 +73,17 @@ def require_free_rasters(rasters: Sequence[tuple[Path, str]], output: Path, opti
 
 
 def predict_rasters(
-    segmenter: "Segmenter", rasters: Sequence[tuple[Path, str]], output: Path, options: RasterOptions
+    segmenter: "Segmenter", rasters: Sequence[tuple[Path, str]], output: Path, options: RasterOptions, *, is_all: bool
 ) -> tuple[int, int]:
-    """Write the label maps of rasters; how many there are now, and how many of them lack nothing."""
+    """Write the label maps of rasters; how many there are now, and how many of them lack nothing.
+
+    Args:
+        segmenter: makes them.
+        rasters: the files, and the names of their results.
+        output: folder of the results.
+        options: for rasters.
+        is_all: whether there are no other images, so that the error of a single raster ends the command.
+    """
     from cgrseg.predictor.raster import RasterSettings, segment_raster
 
     settings = RasterSettings(scale=1.0 if options.scale is None else options.scale, bands=options.bands)
@@ -83,7 +93,7 @@ def predict_rasters(
             with bar_of(path.name) as show:
                 result = segment_raster(segmenter, path, output / name, settings, show, polygons=options.polygons)
         except CGRSegError as error:
-            if len(rasters) == 1:
+            if is_all and len(rasters) == 1:
                 raise
             say(f"cgrseg: error: {error}", is_error=True)
             continue

@@ -69,13 +69,14 @@ def coco_annotations(labels: LabelMap) -> list[dict]:
     for label in np.unique(labels).tolist():
         if label == ignore_value(labels):
             continue
-        rows, columns = np.nonzero((labels == label).any(axis=1))[0], np.nonzero((labels == label).any(axis=0))[0]
+        mask = labels == label
+        rows, columns = (np.nonzero(mask.any(axis=axis))[0] for axis in (1, 0))
         left, top = int(columns[0]), int(rows[0])
         annotations.append(
             {
                 "category_id": label + 1,
                 "segmentation": runs.mask(label),
-                "area": int(np.count_nonzero(labels == label)),
+                "area": int(np.count_nonzero(mask)),
                 "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
                 "iscrowd": 0,
             }

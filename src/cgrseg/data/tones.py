@@ -249,8 +249,8 @@ def fit_levels(ranges: Sequence[ToneRange]) -> Levels:
     Black is the lowest value where values are negative or fill the upper half only; white is the highest value then,
     and where it is under a quarter of every depth's.
     """
-    low, high = min(each.low for each in ranges), max(each.high for each in ranges)
-    usual = (1.0, *DEPTHS) if any(each.is_float for each in ranges) else DEPTHS
+    low, high = min(tones.low for tones in ranges), max(tones.high for tones in ranges)
+    usual = (1.0, *DEPTHS) if any(tones.is_float for tones in ranges) else DEPTHS
     white = next((depth for depth in usual if high <= depth), math.inf)
     is_narrow = low > high / 2
     if is_narrow or white == math.inf or (usual[0] == 1.0 and white > 4 * high):

@@ -117,11 +117,11 @@ def _file_for(letters: str) -> str | None:
 
 def _has(candidate: Font, letters: str) -> bool:
     """Whether a font has a picture of its own for each letter."""
-    sign = _picture(candidate, MISSING)
-    return all(_picture(candidate, letter) != sign for letter in letters)
+    sign = _drawn(candidate, MISSING)
+    return all(_drawn(candidate, letter) != sign for letter in letters)
 
 
-def _picture(candidate: Font, letter: str) -> tuple[object, bytes]:
+def _drawn(candidate: Font, letter: str) -> tuple[object, bytes]:
     mask = candidate.getmask(letter)
     return mask.size, bytes(mask)  # type: ignore[arg-type]  # it is a buffer, which Pillow's annotations leave out
 

@@ -29,7 +29,7 @@ from cgrseg.data.annotations import (
     labelme_shapes,
 )
 from cgrseg.errors import ImageError
-from cgrseg.files import readable, replacing
+from cgrseg.files import readable, write_json
 from cgrseg.types import Size
 
 if TYPE_CHECKING:
@@ -76,14 +76,6 @@ def require_own_archive(file: Path) -> None:
         is_own = False
     if not is_own:
         raise ImageError(f"{file} exists, and is not the result of an earlier prediction", advice=ELSEWHERE)
-
-
-def write_json(file: Path, tree: dict, indent: int | None = 2) -> Path:
-    """Write a JSON whole, with the folders above it, and return its path."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as unfinished:
-        unfinished.write_text(json.dumps(tree, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
-    return file
 
 
 def _mark(result_weights: str, entries: Sequence[dict]) -> dict:
@@ -188,7 +180,7 @@ class CvatResults:
         self.file, self.classes, self.table = file, classes, cvat_table(classes)
         self._unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
         self._archive: zipfile.ZipFile | None = None
-        self._names: list[str] = []
+        self._names: set[str] = set()
         if file.exists():
             require_own_archive(file)
             with zipfile.ZipFile(file) as archive:
@@ -205,7 +197,7 @@ class CvatResults:
             self._archive.comment = MARK.encode()
         if result.name not in self._names:
             self._archive.writestr(f"{MASKS}/{result.name}.png", stream.getvalue())
-            self._names.append(result.name)
+            self._names.add(result.name)
         return self.file
 
     def close(self) -> None:
@@ -227,7 +219,7 @@ class CvatResults:
                 name = entry.removeprefix(f"{MASKS}/").removesuffix(".png")
                 if entry.startswith(MASKS) and name not in self._names:
                     archive.writestr(entry, earlier.read(entry))
-                    self._names.append(name)
+                    self._names.add(name)
 
 
 def _other_classes(file: Path) -> ImageError:

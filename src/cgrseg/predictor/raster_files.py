@@ -6,6 +6,7 @@
 <name>.json  <name>_overlay.png                areas; a small drawing
 """
 
+import json
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from cgrseg import __version__, draw
 from cgrseg.classes import ClassTable
 from cgrseg.data.images import write_image
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.files import json_text, locked, replacing
+from cgrseg.files import locked, replacing, write_json
 from cgrseg.predictor.annotation_files import ELSEWHERE
 from cgrseg.predictor.raster_polygons import write_polygons
 from cgrseg.predictor.saving import files_of_summary
@@ -87,11 +88,10 @@ class PartFiles:
         if not self._stack.enter_context(locked(self.folder)):
             raise CGRSegError(f"{self.base}.tif is being written by another process", advice="wait for it")
         run = self.folder / "run.json"
-        if not run.exists() or run.read_text(encoding="utf-8") != json_text(self._run):
+        if not self._is_described_by(run):
             for file in self.folder.glob("*.npz"):
                 file.unlink()
-            with replacing(run) as unfinished:
-                unfinished.write_text(json_text(self._run), encoding="utf-8")
+            write_json(run, self._run)
         return self
 
     def __exit__(
@@ -99,20 +99,27 @@ class PartFiles:
     ) -> None:
         self._stack.close()
 
+    def _is_described_by(self, run: Path) -> bool:
+        """Whether the parts in the folder are of the same run."""
+        try:
+            return json.loads(run.read_text(encoding="utf-8")) == self._run
+        except (OSError, ValueError):
+            return False
+
     def make(self, index: int, make: Callable[[], Part]) -> None:
         """Make a part and write it, whole or not at all, unless it is there."""
         if self._file(index).exists():
             return
         part = make()
         boxes = np.array([[*box.rows, *box.columns] for box in part.damaged], np.int64).reshape(-1, 4)
-        places, confidence = np.array([*part.rows, *part.columns]), np.array([part.confidence, part.sampled])
+        spans, confidence = np.array([*part.rows, *part.columns]), np.array([part.confidence, part.sampled])
         with replacing(self._file(index)) as unfinished, unfinished.open("wb") as stream:
-            np.savez_compressed(stream, labels=part.labels, places=places, confidence=confidence, damaged=boxes)
+            np.savez_compressed(stream, labels=part.labels, spans=spans, confidence=confidence, damaged=boxes)
 
     def read(self, index: int) -> Part:
         """Read a part."""
         with np.load(self._file(index)) as stored:
-            top, bottom, left, right = stored["places"].tolist()
+            top, bottom, left, right = stored["spans"].tolist()
             confidence, sampled = stored["confidence"].tolist()
             boxes = tuple(Box((box[0], box[1]), (box[2], box[3])) for box in stored["damaged"].tolist())
             return Part((top, bottom), (left, right), stored["labels"], confidence, int(sampled), boxes)
@@ -169,8 +176,7 @@ def finish(files: PartFiles, total: int, polygons: Path | None) -> RasterResult:
     if polygons is not None:
         write_polygons(whole, polygons, classes)
     summary = _summary(files, totals, ground_of(raster.dataset))
-    with replacing(base.with_name(f"{base.name}.json")) as unfinished:  # first, so that the others are known as results
-        unfinished.write_text(json_text(summary), encoding="utf-8")
+    write_json(base.with_name(f"{base.name}.json"), summary)  # first, so that the others are known as results
     whole.replace(base.with_name(f"{base.name}.tif"))
     _write_names(base.with_name(f"{base.name}.tif.aux.xml"), classes)
     shares = {row["name"]: row["area"] for row in summary["classes"]}
@@ -195,7 +201,7 @@ def _write_labels(file: Path, raster: Raster, classes: ClassTable, parts: Iterat
     from rasterio.windows import Window
 
     is_small = len(classes) <= IGNORE
-    place = {} if raster.dataset.transform.is_identity else {"transform": raster.dataset.transform}
+    georeference = {} if raster.dataset.transform.is_identity else {"transform": raster.dataset.transform}
     with rasterio.open(
         file,
         "w",
@@ -211,7 +217,7 @@ def _write_labels(file: Path, raster: Raster, classes: ClassTable, parts: Iterat
         blockysize=BLOCK,
         compress="deflate",
         bigtiff="if_safer",
-        **place,
+        **georeference,
     ) as labels:
         labels.update_tags(software=f"cgrseg {__version__}")
         labels.update_tags(1, **{f"class_{label}": name for label, name in enumerate(classes.names)})

@@ -23,7 +23,7 @@ from cgrseg.classes import ClassTable
 from cgrseg.data.images import write_image, write_palette_png
 from cgrseg.data.masks import find_runs
 from cgrseg.errors import CGRSegError, ImageError
-from cgrseg.files import replacing
+from cgrseg.files import replacing, write_json
 from cgrseg.predictor.annotation_files import (
     COCO,
     CVAT,
@@ -33,7 +33,6 @@ from cgrseg.predictor.annotation_files import (
     CvatResults,
     require_own_archive,
     require_own_json,
-    write_json,
     write_labelme,
 )
 

@@ -23,7 +23,6 @@ from cgrseg.serving.models import Model
 
 T = TypeVar("T")
 
-
 MAX_DECODED = (os.cpu_count() or 1) + 2
 """Images of a model that are in memory as pixels; those that wait longer are kept as encoded files."""
 

@@ -57,13 +57,13 @@ class Ground:
         """The area of a pixel in each row, in the middle column."""
         rows, middle = np.arange(size[0] + 1.0), size[1] / 2
         one, other = (
-            self._flat(_places(self.transform, np.full_like(rows, x), rows)) for x in (middle - 0.5, middle + 0.5)
+            self._flat(_on_plane(self.transform, np.full_like(rows, x), rows)) for x in (middle - 0.5, middle + 0.5)
         )
         (x, y), (u, v) = (other[1:] - one[:-1]).T, (one[1:] - other[:-1]).T  # the diagonals of each pixel
         return np.abs(x * v - y * u) / 2 * self.factor
 
 
-def _places(transform: "Affine", x: Float64[np.ndarray, " n"], y: Float64[np.ndarray, " n"]) -> Points:
+def _on_plane(transform: "Affine", x: Float64[np.ndarray, " n"], y: Float64[np.ndarray, " n"]) -> Points:
     across, down = transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
     return np.stack([across, down], axis=1)
 

@@ -19,7 +19,7 @@ import yaml
 from cgrseg.config import Recipe
 from cgrseg.config.parsing import as_tree
 from cgrseg.errors import RecipeError, TrainingError
-from cgrseg.files import json_text, locked, remove_unfinished, replacing
+from cgrseg.files import locked, remove_unfinished, replacing, write_json
 from cgrseg.machine import machine
 from cgrseg.recipes import read_recipe
 from cgrseg.training.checkpoint import TrainState, has_checkpoint, identity_of, read_checkpoint
@@ -140,8 +140,7 @@ def write_run_info(folder: Path, data: Where, init: str | Path | None, processes
         "processes": processes.world_size,
         "machine": asdict(machine()),
     }
-    with replacing(path) as unfinished:
-        unfinished.write_text(json_text({"starts": [*starts, start]}), encoding="utf-8")
+    write_json(path, {"starts": [*starts, start]})
 
 
 def _earlier_starts(path: Path) -> list[dict]:

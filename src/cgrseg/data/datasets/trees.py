@@ -5,8 +5,8 @@
     <split>/x.jpg                   <split>/x_mask.png or x.json   both in one folder, as Roboflow and LabelMe save them
 
 Without splits, all images are the split `train`. If all images of a split lie in folders below its own, these are read
-and belong to the names. A label file has the name of
-its image apart from the suffix, from case and from the Unicode form, and from an ending that all of them have.
+and belong to the names. A label file has the name of its image apart from the suffix, from case and from the Unicode
+form, and from an ending that all of them have.
 """
 
 from collections import defaultdict

@@ -40,7 +40,7 @@ OTHER_JSON = (*READERS, *WHOLE)
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where some files lie that are not read, and what to do about them."""
 
     what: str
@@ -87,7 +87,7 @@ def unread_findings(path: Path) -> list[Finding]:
     unlabelled = unlabelled_folder(path)
     read |= set(images_below(unlabelled)) if unlabelled else set()
     folders = _folders(path, splits, [unlabelled] if unlabelled else [])
-    groups: dict[Place, list[Path]] = defaultdict(list)
+    groups: dict[Location, list[Path]] = defaultdict(list)
     other: dict[Path, bool] = {}
     for file, is_linked in _walk(path, folders):
         if file in read:
@@ -96,12 +96,12 @@ def unread_findings(path: Path) -> list[Finding]:
         if is_hidden(Path(file.name)) or not (is_label or file.suffix.lower() in SUFFIXES):
             is_meant = not is_linked and _is_among_images(file, folders)
             other |= {file: is_hidden(Path(file.name))} if is_meant else {}
-        elif place := _place(file, folders, is_linked=is_linked, is_label=is_label):
-            groups[place].append(file)
+        elif location := _location(file, folders, is_linked=is_linked, is_label=is_label):
+            groups[location].append(file)
     findings = [
         finding
-        for place, files in groups.items()
-        for finding in _left_out(path, sorted(files), place.what, place.fix, place.severity)
+        for location, files in groups.items()
+        for finding in _left_out(path, sorted(files), location.what, location.fix, location.severity)
     ]
     return [*findings, *_others(path, other)]
 
@@ -154,24 +154,26 @@ def _is_among_images(file: Path, folders: Folders) -> bool:
     return any(folder in file.parents for folder in {*folders.images, *of_splits} - {folders.root})
 
 
-def _place(file: Path, folders: Folders, *, is_linked: bool, is_label: bool) -> Place | None:
+def _location(file: Path, folders: Folders, *, is_linked: bool, is_label: bool) -> Location | None:
     around, what = folders.around(file), "[label file|label files]" if is_label else "[image|images]"
     if around is None or _meant_below(file, around, is_label=is_label):
         return _beside(file, folders, what, is_label=is_label)
     where = around.relative_to(folders.root)
     if around in folders.listed and not is_linked:
         fix = "nothing to do if that is right; else add their names to a list, or label them"
-        return Place(f"{what} that no list names", fix, "note")
+        return Location(f"{what} that no list names", fix, "note")
     if around in folders.shared and is_label:
         fix = "nothing to do if it is right that the JSON there holds the labels; else take it out"
-        return Place(f"{what} in {file.parent.relative_to(folders.root)}, beside a JSON for all images,", fix, "note")
+        return Location(
+            f"{what} in {file.parent.relative_to(folders.root)}, beside a JSON for all images,", fix, "note"
+        )
     if file.parent == around and is_label:
-        return Place(f"{what} without image", "nothing to do if they are not meant; else add their images")
+        return Location(f"{what} without image", "nothing to do if they are not meant; else add their images")
     if file.parent == around:
         fix = "nothing to do if they are not meant: label files of their names are there, too, and are read"
-        return Place(f"{what} among the label files in {where}", fix)
+        return Location(f"{what} among the label files in {where}", fix)
     inside = "linked folders" if is_linked else "subfolders"
-    return Place(f"{what} in {inside} of {where}", f"move them into {around} itself, each with a name of its own")
+    return Location(f"{what} in {inside} of {where}", f"move them into {around} itself, each with a name of its own")
 
 
 def _meant_below(file: Path, around: Path, *, is_label: bool) -> bool:
@@ -181,8 +183,8 @@ def _meant_below(file: Path, around: Path, *, is_label: bool) -> bool:
     return is_named and around.name not in ALL_NAMES and (entry != file or is_label)
 
 
-def _beside(file: Path, folders: Folders, what: str, *, is_label: bool) -> Place | None:
-    """The place of a file outside of the folders that are read."""
+def _beside(file: Path, folders: Folders, what: str, *, is_label: bool) -> Location | None:
+    """The location of a file outside of the folders that are read."""
     base = folders.root
     while any(_next(file, base) in (folder, *folder.parents) for folder in folders.all):
         base = _next(file, base)
@@ -190,18 +192,20 @@ def _beside(file: Path, folders: Folders, what: str, *, is_label: bool) -> Place
     where, meant = entry.relative_to(folders.root), meant_split(entry.stem)
     if entry == file and not (is_label and meant):
         if base == folders.root:
-            return Place(f"{what} beside the folders", "nothing to do if they are not meant; else move them into one")
+            return Location(
+                f"{what} beside the folders", "nothing to do if they are not meant; else move them into one"
+            )
         fix = f"move them into {base / 'train'} or another split, with their {'images' if is_label else 'labels'}"
-        return Place(f"{what} in {base.relative_to(folders.root)} itself, beside its splits,", fix)
+        return Location(f"{what} in {base.relative_to(folders.root)} itself, beside its splits,", fix)
     if meant:
-        return Place(f"{what} in {where}" if entry != file else what, _meant_fix(meant, entry, base, folders))
+        return Location(f"{what} in {where}" if entry != file else what, _meant_fix(meant, entry, base, folders))
     if base not in folders.of_splits:
         fix = "nothing to do, unless they are meant: images belong into the folders that are read, or into a split"
-        return Place(f"{what} in {where}", fix, "note")
+        return Location(f"{what} in {where}", fix, "note")
     if is_label and any((other / entry.name).is_dir() for other in folders.of_splits - {base}):
         return None  # named together with its images
     fix = f"nothing to do if {entry.name!r} is a split of your own, which training does not read; else move them"
-    return Place(f"{what} in {where}", fix, "note")
+    return Location(f"{what} in {where}", fix, "note")
 
 
 def _next(file: Path, base: Path) -> Path:
